@@ -1,0 +1,213 @@
+// The yardstick and the tools of the migration benchmark, without anything of godwit in it:
+//   bare_copy copy tcp|unix SOURCE DESTINATION CALL_BYTES BUFFER_BYTES   one copy of a file's memory through a socket
+//   bare_copy fill FILE BYTES     incompressible contents, every page allocated
+//   bare_copy scrub FILE          changes a word in each page, so that a page that is not copied afterwards shows
+//   bare_copy compare A B         exit status 0 if the contents are equal
+// `copy` prints the seconds from the first byte sent until the receiver has confirmed the last one, and the buffer
+// sizes in use.
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace {
+
+constexpr std::size_t page_bytes = 4096;
+
+[[noreturn]] void die(const std::string& what) {
+    std::perror(("bare_copy: " + what).c_str());
+    std::exit(1);
+}
+
+int check(int result, const std::string& what) {
+    if (result < 0) {
+        die(what);
+    }
+    return result;
+}
+
+/// A file in memory, shared and with all its pages mapped.
+std::span<std::byte> map_file(const std::string& path, std::size_t new_bytes = 0) {
+    const int fd = check(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600), path);
+    if (new_bytes != 0) {
+        check(ftruncate(fd, static_cast<off_t>(new_bytes)), path);
+    }
+    struct stat status {};
+    check(fstat(fd, &status), path);
+    const auto bytes = static_cast<std::size_t>(status.st_size);
+    void* memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd, 0);
+    if (memory == MAP_FAILED) {
+        die("mapping " + path);
+    }
+    check(madvise(memory, bytes, MADV_POPULATE_WRITE), "populating " + path);
+    close(fd);
+    return {static_cast<std::byte*>(memory), bytes};
+}
+
+std::uint64_t next_random(std::uint64_t& state) {
+    state ^= state << 13;
+    state ^= state >> 7;
+    state ^= state << 17;
+    return state;
+}
+
+void fill(const std::string& path, std::size_t bytes) {
+    const auto memory = map_file(path, bytes);
+    std::uint64_t state = 0x9e3779b97f4a7c15;
+    for (std::size_t i = 0; i + 8 <= memory.size(); i += 8) {
+        const std::uint64_t word = next_random(state);
+        std::memcpy(&memory[i], &word, 8);
+    }
+}
+
+void scrub(const std::string& path) {
+    const auto memory = map_file(path);
+    for (std::size_t i = 0; i < memory.size(); i += page_bytes) {
+        memory[i] ^= std::byte{0xff};
+    }
+}
+
+int compare(const std::string& first, const std::string& second) {
+    const auto a = map_file(first);
+    const auto b = map_file(second);
+    return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size()) == 0 ? 0 : 1;
+}
+
+void set_buffers(int socket, int bytes) {
+    if (bytes == 0) {
+        return;
+    }
+    check(setsockopt(socket, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes), "SO_SNDBUF");
+    check(setsockopt(socket, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes), "SO_RCVBUF");
+}
+
+int buffer_of(int socket, int option) {
+    int bytes = 0;
+    socklen_t size = sizeof bytes;
+    check(getsockopt(socket, SOL_SOCKET, option, &bytes, &size), "getsockopt");
+    return bytes;
+}
+
+struct Pair {
+    int sender;
+    int receiver;
+};
+
+Pair connect_tcp(int buffer_bytes) {
+    const int listener = check(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket");
+    set_buffers(listener, buffer_bytes);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof address;
+    auto* generic = reinterpret_cast<sockaddr*>(&address);
+    check(bind(listener, generic, size), "bind");
+    check(listen(listener, 1), "listen");
+    check(getsockname(listener, generic, &size), "getsockname");
+    const int sender = check(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket");
+    set_buffers(sender, buffer_bytes);
+    check(connect(sender, generic, size), "connect");
+    const int receiver = check(accept(listener, nullptr, nullptr), "accept");
+    const int one = 1;
+    check(setsockopt(sender, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one), "TCP_NODELAY");
+    close(listener);
+    return {sender, receiver};
+}
+
+Pair connect_unix(int buffer_bytes) {
+    std::array<int, 2> ends{};
+    check(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()), "socketpair");
+    set_buffers(ends[0], buffer_bytes);
+    set_buffers(ends[1], buffer_bytes);
+    return {ends[0], ends[1]};
+}
+
+void receive(int socket, std::span<std::byte> memory, std::size_t call_bytes) {
+    while (!memory.empty()) {
+        const ssize_t got = read(socket, memory.data(), std::min(call_bytes, memory.size()));
+        if (got <= 0) {
+            die("receiving");
+        }
+        memory = memory.subspan(static_cast<std::size_t>(got));
+    }
+    check(static_cast<int>(write(socket, "!", 1)), "confirming");
+}
+
+void send_all(int socket, std::span<const std::byte> memory, std::size_t call_bytes) {
+    while (!memory.empty()) {
+        const ssize_t sent = write(socket, memory.data(), std::min(call_bytes, memory.size()));
+        if (sent <= 0) {
+            die("sending");
+        }
+        memory = memory.subspan(static_cast<std::size_t>(sent));
+    }
+    char confirmation = 0;
+    if (read(socket, &confirmation, 1) != 1) {
+        die("waiting for the confirmation");
+    }
+}
+
+int copy(std::string_view transport, const std::string& source, const std::string& destination, std::size_t call_bytes,
+         int buffer_bytes) {
+    const Pair ends = transport == "tcp" ? connect_tcp(buffer_bytes) : connect_unix(buffer_bytes);
+    std::array<int, 2> ready{};
+    check(pipe2(ready.data(), O_CLOEXEC), "pipe");
+    const pid_t child = check(fork(), "fork");
+    if (child == 0) {
+        close(ends.sender);
+        const auto memory = map_file(destination);
+        check(static_cast<int>(write(ready[1], "r", 1)), "pipe");
+        receive(ends.receiver, memory, call_bytes);
+        _exit(0);
+    }
+    close(ends.receiver);
+    const auto memory = map_file(source);
+    char token = 0;
+    check(static_cast<int>(read(ready[0], &token, 1)), "pipe");
+    const auto begin = std::chrono::steady_clock::now();
+    send_all(ends.sender, memory, call_bytes);
+    const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - begin;
+    int status = 0;
+    check(waitpid(child, &status, 0), "waitpid");
+    std::printf("%.6f %d %d\n", taken.count(), buffer_of(ends.sender, SO_SNDBUF), buffer_of(ends.sender, SO_RCVBUF));
+    return status == 0 ? 0 : 1;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    const std::span arguments(argv, static_cast<std::size_t>(argc));
+    const std::string_view mode = argc > 1 ? arguments[1] : "";
+    if (mode == "copy" && argc == 7) {
+        return copy(arguments[2], arguments[3], arguments[4], std::strtoul(arguments[5], nullptr, 10),
+                    static_cast<int>(std::strtol(arguments[6], nullptr, 10)));
+    }
+    if (mode == "fill" && argc == 4) {
+        fill(arguments[2], std::strtoul(arguments[3], nullptr, 10));
+        return 0;
+    }
+    if (mode == "scrub" && argc == 3) {
+        scrub(arguments[2]);
+        return 0;
+    }
+    if (mode == "compare" && argc == 4) {
+        return compare(arguments[2], arguments[3]);
+    }
+    std::fputs("bare_copy: see the comment at the top of bench/bare_copy.cpp\n", stderr);
+    return 2;
+}

@@ -1,0 +1,29 @@
+#pragma once
+
+#include <cstdint>
+
+#include "godwit/error.h"
+#include "godwit/migration_state.h"
+
+namespace godwit {
+
+/// Hears what happens in a migration. Calls come one at a time, in order, from the thread that caused the change (the
+/// migration's own or the caller's); a listener must return soon and must not call `start`. Asking for state and
+/// statistics inside a call is allowed.
+class Listener {
+public:
+    virtual ~Listener() = default;
+    /// A transition has been made. `setup` is announced before any thread has been started and before anything was
+    /// sent; an error returned for it ends the migration as `failed`. Errors returned for other states are ignored.
+    virtual Status state_changed(MigrationState from, MigrationState to) {
+        (void)from;
+        (void)to;
+        return {};
+    }
+    /// A pass over memory begins; passes count from 1.
+    virtual void pass_started(std::uint64_t pass) { (void)pass; }
+    /// A step of the handover has been reached.
+    virtual void handover_step(HandoverStep step) { (void)step; }
+};
+
+}  // namespace godwit

@@ -1,0 +1,85 @@
+#pragma once
+
+#include <memory>
+
+#include "godwit/channel.h"
+#include "godwit/environment.h"
+#include "godwit/listener.h"
+#include "godwit/parameters.h"
+#include "godwit/statistics.h"
+
+namespace godwit {
+
+/// Moves a running machine away: the source's side. One object serves all attempts of a machine, one after another.
+///
+/// `start` and the destructor belong to the main loop's thread (the one that runs what `Executor::post` posted);
+/// everything else may be called by any thread and never waits for a peer, so it answers at once even while a peer
+/// hangs.
+class Migration {
+public:
+    explicit Migration(Environment environment);
+    /// Cancels what runs and waits for its thread.
+    ~Migration();
+    Migration(const Migration&) = delete;
+    Migration& operator=(const Migration&) = delete;
+
+    /// Begins a migration over the channel that `opener` opens and returns at once; listen or ask for the outcome.
+    /// Errors: `busy` while one runs, `ownership_gone` after a completed one, `listener_refused`.
+    Status start(std::unique_ptr<ChannelOpener> opener);
+    /// Ends the running migration; the guest goes on here. Does nothing when none runs. Errors: `too_late` once
+    /// the guest has been handed over.
+    Status cancel();
+
+    MigrationState state() const;
+    bool in_setup() const;
+    /// Pages are moving (not yet while setting up, no longer once it has ended).
+    bool is_active() const;
+    /// Ended: completed, failed or cancelled.
+    bool has_finished() const;
+    bool has_failed() const;
+
+    MigrationStatistics statistics() const;
+    MigrationParameters parameters() const;
+    /// Errors: `invalid_argument`; `busy` for what may not change while a migration runs.
+    Status set(const ParameterInfo& info, const ParameterValue& value);
+
+    /// Not owned; a listener must be removed before it is destroyed.
+    void add_listener(Listener& listener);
+    void remove_listener(Listener& listener);
+
+    /// Forgets that the guest was handed over, after the operator has forced it to run here again.
+    void forget_handover();
+
+private:
+    class Impl;
+    std::shared_ptr<Impl> impl_;
+};
+
+/// Receives a machine: the destination's side. One object serves one attempt.
+class IncomingMigration {
+public:
+    IncomingMigration(Environment environment, const MigrationParameters& parameters);
+    /// Gives up what runs and waits for its thread.
+    ~IncomingMigration();
+    IncomingMigration(const IncomingMigration&) = delete;
+    IncomingMigration& operator=(const IncomingMigration&) = delete;
+
+    /// Begins to wait for the source and returns at once. Main loop's thread, once. Listeners hear the outcome: after
+    /// `failed` nothing was started here, and the caller should end the program with a non-zero status, unless the
+    /// error is `handover_unknown`: then the guest is complete, paused, and waits for the operator.
+    Status start(std::unique_ptr<ChannelOpener> opener);
+    /// Gives up. Errors: `too_late` once the guest is here.
+    Status cancel();
+
+    MigrationState state() const;
+    MigrationStatistics statistics() const;
+
+    void add_listener(Listener& listener);
+    void remove_listener(Listener& listener);
+
+private:
+    class Impl;
+    std::shared_ptr<Impl> impl_;
+};
+
+}  // namespace godwit

@@ -1,0 +1,49 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "godwit/clock.h"
+#include "godwit/error.h"
+#include "godwit/migration_state.h"
+
+namespace godwit {
+
+/// A snapshot of a migration's figures. `docs/statistics.md` defines each.
+struct MigrationStatistics {
+    MigrationState state = MigrationState::none;
+    /// From entry into `setup` until now or until the end.
+    Duration total_time{};
+    /// From entry into `setup` until `active`; present from `active` on.
+    std::optional<Duration> setup_time;
+    /// Source: from the guest's stop until the destination said that it runs (or until the last byte was acknowledged,
+    /// with a peer that says nothing). Destination: from the arrival of the first byte after the source's stop,
+    /// unknown: absent.
+    std::optional<Duration> downtime;
+    /// While active: the predicted downtime if the switchover came now.
+    std::optional<Duration> expected_downtime;
+    /// The moments behind `downtime` on this side's clock: the source's stop, the destination's start.
+    std::optional<Instant> stopped_at;
+    std::optional<Instant> running_at;
+
+    std::uint64_t transferred_bytes = 0;  ///< everything written to (source) or read from (destination) the channel
+    std::uint64_t remaining_bytes = 0;    ///< dirty memory that has not been sent
+    std::uint64_t total_bytes = 0;        ///< size of all RAM blocks
+    std::uint64_t zero_pages = 0;         ///< sent or received as zero records
+    std::uint64_t normal_pages = 0;       ///< sent or received as whole pages
+    std::uint64_t dirty_pages_per_s = 0;  ///< over the last period of at least a second (or last pass)
+    std::uint64_t dirty_sync_count = 0;   ///< times the dirty bitmap was collected
+    std::uint64_t passes = 0;             ///< passes begun, the final one with the stopped guest included
+    std::uint64_t pages_per_s = 0;        ///< pages sent per second, last window
+    double megabits_per_s = 0.0;          ///< throughput of the last window; over the whole migration once completed
+    std::uint64_t precopy_bytes = 0;      ///< written while the guest ran
+    std::uint64_t downtime_bytes = 0;     ///< written while the guest was stopped
+
+    /// Why it failed or was cancelled.
+    std::optional<Error> error;
+    /// A name for the peer ("godwit 0.1", "QEMU or compatible").
+    std::string peer;
+};
+
+}  // namespace godwit

@@ -1,0 +1,21 @@
+#pragma once
+
+#include <functional>
+
+#include "godwit/error.h"
+#include "godwit/machine_control.h"
+#include "monitor/command_table.h"
+
+namespace godwit {
+
+/// What the operator may do with a machine. Event loop's thread.
+struct MachineOperations {
+    std::function<RunState()> run_state;
+    std::function<Status()> stop;
+    std::function<Status(bool force)> cont;
+};
+
+/// Registers query-status, stop and cont.
+void add_machine_commands(CommandTable& commands, MachineOperations operations);
+
+}  // namespace godwit

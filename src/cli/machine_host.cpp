@@ -1,0 +1,206 @@
+#include "cli/machine_host.h"
+
+#include <fmt/format.h>
+#include <poll.h>
+
+#include <chrono>
+#include <utility>
+
+#include "cli/exit_status.h"
+#include "cli/machine_commands.h"
+#include "cli/subcommands.h"
+#include "monitor/basic_commands.h"
+#include "monitor/descriptor_commands.h"
+#include "monitor/migration_commands.h"
+
+namespace godwit {
+
+namespace {
+
+/// So long those who follow a migration can see its end before the program ends by itself.
+constexpr std::chrono::seconds last_words{1};
+
+Json event_data(const MachineEvent& event) {
+    const bool by_guest =
+        event.reason == MachineEventReason::guest_shutdown || event.reason == MachineEventReason::guest_reset;
+    switch (event.kind) {
+        case MachineEvent::Kind::reset:
+        case MachineEvent::Kind::shutdown:
+            return {{"guest", by_guest}, {"reason", to_string(event.reason)}};
+        default:
+            return nullptr;
+    }
+}
+
+}  // namespace
+
+Result<std::unique_ptr<MachineHost>> MachineHost::create(const HostOptions& options, SignalWatch& signals, Log& log) {
+    std::unique_ptr<MachineHost> host(new MachineHost(options, signals, log));
+    if (auto status = host->prepare(); !status) {
+        return fail(status.error());
+    }
+    return host;
+}
+
+MachineHost::~MachineHost() {
+    // Clients hear no more; whoever waits for the end of the connection may look at the machine's files now.
+    server_.reset();
+    if (signal_watch_) {
+        loop_.unwatch(*signal_watch_);
+    }
+}
+
+Status MachineHost::prepare() {
+    auto machine = VirtualMachine::create(options_.machine, loop_, clock_, log_);
+    if (!machine) {
+        return fail(machine.error());
+    }
+    machine_ = std::move(*machine);
+    machine_->set_event_handler([this](const MachineEvent& event) { handle_event(event); });
+
+    Environment environment{clock_,
+                            waiter_,
+                            loop_,
+                            machine_->memory(),
+                            *machine_,
+                            log_,
+                            machine_->devices(),
+                            machine_->machine_type(),
+                            machine_->dirty_source()};
+    const auto incoming = options_.incoming ? MachineMigrations::Incoming::expected : MachineMigrations::Incoming::none;
+    migrations_ = std::make_unique<MachineMigrations>(
+        std::move(environment), descriptors_, static_cast<EventSink&>(*this), incoming, options_.steps,
+        MachineMigrations::Callbacks{[this](MigrationState state) { outgoing_changed(state); },
+                                     [this](MigrationState state) { incoming_changed(state); }});
+    add_commands();
+    if (options_.qmp) {
+        auto server = QmpServer::listen(*options_.qmp, loop_, clock_, commands_, log_);
+        if (!server) {
+            return fail(server.error());
+        }
+        server_ = std::move(*server);
+    }
+    signal_watch_ = loop_.watch(signals_.fd(), POLLIN, [this](short) { take_signal(); });
+    return {};
+}
+
+void MachineHost::add_commands() {
+    add_basic_commands(commands_, [this] { end(MachineEventReason::host_quit); });
+    add_descriptor_commands(commands_, descriptors_);
+    add_migration_commands(commands_, *migrations_);
+    add_machine_commands(commands_, {[this] { return machine_->run_state(); }, [this] { return machine_->stop(); },
+                                     [this](bool force) { return cont(force); }});
+}
+
+Result<int> MachineHost::run() {
+    if (options_.incoming && *options_.incoming != "defer") {
+        if (auto status = migrations_->receive(*options_.incoming); !status) {
+            return fail(status.error());
+        }
+        if (const auto address = migrations_->listening_address()) {
+            log_.write(LogLevel::info, fmt::format("waiting for a migration at {}", *address));
+        }
+    }
+    if (auto status = machine_->power_on(); !status) {
+        return fail(status.error());
+    }
+    loop_.run();
+    return exit_status_.value_or(exit_success);
+}
+
+void MachineHost::emit(std::string_view name, const Json& data) {
+    if (server_) {
+        server_->emit(name, data);
+    }
+}
+
+Status MachineHost::cont(bool force) {
+    auto status = machine_->cont(force);
+    if (status && force) {
+        migrations_->forget_handover();
+    }
+    return status;
+}
+
+void MachineHost::handle_event(const MachineEvent& event) {
+    emit(to_string(event.kind), event_data(event));
+    if (event.kind == MachineEvent::Kind::shutdown) {
+        if (!event.message.empty()) {
+            print_error({ErrorCode::vcpu, event.message});
+        }
+        leave_loop(event.exit_status);
+    }
+}
+
+void MachineHost::take_signal() {
+    if (const auto signal = signals_.take()) {
+        log_.write(LogLevel::info, fmt::format("{}: ending", signal_name(*signal)));
+        end(MachineEventReason::host_signal);
+    }
+}
+
+void MachineHost::end(MachineEventReason reason) {
+    if (ending_) {
+        return;
+    }
+    ending_ = reason;
+    if (migrations_->is_leaving()) {
+        if (const Status cancelled = migrations_->cancel(); !cancelled) {
+            log_.write(LogLevel::warning, cancelled.error().text());
+        }
+    }
+    go_on_ending();
+}
+
+void MachineHost::leave_loop(int exit_status) {
+    if (!exit_status_) {
+        exit_status_ = exit_status;
+    }
+    end(MachineEventReason::none);
+    go_on_ending();
+}
+
+void MachineHost::go_on_ending() {
+    if (migrations_->is_leaving()) {
+        return;  // its end comes back here
+    }
+    if (exit_status_) {
+        loop_.quit();
+    } else {
+        // Answered by the event that the machine has shut down.
+        machine_->request_shutdown(*ending_);
+    }
+}
+
+void MachineHost::outgoing_changed(MigrationState state) {
+    if (ending_) {
+        return go_on_ending();
+    }
+    if (state == MigrationState::completed && options_.exit_after_migration) {
+        log_.write(LogLevel::info, "the machine has moved: ending");
+        loop_.call_at(clock_.now() + last_words, [this] { end(MachineEventReason::host_quit); });
+    }
+}
+
+void MachineHost::incoming_changed(MigrationState state) {
+    if (state == MigrationState::failed) {
+        incoming_failed();
+    }
+}
+
+void MachineHost::incoming_failed() {
+    const Error error =
+        migrations_->incoming_statistics().error.value_or(Error{ErrorCode::internal, "no reason was given"});
+    if (ending_) {
+        return;
+    }
+    print_error({error.code, fmt::format("incoming migration failed: {} [{}]", error.message, to_string(error.code)),
+                 error.hint});
+    if (error.code == ErrorCode::handover_unknown) {
+        log_.write(LogLevel::warning, "the guest is complete and stays paused here until the operator decides");
+        return;
+    }
+    leave_loop(exit_failure);
+}
+
+}  // namespace godwit

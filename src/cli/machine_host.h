@@ -1,0 +1,86 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "cli/machine_migrations.h"
+#include "cli/signal_watch.h"
+#include "cli/step_signal.h"
+#include "godwit/log.h"
+#include "io/event_loop.h"
+#include "io/monotonic_clock.h"
+#include "io/named_descriptors.h"
+#include "io/thread_waiter.h"
+#include "machine/virtual_machine.h"
+#include "monitor/command_table.h"
+#include "monitor/event_sink.h"
+#include "monitor/qmp_server.h"
+
+namespace godwit {
+
+/// What `godwit run` is asked to do.
+struct HostOptions {
+    MachineOptions machine;
+    /// Path of the QMP socket.
+    std::optional<std::string> qmp;
+    /// Where the machine comes from; "defer": migrate-incoming will tell.
+    std::optional<std::string> incoming;
+    bool exit_after_migration = false;
+    StepSignals steps;
+};
+
+/// A virtual machine with its monitor and its migrations, from the start to the end of the program. One thread.
+class MachineHost : private EventSink {
+public:
+    /// Makes everything; nothing runs yet. The references outlive the host. Errors: those of the machine and of the
+    /// socket.
+    static Result<std::unique_ptr<MachineHost>> create(const HostOptions& options, SignalWatch& signals, Log& log);
+    ~MachineHost() override;
+    MachineHost(const MachineHost&) = delete;
+    MachineHost& operator=(const MachineHost&) = delete;
+
+    /// Runs the machine until it ends, and returns the program's exit status. Errors: the machine, or the migration in
+    /// which it was to arrive, could not be started.
+    Result<int> run();
+
+private:
+    MachineHost(const HostOptions& options, SignalWatch& signals, Log& log)
+        : options_(options), signals_(signals), log_(log) {}
+    Status prepare();
+    void add_commands();
+    void emit(std::string_view name, const Json& data) override;
+
+    void handle_event(const MachineEvent& event);
+    void outgoing_changed(MigrationState state);
+    void incoming_changed(MigrationState state);
+    void incoming_failed();
+    void take_signal();
+    Status cont(bool force);
+
+    /// Begins the orderly end: a migration that is on its way out is cancelled, or finished when it is too late for
+    /// that.
+    void end(MachineEventReason reason);
+    void leave_loop(int exit_status);
+    void go_on_ending();
+
+    const HostOptions options_;
+    SignalWatch& signals_;
+    Log& log_;
+    EventLoop loop_;
+    MonotonicClock clock_;
+    ThreadWaiter waiter_;
+    NamedDescriptors descriptors_;
+    std::unique_ptr<VirtualMachine> machine_;
+    std::unique_ptr<MachineMigrations> migrations_;
+    CommandTable commands_;
+    std::unique_ptr<QmpServer> server_;
+    std::optional<int> signal_watch_;
+
+    /// Why the end was asked for.
+    std::optional<MachineEventReason> ending_;
+    /// The machine has ended; only a migration on its way out is still waited for.
+    std::optional<int> exit_status_;
+};
+
+}  // namespace godwit

@@ -1,0 +1,89 @@
+#include "cli/machine_migrations.h"
+
+#include <utility>
+
+#include "io/openers.h"
+
+namespace godwit {
+
+Status StateObserver::state_changed(MigrationState, MigrationState to) {
+    executor_.post([this, to] { callback_(to); });
+    return {};
+}
+
+MachineMigrations::MachineMigrations(Environment environment, NamedDescriptors& descriptors, EventSink& events,
+                                     Incoming incoming, StepSignals steps, Callbacks callbacks)
+    : environment_(std::move(environment)),
+      descriptors_(descriptors),
+      incoming_expected_(incoming),
+      events_(environment_.executor, events, [this] { return parameters().events; }),
+      step_signal_(steps),
+      outgoing_observer_(environment_.executor, std::move(callbacks.outgoing)),
+      incoming_observer_(environment_.executor, std::move(callbacks.incoming)),
+      outgoing_(environment_) {
+    outgoing_.add_listener(events_);
+    outgoing_.add_listener(step_signal_);
+    outgoing_.add_listener(outgoing_observer_);
+}
+
+Status MachineMigrations::migrate(const std::string& uri) {
+    // What forbids a migration is said before anything about its address, and before a descriptor has been taken.
+    if (is_leaving()) {
+        return fail(ErrorCode::busy, "There's a migration process in progress");
+    }
+    if (environment_.machine.run_state() == RunState::inmigrate) {
+        return fail(ErrorCode::wrong_state, "Guest is waiting for an incoming migration");
+    }
+    const auto address = parse_address(uri);
+    if (!address) {
+        return fail(address.error());
+    }
+    auto opener = make_outgoing_opener(*address, descriptors_, environment_.clock, environment_.log);
+    if (!opener) {
+        return fail(opener.error());
+    }
+    return outgoing_.start(std::move(*opener));
+}
+
+Status MachineMigrations::receive(const std::string& uri) {
+    if (incoming_expected_ == Incoming::none) {
+        return fail(ErrorCode::wrong_state, "'-incoming' was not specified on the command line",
+                    "start the program with --incoming defer");
+    }
+    if (incoming_) {
+        return fail(ErrorCode::wrong_state, "The incoming migration has already been started");
+    }
+    const auto address = parse_address(uri);
+    if (!address) {
+        return fail(address.error());
+    }
+    auto endpoint = make_incoming_endpoint(*address, descriptors_, environment_.clock, environment_.log);
+    if (!endpoint) {
+        return fail(endpoint.error());
+    }
+    listening_address_ = endpoint->socket_address;
+    incoming_ = std::make_unique<IncomingMigration>(environment_, parameters());
+    incoming_->add_listener(events_);
+    incoming_->add_listener(step_signal_);
+    incoming_->add_listener(incoming_observer_);
+    return incoming_->start(std::move(endpoint->opener));
+}
+
+bool MachineMigrations::is_leaving() const {
+    return outgoing_.state() != MigrationState::none && !outgoing_.has_finished();
+}
+
+MigrationStatistics MachineMigrations::incoming_statistics() const {
+    return incoming_ ? incoming_->statistics() : MigrationStatistics();
+}
+
+MigrationStatistics MachineMigrations::statistics() const {
+    return is_incoming() ? incoming_statistics() : outgoing_.statistics();
+}
+
+std::optional<std::string> MachineMigrations::listening_address() const {
+    const bool listens = incoming_ && incoming_->state() == MigrationState::setup;
+    return listens ? listening_address_ : std::nullopt;
+}
+
+}  // namespace godwit

@@ -1,0 +1,74 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "cli/step_signal.h"
+#include "godwit/environment.h"
+#include "godwit/listener.h"
+#include "godwit/migration.h"
+#include "io/named_descriptors.h"
+#include "monitor/event_sink.h"
+#include "monitor/migration_events.h"
+#include "monitor/migration_service.h"
+
+namespace godwit {
+
+/// Tells on the event loop's thread which states a migration comes to.
+class StateObserver : public Listener {
+public:
+    using Callback = std::function<void(MigrationState)>;
+    StateObserver(Executor& executor, Callback callback) : executor_(executor), callback_(std::move(callback)) {}
+    Status state_changed(MigrationState from, MigrationState to) override;
+
+private:
+    Executor& executor_;
+    Callback callback_;
+};
+
+/// All migrations of one machine: the one in which it may arrive, and those in which it is to leave. Event loop's
+/// thread.
+class MachineMigrations : public MigrationService {
+public:
+    struct Callbacks {
+        StateObserver::Callback outgoing;
+        StateObserver::Callback incoming;
+    };
+    /// Whether a machine is awaited, and whether its address comes later with migrate-incoming.
+    enum class Incoming { none, expected };
+
+    MachineMigrations(Environment environment, NamedDescriptors& descriptors, EventSink& events, Incoming incoming,
+                      StepSignals steps, Callbacks callbacks);
+
+    Status migrate(const std::string& uri) override;
+    Status cancel() override { return outgoing_.cancel(); }
+    Status receive(const std::string& uri) override;
+    MigrationStatistics statistics() const override;
+    bool is_incoming() const override { return incoming_ && outgoing_.state() == MigrationState::none; }
+    std::optional<std::string> listening_address() const override;
+    MigrationParameters parameters() const override { return outgoing_.parameters(); }
+    Status set(const ParameterInfo& info, const ParameterValue& value) override { return outgoing_.set(info, value); }
+
+    /// An outgoing migration has begun and not ended.
+    bool is_leaving() const;
+    /// Figures of the migration in which the machine arrived, or is to arrive.
+    MigrationStatistics incoming_statistics() const;
+    void forget_handover() { outgoing_.forget_handover(); }
+
+private:
+    const Environment environment_;
+    NamedDescriptors& descriptors_;
+    const Incoming incoming_expected_;
+    MigrationEvents events_;
+    StepSignal step_signal_;
+    StateObserver outgoing_observer_;
+    StateObserver incoming_observer_;
+    Migration outgoing_;
+    /// Null until an address is known.
+    std::unique_ptr<IncomingMigration> incoming_;
+    std::optional<std::string> listening_address_;
+};
+
+}  // namespace godwit

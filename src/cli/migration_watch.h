@@ -1,0 +1,47 @@
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <string>
+
+#include "cli/progress.h"
+#include "cli/qmp_client.h"
+#include "cli/signal_watch.h"
+
+namespace godwit {
+
+/// Follows a migration of a machine until it has ended, and carries out the user's wish to cancel it.
+class MigrationWatch {
+public:
+    using Clock = std::chrono::steady_clock;
+
+    MigrationWatch(QmpClient& client, SignalWatch& signals, ProgressPrinter& printer)
+        : client_(client), signals_(signals), printer_(printer) {}
+
+    /// Cancels the migration when it has taken so long.
+    void set_timeout(Clock::duration timeout) { timeout_ = timeout; }
+
+    /// The last answer of `query-migrate`, whose status is completed, failed or cancelled. Errors: those of
+    /// `QmpClient::execute`.
+    Result<Json> run();
+
+    /// Why this side asked for the end; empty if it did not.
+    const std::string& cancel_reason() const { return cancel_reason_; }
+
+private:
+    Status check_wishes(Clock::time_point now);
+    Status cancel(std::string why);
+    void wait(Clock::time_point until) const;
+
+    QmpClient& client_;
+    SignalWatch& signals_;
+    ProgressPrinter& printer_;
+    std::optional<Clock::duration> timeout_;
+    Clock::time_point began_ = Clock::now();
+    std::string cancel_reason_;
+};
+
+/// `status` of an answer of `query-migrate`, or nothing.
+std::string migration_status(const Json& report);
+
+}  // namespace godwit

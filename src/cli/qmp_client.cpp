@@ -1,0 +1,219 @@
+#include "cli/qmp_client.h"
+
+#include <fmt/format.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "io/system_error.h"
+
+namespace godwit {
+
+namespace {
+
+/// Events that nobody takes are forgotten, the oldest first.
+constexpr std::size_t max_events = 1000;
+
+Result<sockaddr_un> socket_address(std::string_view address) {
+    if (address.starts_with("unix:")) {
+        address.remove_prefix(5);
+    }
+    sockaddr_un result{};
+    result.sun_family = AF_UNIX;
+    if (address.empty() || address.size() >= sizeof(result.sun_path)) {
+        return fail(ErrorCode::invalid_argument, fmt::format("'{}' is not the path of a QMP socket", address));
+    }
+    std::copy(address.begin(), address.end(), result.sun_path);
+    return result;
+}
+
+std::string server_name(const Json& greeting) {
+    const Json version = greeting["QMP"].value("version", Json::object());
+    const std::string package = version.is_object() ? version.value("package", "") : "";
+    if (package.starts_with("godwit")) {
+        return package;
+    }
+    const Json number = version.is_object() ? version.value("qemu", Json::object()) : Json::object();
+    return fmt::format("QEMU {}.{}.{}", number.value("major", 0), number.value("minor", 0), number.value("micro", 0));
+}
+
+/// What the server refused, with the hint apart from the description, which holds it too.
+Error refusal(const Json& error) {
+    Error result{ErrorCode::peer_failed, error["desc"].get<std::string>()};
+    const auto hint = error.find("x-godwit-hint");
+    if (hint != error.end() && hint->is_string()) {
+        result.hint = hint->get<std::string>();
+        const std::string both = fmt::format(" ({})", result.hint);
+        if (result.message.ends_with(both)) {
+            result.message.resize(result.message.size() - both.size());
+        }
+    }
+    return result;
+}
+
+}  // namespace
+
+Result<QmpClient> QmpClient::connect(std::string_view address, Milliseconds timeout) {
+    const auto target = socket_address(address);
+    if (!target) {
+        return fail(target.error());
+    }
+    FileDescriptor fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+    if (!fd.valid()) {
+        return fail_errno(ErrorCode::io, "cannot make a socket", errno);
+    }
+    QmpClient client(std::move(fd));
+    if (::connect(client.fd(), reinterpret_cast<const sockaddr*>(&*target), sizeof(*target)) != 0) {
+        return fail(ErrorCode::connect,
+                    fmt::format("cannot connect to the QMP socket {}: {}", target->sun_path, errno_text(errno)),
+                    "does the virtual machine run, with --qmp and this path?");
+    }
+    if (auto status = client.greet(std::chrono::steady_clock::now() + timeout); !status) {
+        return fail(status.error());
+    }
+    return client;
+}
+
+Status QmpClient::greet(Deadline deadline) {
+    auto greeting = next_message(deadline);
+    if (!greeting) {
+        return fail(greeting.error());
+    }
+    if (!greeting->contains("QMP") || !(*greeting)["QMP"].is_object()) {
+        if (const auto error = greeting->find("error"); error != greeting->end() && error->is_object()) {
+            return fail(ErrorCode::connect, error->value("desc", "the server refused the connection"));
+        }
+        return fail(ErrorCode::stream_corrupt, "this is not a QMP socket: the greeting is missing");
+    }
+    try {
+        server_ = server_name(*greeting);
+    } catch (const Json::exception&) {
+        return fail(ErrorCode::stream_corrupt, "the QMP greeting does not make sense");
+    }
+    const auto left = std::chrono::duration_cast<Milliseconds>(deadline - std::chrono::steady_clock::now());
+    auto negotiated = execute("qmp_capabilities", Json::object(), std::max(left, Milliseconds(0)));
+    return negotiated ? Status() : fail(negotiated.error());
+}
+
+Result<Json> QmpClient::execute(std::string_view command, const Json& arguments, Milliseconds timeout) {
+    const Deadline deadline = std::chrono::steady_clock::now() + timeout;
+    Json request = {{"execute", command}};
+    if (!arguments.empty()) {
+        request["arguments"] = arguments;
+    }
+    if (auto status = send_line(request, deadline); !status) {
+        return fail(status.error());
+    }
+    auto answer = next_message(deadline);
+    if (!answer) {
+        return answer;
+    }
+    if (const auto value = answer->find("return"); value != answer->end()) {
+        return std::move(*value);
+    }
+    const auto error = answer->find("error");
+    if (error == answer->end() || !error->is_object() || !error->contains("desc") || !(*error)["desc"].is_string()) {
+        return fail(ErrorCode::stream_corrupt,
+                    fmt::format("the answer to {} is not QMP: {}", command, to_text(*answer)));
+    }
+    return fail(refusal(*error));
+}
+
+Json QmpClient::take_event() {
+    if (events_.empty()) {
+        return nullptr;
+    }
+    Json event = std::move(events_.front());
+    events_.pop_front();
+    return event;
+}
+
+Status QmpClient::send_line(const Json& request, Deadline deadline) {
+    const std::string text = to_text(request) + "\r\n";
+    std::size_t sent = 0;
+    while (sent < text.size()) {
+        const ssize_t count = ::send(fd(), text.data() + sent, text.size() - sent, MSG_NOSIGNAL);
+        if (count >= 0) {
+            sent += static_cast<std::size_t>(count);
+        } else if (errno == EAGAIN) {
+            if (auto status = wait_for(POLLOUT, deadline); !status) {
+                return status;
+            }
+        } else if (errno == EPIPE || errno == ECONNRESET) {
+            return fail(ErrorCode::peer_closed, "the virtual machine closed its QMP connection");
+        } else if (errno != EINTR) {
+            return fail(ErrorCode::io, fmt::format("cannot write to the QMP socket: {}", errno_text(errno)));
+        }
+    }
+    return {};
+}
+
+Result<Json> QmpClient::next_message(Deadline deadline) {
+    while (messages_.empty()) {
+        if (auto status = receive(deadline); !status) {
+            return fail(status.error());
+        }
+    }
+    Json message = std::move(messages_.front());
+    messages_.pop_front();
+    return message;
+}
+
+Status QmpClient::receive(Deadline deadline) {
+    if (auto status = wait_for(POLLIN, deadline); !status) {
+        return status;
+    }
+    std::array<char, 65536> bytes;
+    const ssize_t count = ::recv(fd(), bytes.data(), bytes.size(), 0);
+    if (count < 0) {
+        if (errno == EAGAIN || errno == EINTR) {
+            return {};
+        }
+        return fail(errno == ECONNRESET ? ErrorCode::peer_closed : ErrorCode::io,
+                    fmt::format("cannot read from the QMP socket: {}", errno_text(errno)));
+    }
+    if (count == 0) {
+        return fail(ErrorCode::peer_closed, "the virtual machine closed its QMP connection");
+    }
+    Status outcome;
+    stream_.feed(std::string_view(bytes.data(), static_cast<std::size_t>(count)), [&](Result<Json> message) {
+        if (!message || !message->is_object()) {
+            outcome = fail(ErrorCode::stream_corrupt, "what came from the QMP socket is not QMP");
+        } else if (message->contains("event")) {
+            events_.push_back(std::move(*message));
+        } else {
+            messages_.push_back(std::move(*message));
+        }
+        return true;
+    });
+    while (events_.size() > max_events) {
+        events_.pop_front();
+    }
+    return outcome;
+}
+
+Status QmpClient::wait_for(short events, Deadline deadline) {
+    while (true) {
+        const auto left = std::chrono::ceil<Milliseconds>(deadline - std::chrono::steady_clock::now()).count();
+        if (left <= 0) {
+            return fail(ErrorCode::idle_timeout, "the virtual machine does not answer on its QMP socket",
+                        "it may hang; look at its process");
+        }
+        pollfd entry{fd(), events, 0};
+        const int count = ::poll(&entry, 1, static_cast<int>(std::min<long>(left, 60'000)));
+        if (count > 0) {
+            return {};
+        }
+        if (count < 0 && errno != EINTR) {
+            return fail(ErrorCode::io, fmt::format("cannot wait for the QMP socket: {}", errno_text(errno)));
+        }
+    }
+}
+
+}  // namespace godwit

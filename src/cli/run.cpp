@@ -1,0 +1,193 @@
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <memory>
+#include <optional>
+
+#include "cli/machine_host.h"
+#include "cli/signal_watch.h"
+#include "cli/subcommands.h"
+#include "io/spdlog_log.h"
+
+namespace godwit {
+
+namespace {
+
+/// The command line as it was written.
+struct RunArguments {
+    std::string machine = "microvm";
+    std::string kernel;
+    std::string append;
+    std::string memory = "512M";
+    std::optional<std::string> memory_file;
+    bool memory_prealloc = false;
+    std::uint32_t cpus = 1;
+    std::string cpu = "qemu64";
+    std::string accel = "auto";
+    std::optional<std::string> serial;
+    std::optional<std::string> qmp;
+    std::optional<std::string> incoming;
+    std::string name;
+    bool paused = false;
+    bool exit_after_migration = false;
+    bool verbose = false;
+    std::optional<std::string> kill_at;
+    std::optional<std::string> stop_at;
+};
+
+/// "unix:PATH" or "PATH"; the options that QEMU wants there (",server=on,wait=off") are understood as what is done
+/// anyway.
+Result<std::string> parse_qmp_address(std::string_view text) {
+    if (text.starts_with("unix:")) {
+        text.remove_prefix(5);
+    } else if (text.starts_with("tcp:") || text.starts_with("stdio")) {
+        return fail(ErrorCode::invalid_argument, fmt::format("'{}' is no address for QMP", text), "write unix:PATH");
+    }
+    const auto comma = text.find(',');
+    for (auto rest = comma == std::string_view::npos ? std::string_view() : text.substr(comma); !rest.empty();) {
+        const auto end = rest.find(',', 1);
+        const auto option = rest.substr(1, end == std::string_view::npos ? end : end - 1);
+        if (option != "server" && option != "server=on" && option != "wait=off" && option != "nowait") {
+            return fail(ErrorCode::invalid_argument, fmt::format("'{}' is no option of a QMP socket", option),
+                        "write unix:PATH");
+        }
+        rest = end == std::string_view::npos ? std::string_view() : rest.substr(end);
+    }
+    return std::string(text.substr(0, comma));
+}
+
+Status take_machine(const RunArguments& arguments, MachineOptions& machine) {
+    const auto kind = parse_machine_kind(arguments.machine);
+    const auto memory = parse_memory_size(arguments.memory);
+    const auto cpu = parse_cpu_model(arguments.cpu);
+    if (!kind || !memory || !cpu) {
+        return fail(!kind ? kind.error() : !memory ? memory.error() : cpu.error());
+    }
+    const auto serial = parse_serial_spec(arguments.serial.value_or(*kind == MachineKind::none ? "none" : "stdio"));
+    if (!serial) {
+        return fail(serial.error());
+    }
+    machine.kind = *kind;
+    machine.memory = *memory;
+    machine.cpu_model = *cpu;
+    machine.serial = *serial;
+    machine.name = arguments.name;
+    machine.kernel = arguments.kernel;
+    machine.append = arguments.append;
+    machine.memory_file = arguments.memory_file;
+    machine.memory_prealloc = arguments.memory_prealloc;
+    machine.cpus = arguments.cpus;
+    machine.incoming = arguments.incoming.has_value();
+    machine.paused = arguments.paused;
+    return validate(machine);
+}
+
+Status take_step(const std::optional<std::string>& name, std::optional<HandoverStep>& step) {
+    if (name) {
+        const auto parsed = parse_handover_step(*name);
+        if (!parsed) {
+            return fail(parsed.error());
+        }
+        step = *parsed;
+    }
+    return {};
+}
+
+Result<HostOptions> parse(const RunArguments& arguments) {
+    HostOptions options;
+    Status status = take_machine(arguments, options.machine);
+    if (status && arguments.qmp) {
+        auto path = parse_qmp_address(*arguments.qmp);
+        status = path ? Status() : fail(path.error());
+        options.qmp = path ? std::optional(*path) : std::nullopt;
+    }
+    if (status && arguments.incoming == "defer" && !arguments.qmp) {
+        status = fail(ErrorCode::invalid_argument, "--incoming defer needs --qmp: migrate-incoming comes over it");
+    }
+    if (status) {
+        status = take_step(arguments.kill_at, options.steps.kill_at);
+    }
+    if (status) {
+        status = take_step(arguments.stop_at, options.steps.stop_at);
+    }
+    if (!status) {
+        return fail(status.error());
+    }
+    options.incoming = arguments.incoming;
+    options.exit_after_migration = arguments.exit_after_migration;
+    return options;
+}
+
+Result<int> run(const RunArguments& arguments) {
+    const auto options = parse(arguments);
+    if (!options) {
+        return fail(options.error());
+    }
+    // Before any thread starts.
+    auto signals = SignalWatch::create();
+    if (!signals) {
+        return fail(signals.error());
+    }
+    auto log = make_log({.level = arguments.verbose ? LogLevel::debug : LogLevel::info});
+    if (!log) {
+        return fail(log.error());
+    }
+    auto host = MachineHost::create(*options, *signals, **log);
+    if (!host) {
+        return fail(host.error());
+    }
+    return (*host)->run();
+}
+
+void add_machine_options(CLI::App& command, RunArguments& a) {
+    command.add_option("--machine", a.machine, "microvm; or none: only memory, no CPU")->capture_default_str();
+    command.add_option("--kernel", a.kernel, "ELF file to boot (PVH)");
+    command.add_option("--append", a.append, "the kernel's command line");
+    command.add_option("--memory", a.memory, "size; suffixes K, M, G, T; without one it counts MiB")
+        ->capture_default_str();
+    command.add_option("--memory-file", a.memory_file, "share guest memory through this file, created if absent");
+    command.add_flag("--memory-prealloc", a.memory_prealloc, "allocate and map all guest memory at the start");
+    command.add_option("--cpus", a.cpus, "number of virtual CPUs")->capture_default_str();
+    command.add_option("--cpu", a.cpu, "CPU model: qemu64 or host")->capture_default_str();
+    command.add_option("--accel", a.accel, "auto or kvm")->capture_default_str()->check(CLI::IsMember({"auto", "kvm"}));
+    command.add_option("--serial", a.serial, "none, stdio, file:PATH or unix:PATH (default stdio for a microvm)");
+    command.add_option("--name", a.name, "a name for messages");
+}
+
+}  // namespace
+
+void add_run_command(CLI::App& app, int& status) {
+    auto arguments = std::make_shared<RunArguments>();
+    RunArguments& a = *arguments;
+    CLI::App* command = app.add_subcommand("run", "Run a virtual machine, or wait for one that moves here");
+    add_machine_options(*command, a);
+    command->add_option("--qmp", a.qmp, "listen for QMP clients: unix:PATH");
+    command->add_option(
+        "--incoming", a.incoming,
+        "wait for a migration: tcp:HOST:PORT, unix:PATH, fd:N, exec:COMMAND or file:PATH; or defer: QMP's "
+        "migrate-incoming will tell");
+    command->add_flag("--paused", a.paused, "do not run before 'godwit cont'");
+    command->add_flag("--exit-after-migration", a.exit_after_migration, "end once the machine has moved away");
+    command->add_flag("--verbose", a.verbose, "log more");
+    command->add_option("--test-kill-at", a.kill_at, "")->group("");
+    command->add_option("--test-stop-at", a.stop_at, "")->group("");
+    command->footer(
+        "Ctrl-C and SIGTERM end the machine in an orderly way (a migration on its way out is cancelled first); a "
+        "second\n"
+        "one at once.\n\n"
+        "Exit status: what the guest said at its power-off; 0 after quit, Ctrl-C and SIGTERM; 1 for a failure, an "
+        "incoming\n"
+        "migration that failed included; 2 for wrong usage.\n\n"
+        "Examples:\n"
+        "  godwit run --kernel guest.elf --memory 256M --qmp unix:/tmp/a.qmp\n"
+        "  godwit run --memory 256M --qmp unix:/tmp/b.qmp --incoming tcp:127.0.0.1:4444");
+    command->callback([arguments, &status] {
+        const auto outcome = run(*arguments);
+        if (!outcome) {
+            print_error(outcome.error());
+        }
+        status = outcome ? *outcome : outcome.error().code == ErrorCode::invalid_argument ? exit_usage : exit_failure;
+    });
+}
+
+}  // namespace godwit

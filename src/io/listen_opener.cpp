@@ -1,0 +1,205 @@
+#include "io/listen_opener.h"
+
+#include <fmt/format.h>
+#include <poll.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <string_view>
+#include <utility>
+
+#include "base/printable.h"
+#include "io/socket_address.h"
+#include "io/socket_channel.h"
+#include "io/system_error.h"
+
+namespace godwit {
+
+namespace {
+
+/// How every migration stream begins.
+constexpr std::string_view stream_magic = "QEVM";
+
+constexpr std::size_t max_candidates = 16;
+/// Half of them: so whoever has to make room for a new one has been looked at before.
+constexpr std::size_t max_accepts_per_round = max_candidates / 2;
+/// Strays beyond are not logged, so that nobody can fill a disk from outside.
+constexpr std::size_t max_logged_strays = 64;
+
+constexpr Duration partial_magic_pause = std::chrono::milliseconds(10);
+constexpr Duration accept_error_pause = std::chrono::milliseconds(100);
+
+}  // namespace
+
+Result<std::unique_ptr<ListenOpener>> ListenOpener::create(const TcpAddress& address, Clock& clock, Log& log,
+                                                           ListenOptions options) {
+    return create_over(ListeningSocket::listen(address, clock), clock, log, options);
+}
+
+Result<std::unique_ptr<ListenOpener>> ListenOpener::create(const UnixAddress& address, Clock& clock, Log& log,
+                                                           ListenOptions options) {
+    return create_over(ListeningSocket::listen(address), clock, log, options);
+}
+
+Result<std::unique_ptr<ListenOpener>> ListenOpener::create_over(Result<ListeningSocket> listener, Clock& clock,
+                                                                Log& log, ListenOptions options) {
+    if (!listener) {
+        return fail(listener.error());
+    }
+    auto cancel = CancelEvent::create();
+    if (!cancel) {
+        return fail(cancel.error());
+    }
+    return std::unique_ptr<ListenOpener>(
+        new ListenOpener(std::move(*listener), std::move(*cancel), clock, log, options));
+}
+
+ListenOpener::ListenOpener(ListeningSocket listener, std::unique_ptr<CancelEvent> cancel, Clock& clock, Log& log,
+                           ListenOptions options)
+    : listener_(std::move(listener)), cancel_(std::move(cancel)), clock_(clock), log_(log), options_(options) {}
+
+Result<std::unique_ptr<Channel>> ListenOpener::open(Instant deadline) {
+    std::string name;
+    auto socket = find_migration(deadline, name);
+    listener_.close();
+    for (const Candidate& candidate : candidates_) {
+        log_stray(candidate, "the wait is over");
+    }
+    candidates_.clear();
+    if (!socket) {
+        return fail(socket.error());
+    }
+    auto channel = SocketChannel::create(std::move(*socket), name, clock_);
+    if (!channel) {
+        return fail(channel.error());
+    }
+    return std::move(*channel);
+}
+
+Result<FileDescriptor> ListenOpener::find_migration(Instant deadline, std::string& name) {
+    for (;;) {
+        switch (wait_for_activity(deadline)) {
+            case WaitOutcome::cancelled:
+                return fail(ErrorCode::cancelled,
+                            fmt::format("the wait for a migration at {} was given up", address()));
+            case WaitOutcome::timed_out:
+                if (clock_.now() >= deadline) {
+                    return fail(ErrorCode::connect_timeout, fmt::format("no migration came to {} in time", address()),
+                                "start the migration at the source sooner");
+                }
+                break;
+            case WaitOutcome::ready:
+                break;
+        }
+        for (auto candidate = candidates_.begin(); candidate != candidates_.end();) {
+            const Verdict verdict = examine(*candidate);
+            if (verdict == Verdict::migration) {
+                name = candidate->name;
+                FileDescriptor socket = std::move(candidate->socket);
+                candidates_.erase(candidate);
+                return socket;
+            }
+            candidate = verdict == Verdict::stray ? candidates_.erase(candidate) : std::next(candidate);
+        }
+        close_silent_candidates();
+        accept_candidates();
+    }
+}
+
+WaitOutcome ListenOpener::wait_for_activity(Instant deadline) {
+    const Instant now = clock_.now();
+    std::vector<pollfd> descriptors;
+    if (next_accept_ <= now) {
+        descriptors.push_back({.fd = listener_.fd(), .events = POLLIN, .revents = 0});
+    } else {
+        deadline = std::min(deadline, next_accept_);
+    }
+    for (const Candidate& candidate : candidates_) {
+        deadline = std::min(deadline, candidate.handshake_deadline);
+        if (candidate.next_look <= now) {
+            descriptors.push_back({.fd = candidate.socket.get(), .events = POLLIN, .revents = 0});
+        } else {
+            deadline = std::min(deadline, candidate.next_look);
+        }
+    }
+    return cancel_->wait_any(descriptors, deadline, clock_);
+}
+
+void ListenOpener::accept_candidates() {
+    const Instant now = clock_.now();
+    if (now < next_accept_) {
+        return;
+    }
+    for (std::size_t accepted = 0; accepted < max_accepts_per_round; ++accepted) {
+        FileDescriptor socket(::accept4(listener_.fd(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+        if (!socket.valid()) {
+            const bool lasting = errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS;
+            if (lasting) {
+                log_.write(LogLevel::warning,
+                           fmt::format("cannot accept a connection at {}: {}", address(), errno_text(errno)));
+                next_accept_ = now + accept_error_pause;
+            }
+            return;  // nobody there, or one that is gone again
+        }
+        const SocketAddress peer = SocketAddress::peer_of(socket.get());
+        const std::string name =
+            peer.family() == AF_UNIX || peer.family() == AF_UNSPEC ? address() : "tcp:" + peer.text();
+        if (candidates_.size() == max_candidates) {
+            // The oldest had the longest time to say what it is.
+            log_stray(candidates_.front(), "it said nothing and others came");
+            candidates_.pop_front();
+        }
+        candidates_.push_back({std::move(socket), name, now + options_.handshake_timeout, now});
+    }
+}
+
+ListenOpener::Verdict ListenOpener::examine(Candidate& candidate) {
+    std::array<char, 16> bytes{};
+    const ssize_t got = ::recv(candidate.socket.get(), bytes.data(), bytes.size(), MSG_PEEK | MSG_DONTWAIT);
+    if (got < 0) {
+        if (errno == EAGAIN || errno == EINTR) {
+            return Verdict::undecided;
+        }
+        log_stray(candidate, errno_text(errno));
+        return Verdict::stray;
+    }
+    if (got == 0) {
+        log_stray(candidate, "it ended without a word");
+        return Verdict::stray;
+    }
+    const std::string_view start(bytes.data(), static_cast<std::size_t>(got));
+    if (start.starts_with(stream_magic)) {
+        return Verdict::migration;
+    }
+    if (stream_magic.starts_with(start)) {
+        candidate.next_look = clock_.now() + partial_magic_pause;
+        return Verdict::undecided;
+    }
+    log_stray(candidate, fmt::format("it is no migration stream, it begins with '{}'", printable(start)));
+    return Verdict::stray;
+}
+
+void ListenOpener::close_silent_candidates() {
+    const Instant now = clock_.now();
+    candidates_.remove_if([&](const Candidate& candidate) {
+        const bool silent = candidate.handshake_deadline <= now;
+        if (silent) {
+            log_stray(candidate, "it said nothing in time");
+        }
+        return silent;
+    });
+}
+
+void ListenOpener::log_stray(const Candidate& candidate, const std::string& reason) {
+    ++stray_count_;
+    if (stray_count_ <= max_logged_strays) {
+        log_.write(LogLevel::info, fmt::format("closed a connection ({}): {}", candidate.name, reason));
+    }
+    if (stray_count_ == max_logged_strays) {
+        log_.write(LogLevel::info, fmt::format("further stray connections at {} are not logged", address()));
+    }
+}
+
+}  // namespace godwit

@@ -1,0 +1,81 @@
+#pragma once
+
+#include <poll.h>
+
+#include <chrono>
+#include <list>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "godwit/channel.h"
+#include "godwit/log.h"
+#include "io/address.h"
+#include "io/cancel_event.h"
+#include "io/file_descriptor.h"
+#include "io/listening_socket.h"
+
+namespace godwit {
+
+struct ListenOptions {
+    /// How long a connection may be silent before it is closed.
+    Duration handshake_timeout = std::chrono::seconds(5);
+};
+
+/// Waits for the one connection that turns out to be a migration: the first whose stream begins with the format's
+/// magic. Several are looked at at the same time, so that stray ones (port scans, HTTP requests, silent ones) neither
+/// end nor delay the wait; they are closed with a line in the log.
+class ListenOpener : public ChannelOpener {
+public:
+    /// Listens from now on, so that connections can be made before `open`. Clock and log must outlive opener and
+    /// channel. Errors: those of `ListeningSocket::listen`.
+    static Result<std::unique_ptr<ListenOpener>> create(const TcpAddress& address, Clock& clock, Log& log,
+                                                        ListenOptions options = {});
+    static Result<std::unique_ptr<ListenOpener>> create(const UnixAddress& address, Clock& clock, Log& log,
+                                                        ListenOptions options = {});
+
+    /// The URI with the port that is really used. Any thread.
+    std::string address() const { return listener_.uri(); }
+
+    /// When it returns nobody listens any more and the file of a unix socket is gone.
+    Result<std::unique_ptr<Channel>> open(Instant deadline) override;
+    void cancel() override { cancel_->cancel(); }
+
+private:
+    /// A connection that has not shown yet what it is.
+    struct Candidate {
+        FileDescriptor socket;
+        std::string name;
+        Instant handshake_deadline;
+        /// Not looked at before: its first bytes have arrived only in part, which would be reported again and again.
+        Instant next_look;
+    };
+    enum class Verdict { migration, stray, undecided };
+
+    ListenOpener(ListeningSocket listener, std::unique_ptr<CancelEvent> cancel, Clock& clock, Log& log,
+                 ListenOptions options);
+    static Result<std::unique_ptr<ListenOpener>> create_over(Result<ListeningSocket> listener, Clock& clock, Log& log,
+                                                             ListenOptions options);
+
+    Result<FileDescriptor> find_migration(Instant deadline, std::string& name);
+    WaitOutcome wait_for_activity(Instant deadline);
+    void accept_candidates();
+    Verdict examine(Candidate& candidate);
+    void close_silent_candidates();
+    void log_stray(const Candidate& candidate, const std::string& reason);
+
+    ListeningSocket listener_;
+    const std::unique_ptr<CancelEvent> cancel_;
+    Clock& clock_;
+    Log& log_;
+    const ListenOptions options_;
+
+    // The thread in `open` only.
+    /// The oldest comes first.
+    std::list<Candidate> candidates_;
+    /// After an error that will not go away at once (no descriptors left).
+    Instant next_accept_{};
+    std::size_t stray_count_ = 0;
+};
+
+}  // namespace godwit

@@ -1,0 +1,43 @@
+#pragma once
+
+#include <sys/stat.h>
+
+#include <string>
+
+#include "godwit/error.h"
+#include "godwit/units.h"
+#include "io/file_descriptor.h"
+
+namespace godwit {
+
+/// A file that becomes memory; removed at the end if it was made here, unless `keep` is called.
+class MemoryFile {
+public:
+    explicit MemoryFile(std::string path);
+    ~MemoryFile();
+    MemoryFile(const MemoryFile&) = delete;
+    MemoryFile& operator=(const MemoryFile&) = delete;
+
+    /// Opens or creates the file, close-on-exec, and brings it to `size`. Errors: `invalid_argument` for a file of
+    /// another size or kind, `memory`.
+    Status prepare(ByteCount size);
+
+    int descriptor() const { return file_.get(); }
+    /// The file did not exist.
+    bool created() const { return created_; }
+    /// It reads as zeros everywhere.
+    bool fresh() const { return fresh_; }
+    bool same_as(const FileDescriptor& other) const;
+    FileDescriptor keep();
+
+private:
+    Status open();
+
+    const std::string path_;
+    FileDescriptor file_;
+    bool created_ = false;
+    bool fresh_ = false;
+    struct stat status_ = {};
+};
+
+}  // namespace godwit

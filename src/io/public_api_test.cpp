@@ -1,0 +1,163 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <cstddef>
+#include <cstring>
+#include <mutex>
+#include <string>
+#include <thread>
+
+#include "godwit/io.h"
+#include "godwit/migration.h"
+
+namespace godwit {
+namespace {
+
+using testing::HasSubstr;
+
+/// A paused machine.
+class StillMachine : public MachineControl {
+public:
+    void lock() override { mutex_.lock(); }
+    void unlock() override { mutex_.unlock(); }
+    RunState run_state() const override { return state_; }
+    Status stop_for_switchover() override { return set(RunState::finish_migrate); }
+    Status resume_after_failure(RunState before) override { return set(before); }
+    Status release_disks() override { return {}; }
+    void finish_migrated(bool) override { state_ = RunState::postmigrate; }
+    void set_ownership_unknown() override {}
+    Status set_incoming_run_state(std::string_view) override { return {}; }
+    Status start_after_load() override { return {}; }
+
+private:
+    Status set(RunState state) {
+        state_ = state;
+        return {};
+    }
+
+    std::mutex mutex_;
+    RunState state_ = RunState::paused;
+};
+
+/// Of memory that nobody writes.
+class NothingDirty : public DirtySource {
+public:
+    Status start() override { return {}; }
+    void stop() override {}
+    Status collect(std::size_t, std::span<std::uint64_t>) override { return {}; }
+    Status clear(std::size_t, PageNumber, std::span<const std::uint64_t>) override { return {}; }
+};
+
+class SilentLog : public Log {
+public:
+    void write(LogLevel, std::string_view) override {}
+};
+
+std::unique_ptr<GuestMemory> some_memory() {
+    std::vector<MemorySpec> specs;
+    specs.push_back({"ram", ByteCount(100 * page_bytes), {}});
+    auto memory = make_memory(std::move(specs));
+    EXPECT_TRUE(memory) << memory.error().text();
+    return std::move(*memory);
+}
+
+struct Host {
+    std::unique_ptr<Clock> clock = make_clock();
+    std::unique_ptr<Waiter> waiter = make_waiter();
+    std::unique_ptr<MainLoop> loop = make_main_loop();
+    std::unique_ptr<Log> log = std::make_unique<SilentLog>();
+    std::unique_ptr<GuestMemory> memory = some_memory();
+    StillMachine machine;
+    NothingDirty dirty;
+    Environment environment{*clock, *waiter, *loop, *memory, machine, *log, {}, "none", &dirty};
+};
+
+TEST(PublicApi, its_parts_move_memory_between_two_hosts) {
+    Host source;
+    Host destination;
+    std::memset(source.memory->blocks()[0].host + 7 * page_bytes, 0x5a, 3 * page_bytes);
+
+    auto listener = make_listener("tcp:127.0.0.1:0", *destination.clock, *destination.log);
+    ASSERT_TRUE(listener) << listener.error().text();
+    ASSERT_TRUE(listener->address);
+    EXPECT_NE(*listener->address, "tcp:127.0.0.1:0");
+    IncomingMigration incoming(destination.environment, MigrationParameters{});
+    ASSERT_TRUE(incoming.start(std::move(listener->opener)));
+    std::thread destination_thread([&] { run_until_end(*destination.loop, incoming); });
+
+    auto opener = make_opener(*listener->address, *source.clock, *source.log);
+    ASSERT_TRUE(opener) << opener.error().text();
+    Migration migration(source.environment);
+    EXPECT_TRUE(migration.start(std::move(*opener)));
+    run_until_end(*source.loop, migration);
+    destination_thread.join();
+
+    EXPECT_EQ(migration.state(), MigrationState::completed);
+    EXPECT_EQ(incoming.state(), MigrationState::completed);
+    EXPECT_EQ(std::memcmp(source.memory->blocks()[0].host, destination.memory->blocks()[0].host, 100 * page_bytes), 0);
+    // It has ended already: nothing to wait for.
+    run_until_end(*source.loop, migration);
+}
+
+TEST(PublicApi, waiting_for_the_end_ends_after_a_failure_and_the_loop_can_be_used_again) {
+    Host host;
+    Migration migration(host.environment);
+    for (int attempt = 0; attempt < 20; ++attempt) {
+        auto opener = make_opener("unix:/nonexistent/socket", *host.clock, *host.log);
+        ASSERT_TRUE(opener);
+        ASSERT_TRUE(migration.start(std::move(*opener)));
+        run_until_end(*host.loop, migration);
+        ASSERT_EQ(migration.state(), MigrationState::failed);
+        bool ran = false;
+        host.loop->post([&] {
+            ran = true;
+            host.loop->quit();
+        });
+        host.loop->run();
+        ASSERT_TRUE(ran);
+    }
+}
+
+TEST(PublicApi, somebody_else_may_end_the_waiting) {
+    Host host;
+    auto listener = make_listener("tcp:127.0.0.1:0", *host.clock, *host.log);
+    ASSERT_TRUE(listener);
+    IncomingMigration incoming(host.environment, MigrationParameters{});
+    ASSERT_TRUE(incoming.start(std::move(listener->opener)));
+    std::thread other([&] { host.loop->quit(); });
+    run_until_end(*host.loop, incoming);
+    other.join();
+    EXPECT_NE(incoming.state(), MigrationState::completed);
+}
+
+TEST(PublicApi, addresses_are_checked_at_once) {
+    Host host;
+    for (const char* uri : {"", "tcp", "tcp:nowhere", "pigeon:coop"}) {
+        const auto opener = make_opener(uri, *host.clock, *host.log);
+        ASSERT_FALSE(opener) << uri;
+        EXPECT_EQ(opener.error().code, ErrorCode::invalid_argument);
+        const auto listener = make_listener(uri, *host.clock, *host.log);
+        ASSERT_FALSE(listener) << uri;
+        EXPECT_EQ(listener.error().code, ErrorCode::invalid_argument);
+    }
+    const auto taken = make_listener("tcp:192.0.2.1:1", *host.clock, *host.log);
+    ASSERT_FALSE(taken);
+    EXPECT_EQ(taken.error().code, ErrorCode::io);
+}
+
+TEST(PublicApi, memory_is_made_or_adopted) {
+    EXPECT_FALSE(make_memory({{"ram", ByteCount(1), {}}}));
+    alignas(page_bytes) static std::byte page[page_bytes];
+    auto adopted = adopt_memory("arena", page, ByteCount(page_bytes));
+    ASSERT_TRUE(adopted);
+    EXPECT_EQ((*adopted)->blocks()[0].host, page);
+    const auto log = make_stderr_log();
+    const auto tracker = make_write_tracker(**adopted, *log);
+    if (!tracker) {
+        EXPECT_THAT(tracker.error().text(), HasSubstr("needs Linux 6.7"));
+    }
+}
+
+}  // namespace
+}  // namespace godwit

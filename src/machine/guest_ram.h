@@ -1,0 +1,57 @@
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <span>
+#include <vector>
+
+#include "godwit/error.h"
+#include "godwit/guest_memory.h"
+#include "godwit/units.h"
+
+namespace godwit {
+
+/// A stretch of guest physical addresses that is backed by the machine's RAM block.
+struct RamRange {
+    GuestAddress start;
+    ByteCount size;
+    /// Where in the block it begins.
+    BlockOffset offset;
+};
+
+/// Low RAM ends here; what is more lies from 4 GiB up.
+inline constexpr GuestAddress low_ram_end{0xc000'0000};
+inline constexpr GuestAddress high_ram_start{0x1'0000'0000};
+
+/// The layout of a microvm's memory: up to 3 GiB from address 0, the rest from 4 GiB up.
+std::vector<RamRange> microvm_ram_ranges(ByteCount memory);
+
+/// The machine's RAM as the guest addresses it, for writes by the host (boot). Machine lock.
+class GuestRam {
+public:
+    /// Told after pages of block 0 were written, so that a running migration sends them.
+    using WriteHandler = std::function<void(PageNumber first, PageCount count)>;
+
+    /// `memory` has one block, which holds all `ranges`; it outlives this object.
+    GuestRam(GuestMemory& memory, std::vector<RamRange> ranges) : memory_(memory), ranges_(std::move(ranges)) {}
+
+    const std::vector<RamRange>& ranges() const { return ranges_; }
+    void set_write_handler(WriteHandler handler) { written_ = std::move(handler); }
+
+    /// Errors: `invalid_argument` when a byte of it lies outside of RAM; then nothing is written.
+    Status write(GuestAddress address, std::span<const std::byte> bytes);
+    /// Makes a stretch read as zeros; pages that already do stay unallocated. Errors: as `write`, and `memory`.
+    Status clear(GuestAddress address, ByteCount size);
+    /// The bytes at an address. Errors: as `write`.
+    Result<std::span<const std::byte>> read(GuestAddress address, ByteCount size) const;
+
+private:
+    Result<std::span<std::byte>> translate(GuestAddress address, ByteCount size) const;
+    void note_written(std::span<const std::byte> bytes) const;
+
+    GuestMemory& memory_;
+    std::vector<RamRange> ranges_;
+    WriteHandler written_;
+};
+
+}  // namespace godwit

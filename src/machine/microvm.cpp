@@ -1,0 +1,131 @@
+#include "machine/microvm.h"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "machine/cpu_reset.h"
+#include "machine/ioapic_state.h"
+#include "machine/pvh_boot.h"
+
+namespace godwit {
+
+namespace {
+
+/// All interrupt lines masked, as after power-on.
+Status reset_ioapic(const KvmVm& vm) {
+    constexpr std::uint64_t masked = std::uint64_t{1} << 16;
+    IoapicState state;
+    state.redirections.fill(masked);
+    return load_ioapic(vm, state);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Microvm>> Microvm::create(const MachineOptions& options, GuestMemory& memory, EventLoop& loop,
+                                                 Clock& clock, Log& log, std::function<void()> on_request) {
+    std::unique_ptr<Microvm> machine(new Microvm());
+    machine->command_line_ = options.append;
+    if (!options.kernel.empty()) {
+        auto kernel = read_kernel_file(options.kernel);
+        if (!kernel) {
+            return fail(kernel.error());
+        }
+        machine->kernel_ = std::move(*kernel);
+    }
+    auto vm = KvmVm::create(log, options.cpu_model, options.cpus);
+    if (!vm) {
+        return fail(vm.error());
+    }
+    machine->vm_ = std::move(*vm);
+    if (auto status = machine->map_memory(memory); !status) {
+        return fail(status.error());
+    }
+    if (auto status = machine->add_serial(options.serial, loop, clock, log); !status) {
+        return fail(status.error());
+    }
+    machine->exit_ports_.add_to(machine->ports_);
+    machine->cpu_devices_ = make_cpu_devices(*machine->vm_, log);
+    machine->vcpus_ = std::make_unique<VcpuSet>(*machine->vm_, options.cpus, machine->ports_, std::move(on_request));
+    if (auto status = machine->vcpus_->start(loop); !status) {
+        return fail(status.error());
+    }
+    return machine;
+}
+
+Status Microvm::map_memory(GuestMemory& memory) {
+    const RamBlock& block = memory.blocks().front();
+    std::vector<KvmDirtySource::Slot> slots;
+    const std::vector<RamRange> ranges = microvm_ram_ranges(block.size);
+    for (const RamRange& range : ranges) {
+        const auto slot = static_cast<std::uint32_t>(slots.size());
+        if (auto status = vm_->add_memory(slot, range.start, block.host + range.offset.value(), range.size); !status) {
+            return status;
+        }
+        slots.push_back({slot, 0, range.offset, range.size});
+    }
+    dirty_source_ = std::make_unique<KvmDirtySource>(*vm_, slots);
+    ram_ = std::make_unique<GuestRam>(memory, ranges);
+    ram_->set_write_handler([this](PageNumber first, PageCount count) { dirty_source_->mark(0, first, count); });
+    return {};
+}
+
+Status Microvm::add_serial(const SerialSpec& spec, EventLoop& loop, Clock& clock, Log& log) {
+    auto backend = open_serial_backend(spec, loop, clock, log);
+    if (!backend) {
+        return fail(backend.error());
+    }
+    serial_backend_ = std::move(*backend);
+    serial_ = std::make_unique<SerialPort>(serial_backend_.get(), [this, &log](bool level) {
+        const Status status = vm_->set_irq(SerialPort::interrupt_line, level);
+        if (!status && !interrupt_failed_.exchange(true)) {
+            log.write(LogLevel::warning, fmt::format("the serial port's interrupt is lost: {}", status.error().text()));
+        }
+    });
+    ports_.add(SerialPort::first_port, SerialPort::port_count, 1, *serial_);
+    return {};
+}
+
+Status Microvm::boot() {
+    if (!has_kernel()) {
+        return fail(ErrorCode::wrong_state, "there is no kernel to boot", "start the machine with a kernel");
+    }
+    for (std::uint32_t index = 0; index < vcpus_->threads().size(); ++index) {
+        if (auto status = reset_vcpu(vm_->vcpu(index)); !status) {
+            return status;
+        }
+    }
+    if (auto status = reset_ioapic(*vm_); !status) {
+        return status;
+    }
+    serial_->reset();
+    const auto entry = load_pvh_kernel(*ram_, kernel_, command_line_);
+    if (!entry) {
+        return fail(entry.error());
+    }
+    return set_pvh_entry(vm_->vcpu(0), entry->entry, entry->start_info);
+}
+
+Status Microvm::pause() {
+    if (auto status = vcpus_->pause(); !status) {
+        return status;
+    }
+    serial_->set_running(false);
+    return {};
+}
+
+void Microvm::resume() {
+    serial_->set_running(true);
+    vcpus_->resume();
+}
+
+std::vector<DeviceState*> Microvm::devices() {
+    std::vector<DeviceState*> devices;
+    for (const auto& device : cpu_devices_) {
+        devices.push_back(device.get());
+    }
+    devices.push_back(serial_.get());
+    return devices;
+}
+
+}  // namespace godwit

@@ -1,0 +1,31 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <optional>
+
+#include "machine/guest_request.h"
+#include "machine/kvm_vm.h"
+#include "machine/port_bus.h"
+
+namespace godwit {
+
+/// Accesses to guest addresses that neither RAM nor a device has. Any thread.
+struct UnassignedAccesses {
+    std::atomic<std::uint64_t> reads = 0;
+    std::atomic<std::uint64_t> writes = 0;
+};
+
+/// What follows from a return of KVM_RUN.
+struct ExitOutcome {
+    /// KVM finishes the instruction (an I/O access) only when KVM_RUN is entered again: until then the registers are
+    /// not final.
+    bool needs_completion = false;
+    /// The CPU must not go on before this has been carried out.
+    std::optional<GuestRequest> request;
+};
+
+/// Carries out the exit that `vcpu.run()` holds. The vCPU's thread.
+ExitOutcome handle_vcpu_exit(KvmVcpu& vcpu, const PortBus& ports, UnassignedAccesses& unassigned);
+
+}  // namespace godwit

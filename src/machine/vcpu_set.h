@@ -1,0 +1,51 @@
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "godwit/error.h"
+#include "godwit/executor.h"
+#include "machine/vcpu_thread.h"
+
+namespace godwit {
+
+/// All virtual CPUs of a machine, paused and resumed together; they begin paused. Also keeps what the guest asked for
+/// until somebody carries it out. All calls under the machine lock.
+class VcpuSet {
+public:
+    /// Longest time to wait for the CPUs to pause. It takes a fraction of a millisecond; more means a kernel in
+    /// trouble.
+    static constexpr std::chrono::milliseconds pause_timeout{2000};
+
+    /// `on_request` is called on a vCPU's thread when `take_request` has something new; it must not wait. References
+    /// outlive this object.
+    VcpuSet(KvmVm& vm, std::uint32_t count, const PortBus& ports, std::function<void()> on_request);
+
+    /// Starts the threads, with the CPUs paused.
+    Status start(Executor& executor);
+
+    /// Returns once no CPU runs and all registers are final. Errors: `vcpu` when one does not stop in time; then all
+    /// run on.
+    Status pause();
+    void resume();
+
+    /// The weightiest request since the last time, or one of kind `none`. After `pause` nothing new can come.
+    GuestRequest take_request();
+    bool has_request() const;
+
+    std::vector<std::unique_ptr<VcpuThread>>& threads() { return threads_; }
+    const UnassignedAccesses& unassigned() const { return unassigned_; }
+
+private:
+    void add_request(GuestRequest request);
+
+    const std::function<void()> on_request_;
+    UnassignedAccesses unassigned_;
+    mutable std::mutex request_mutex_;
+    GuestRequest request_;  ///< under request_mutex_
+    std::vector<std::unique_ptr<VcpuThread>> threads_;
+};
+
+}  // namespace godwit

@@ -1,0 +1,95 @@
+#pragma once
+
+#include <pthread.h>
+
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+
+#include "godwit/error.h"
+#include "godwit/executor.h"
+#include "machine/guest_request.h"
+#include "machine/kvm_vm.h"
+#include "machine/port_bus.h"
+#include "machine/vcpu_exit.h"
+
+namespace godwit {
+
+/// The thread on which one virtual CPU runs. It begins paused. While it is paused its registers are final: an I/O
+/// instruction under way has been completed, and other threads may read and write the CPU's state.
+///
+/// A CPU that makes a `GuestRequest` pauses by itself and tells the handler.
+class VcpuThread {
+public:
+    /// Called on the vCPU's thread; must not wait for anything, and must not take the machine lock.
+    using RequestHandler = std::function<void(GuestRequest)>;
+    using Deadline = std::chrono::steady_clock::time_point;
+
+    /// Most pieces of work that may wait.
+    static constexpr std::size_t max_waiting_work = 16;
+
+    /// All references outlive this object.
+    VcpuThread(KvmVcpu& vcpu, const PortBus& ports, UnassignedAccesses& unassigned, RequestHandler on_request);
+    /// Ends the thread.
+    ~VcpuThread();
+    VcpuThread(const VcpuThread&) = delete;
+    VcpuThread& operator=(const VcpuThread&) = delete;
+
+    /// Once. Errors: the executor's.
+    Status start(Executor& executor);
+
+    /// Asks the CPU to pause; returns at once. Any thread.
+    void request_pause();
+    /// Waits until the CPU has paused. False when `deadline` has passed; the request stands.
+    bool wait_paused(Deadline deadline);
+    /// Lets the CPU run on, or for the first time. Any thread.
+    void resume();
+
+    /// Runs `work` on the vCPU's thread soon, between two entries into the guest or while it is paused; the CPU counts
+    /// as not paused meanwhile. Any thread. Errors: `busy` when too much waits.
+    Status run_on_thread(std::function<void()> work);
+
+    /// Tells the thread to end; returns at once. Idempotent, any thread.
+    void request_end();
+
+private:
+    /// What the thread does next.
+    enum class Step { end, work, enter, complete };
+
+    void main();
+    Step next_step(std::unique_lock<std::mutex>& lock);
+    void do_work(std::unique_lock<std::mutex>& lock);
+    /// Enters the guest, or only completes an I/O instruction.
+    void enter(std::unique_lock<std::mutex>& lock, bool complete_only);
+    void handle_error(std::unique_lock<std::mutex>& lock, int error);
+    void handle_exit();
+    void make_request(GuestRequest request);
+    void interrupt();
+
+    KvmVcpu& vcpu_;
+    const PortBus& ports_;
+    UnassignedAccesses& unassigned_;
+    const RequestHandler on_request_;
+    std::unique_ptr<Thread> thread_;
+
+    std::mutex mutex_;
+    std::condition_variable changed_;
+    // Under mutex_.
+    bool pause_wanted_ = true;
+    bool end_wanted_ = false;
+    bool paused_ = false;
+    /// In or about to be in KVM_RUN, so that a change has to interrupt it.
+    bool entered_ = false;
+    pthread_t handle_{};
+    std::deque<std::function<void()>> work_;
+
+    // The vCPU's thread only.
+    bool needs_completion_ = false;
+    unsigned idle_returns_ = 0;
+};
+
+}  // namespace godwit

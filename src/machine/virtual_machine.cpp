@@ -1,0 +1,144 @@
+#include "machine/virtual_machine.h"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "machine/still_memory.h"
+
+namespace godwit {
+
+VirtualMachine::VirtualMachine(const MachineOptions& options, EventLoop& loop, Clock& clock, Log& log)
+    : options_(options),
+      loop_(loop),
+      clock_(clock),
+      log_(log),
+      run_(options.incoming ? RunState::inmigrate : RunState::prelaunch, !options.paused) {}
+
+VirtualMachine::~VirtualMachine() = default;
+
+Result<std::unique_ptr<VirtualMachine>> VirtualMachine::create(const MachineOptions& options, EventLoop& loop,
+                                                               Clock& clock, Log& log) {
+    if (auto status = validate(options); !status) {
+        return fail(status.error());
+    }
+    std::unique_ptr<VirtualMachine> machine(new VirtualMachine(options, loop, clock, log));
+    const bool has_cpus = options.kind == MachineKind::microvm;
+    auto memory = MappedMemory::create(
+        {{has_cpus ? "microvm.ram" : "ram", options.memory, options.memory_file, options.memory_prealloc}});
+    if (!memory) {
+        return fail(memory.error());
+    }
+    machine->memory_ = std::move(*memory);
+    if (!has_cpus) {
+        machine->no_dirty_source_ = std::make_unique<StillMemory>();
+        return machine;
+    }
+    auto microvm = Microvm::create(options, *machine->memory_, loop, clock, log,
+                                   [self = machine.get()] { self->post([self] { self->carry_out_requests(); }); });
+    if (!microvm) {
+        return fail(microvm.error());
+    }
+    machine->microvm_ = std::move(*microvm);
+    machine->inert_devices_ = make_inert_devices();
+    return machine;
+}
+
+DirtySource* VirtualMachine::dirty_source() {
+    return microvm_ ? &microvm_->dirty_source() : no_dirty_source_.get();
+}
+
+std::vector<DeviceState*> VirtualMachine::devices() {
+    std::vector<DeviceState*> devices{&timer_};
+    if (microvm_) {
+        const std::vector<DeviceState*> hardware = microvm_->devices();
+        devices.insert(devices.end(), hardware.begin(), hardware.end());
+    }
+    return devices;
+}
+
+std::vector<DeviceState*> VirtualMachine::incoming_devices() {
+    std::vector<DeviceState*> devices = this->devices();
+    for (const auto& device : inert_devices_) {
+        devices.push_back(device.get());
+    }
+    return devices;
+}
+
+Status VirtualMachine::power_on() {
+    const MachineLock lock(*this);
+    if (run_.state() == RunState::inmigrate) {
+        return {};
+    }
+    if (microvm_) {
+        if (auto status = microvm_->boot(); !status) {
+            return status;
+        }
+        memory_->mark_used(0);
+    }
+    if (run_.power_on(options_.paused) == RunControl::Action::start) {
+        run_guest();
+    }
+    return {};
+}
+
+Status VirtualMachine::stop() {
+    const MachineLock lock(*this);
+    const auto action = run_.stop();
+    if (!action) {
+        return fail(action.error());
+    }
+    return *action == RunControl::Action::stop ? stop_guest(RunState::paused) : Status();
+}
+
+Status VirtualMachine::cont(bool force) {
+    const MachineLock lock(*this);
+    const Ownership before = run_.ownership();
+    const auto action = run_.cont(force);
+    if (!action) {
+        return fail(action.error());
+    }
+    if (before != run_.ownership()) {
+        log_.write(LogLevel::warning, "the operator has forced the guest to run here: no other side may run it now");
+    }
+    if (*action == RunControl::Action::start) {
+        run_guest();
+    }
+    return {};
+}
+
+Ownership VirtualMachine::ownership() {
+    const MachineLock lock(*this);
+    return run_.ownership();
+}
+
+std::optional<int> VirtualMachine::exit_status() {
+    const MachineLock lock(*this);
+    return exit_status_;
+}
+
+void VirtualMachine::run_guest() {
+    if (microvm_) {
+        microvm_->resume();
+    }
+    emit({MachineEvent::Kind::resume});
+}
+
+void VirtualMachine::emit(MachineEvent event) {
+    event.at = clock_.now();
+    post([this, event = std::move(event)] {
+        if (event_handler_) {
+            event_handler_(event);
+        }
+    });
+}
+
+void VirtualMachine::post(std::function<void()> task) {
+    loop_.post([alive = std::weak_ptr<char>(alive_), task = std::move(task)] {
+        if (alive.lock()) {
+            task();
+        }
+    });
+}
+
+}  // namespace godwit

@@ -1,0 +1,125 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "godwit/clock.h"
+#include "godwit/device_state.h"
+#include "godwit/dirty_source.h"
+#include "godwit/error.h"
+#include "godwit/guest_memory.h"
+#include "godwit/log.h"
+#include "godwit/machine_control.h"
+#include "io/event_loop.h"
+#include "io/mapped_memory.h"
+#include "machine/machine_event.h"
+#include "machine/microvm.h"
+#include "machine/options.h"
+#include "machine/run_control.h"
+#include "machine/timer_state.h"
+
+namespace godwit {
+
+/// A virtual machine: memory, hardware (none for the type `none`), and the run state that operators, migrations and the
+/// guest itself change.
+///
+/// It belongs to the event loop's thread. What the operator calls takes the machine lock by itself and may be called by
+/// any thread; it returns within milliseconds (where a virtual CPU does not stop, after two seconds with an error).
+/// What belongs to `MachineControl` wants the lock held, as documented there.
+class VirtualMachine : public MachineControl {
+public:
+    using EventHandler = std::function<void(const MachineEvent&)>;
+
+    /// Makes the machine and everything that takes time, but runs nothing yet. All references outlive it. Errors:
+    /// `invalid_argument`, `memory`, `unsupported` (no KVM), `vcpu`, `io`.
+    static Result<std::unique_ptr<VirtualMachine>> create(const MachineOptions& options, EventLoop& loop, Clock& clock,
+                                                          Log& log);
+    /// Ends the virtual CPUs at once. No migration may use the machine any more.
+    ~VirtualMachine() override;
+    VirtualMachine(const VirtualMachine&) = delete;
+    VirtualMachine& operator=(const VirtualMachine&) = delete;
+
+    // For the migration's environment.
+    GuestMemory& memory() { return *memory_; }
+    DirtySource* dirty_source();
+    std::vector<DeviceState*> devices();
+    /// Those and the ones that a QEMU sends and that mean nothing here: for an incoming migration only.
+    std::vector<DeviceState*> incoming_devices();
+    std::string machine_type() const { return std::string(to_string(options_.kind)); }
+    const MachineOptions& options() const { return options_; }
+    /// Null for a machine without hardware.
+    Microvm* hardware() { return microvm_.get(); }
+
+    // For the operator.
+    /// Boots and runs, unless the machine waits for a migration or is to be paused. Once.
+    Status power_on();
+    /// Stops the guest (`paused`). While waiting for a migration: the guest will not run after the load. Errors:
+    /// `wrong_state` during a switchover, `vcpu`.
+    Status stop();
+    /// Lets the guest run. While waiting for a migration: it will run after the load. Errors: `wrong_state` during a
+    /// switchover and for a guest that has ended; `ownership_gone` and `handover_unknown` unless `force`. After a
+    /// forced success the caller makes its `Migration` forget the handover.
+    Status cont(bool force);
+    /// Whether this side may run the guest.
+    Ownership ownership();
+    /// Stops the guest for good and emits SHUTDOWN, soon, on the event loop. Any thread; does not wait.
+    void request_shutdown(MachineEventReason reason);
+    /// What the guest's power-off said the program's exit status should be.
+    std::optional<int> exit_status();
+    /// Events are told on the event loop's thread, never inside of a call. Set it before `power_on`.
+    void set_event_handler(EventHandler handler) { event_handler_ = std::move(handler); }
+
+    // MachineControl
+    void lock() override { mutex_.lock(); }
+    void unlock() override { mutex_.unlock(); }
+    RunState run_state() const override { return run_.state(); }
+    Status stop_for_switchover() override;
+    Status resume_after_failure(RunState before) override;
+    Status release_disks() override { return {}; }
+    void finish_migrated(bool owned_elsewhere) override { run_.finish_migrated(owned_elsewhere); }
+    void set_ownership_unknown() override { run_.set_ownership_unknown(); }
+    Status set_incoming_run_state(std::string_view name) override { return run_.set_incoming(name); }
+    Status start_after_load() override;
+
+private:
+    VirtualMachine(const MachineOptions& options, EventLoop& loop, Clock& clock, Log& log);
+
+    // All of these under the machine lock.
+    void run_guest();
+    Status stop_guest(RunState state);
+    void carry_out(const GuestRequest& request);
+    bool reset_guest();
+    void end_guest(RunState state, MachineEvent event);
+    void emit(MachineEvent event);
+
+    // On the event loop's thread, without the lock.
+    void carry_out_requests();
+    void shut_down(MachineEventReason reason);
+    void post(std::function<void()> task);
+
+    const MachineOptions options_;
+    EventLoop& loop_;
+    Clock& clock_;
+    Log& log_;
+    EventHandler event_handler_;
+    /// What was posted does nothing once this is gone. The event loop's thread destroys it and looks at it.
+    std::shared_ptr<char> alive_ = std::make_shared<char>();
+
+    /// The machine lock.
+    std::mutex mutex_;
+    RunControl run_;                  ///< under mutex_, except `state`
+    std::optional<int> exit_status_;  ///< under mutex_
+    std::string failure_;             ///< under mutex_: why the run state is `internal_error`
+
+    std::unique_ptr<MappedMemory> memory_;
+    std::unique_ptr<DirtySource> no_dirty_source_;  ///< of a machine without CPUs
+    TimerState timer_;
+    std::vector<std::unique_ptr<DeviceState>> inert_devices_;
+    std::unique_ptr<Microvm> microvm_;
+};
+
+}  // namespace godwit

@@ -1,0 +1,51 @@
+// What a migration does to the machine. Every function here is called with the machine lock held.
+
+#include <fmt/format.h>
+
+#include "machine/virtual_machine.h"
+
+namespace godwit {
+
+Status VirtualMachine::stop_for_switchover() {
+    const auto action = run_.check_switchover();
+    if (!action) {
+        return fail(action.error());
+    }
+    if (*action == RunControl::Action::none) {
+        run_.set_stopped(RunState::finish_migrate);
+        return {};
+    }
+    if (auto status = stop_guest(RunState::finish_migrate); !status) {
+        return status;
+    }
+    // The guest may have ended in the last moment before it stopped.
+    switch (run_.state()) {
+        case RunState::finish_migrate:
+            return {};
+        case RunState::internal_error:
+            return fail(ErrorCode::vcpu, failure_);
+        default:
+            return fail(ErrorCode::guest_gone, "the guest powered itself off before it could be handed over");
+    }
+}
+
+Status VirtualMachine::resume_after_failure(RunState before) {
+    if (run_.resume_after_failure(before) == RunControl::Action::start) {
+        run_guest();
+    }
+    return {};
+}
+
+Status VirtualMachine::start_after_load() {
+    const auto action = run_.start_after_load();
+    if (!action) {
+        return fail(action.error());
+    }
+    memory_->mark_used(0);
+    if (*action == RunControl::Action::start) {
+        run_guest();
+    }
+    return {};
+}
+
+}  // namespace godwit

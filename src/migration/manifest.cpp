@@ -1,0 +1,117 @@
+#include "migration/manifest.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "godwit/version.h"
+#include "stream/format.h"
+
+namespace godwit {
+namespace {
+
+using Json = nlohmann::json;
+
+constexpr std::size_t max_blocks = 256;
+constexpr std::size_t max_device_kinds = 256;
+
+Manifest manifest_from(const Json& json) {
+    Manifest manifest;
+    manifest.version = json.value("version", "");
+    manifest.machine_type = json.value("machine", "");
+    for (const Json& block : json.value("ram", Json::array())) {
+        if (manifest.ram.size() == max_blocks) {
+            break;
+        }
+        manifest.ram.push_back(
+            {block.at("id").get<std::string>(), block.at("bytes").get<std::uint64_t>(), block.value("fresh", false)});
+    }
+    const Json devices = json.value("devices", Json::object());
+    for (const auto& [name, count] : devices.items()) {
+        if (manifest.devices.size() == max_device_kinds) {
+            break;
+        }
+        manifest.devices[name] = count.get<std::uint32_t>();
+    }
+    return manifest;
+}
+
+}  // namespace
+
+Manifest make_manifest(const Environment& environment) {
+    Manifest manifest;
+    manifest.version = version_string;
+    manifest.machine_type = environment.machine_type;
+    for (const RamBlock& block : environment.memory.blocks()) {
+        manifest.ram.push_back({block.id, block.size.value(), block.fresh});
+    }
+    for (const DeviceState* device : environment.devices) {
+        ++manifest.devices[std::string(device->section_name())];
+    }
+    return manifest;
+}
+
+std::string to_json(const Manifest& manifest) {
+    Json json{{"version", manifest.version}, {"machine", manifest.machine_type}};
+    Json& ram = json["ram"] = Json::array();
+    for (const Manifest::Block& block : manifest.ram) {
+        ram.push_back({{"id", block.id}, {"bytes", block.bytes}, {"fresh", block.fresh}});
+    }
+    json["devices"] = manifest.devices;
+    constexpr auto replace = Json::error_handler_t::replace;
+    for (const char* optional : {"devices", "ram"}) {
+        if (json.dump(-1, ' ', false, replace).size() <= format::max_return_message_bytes) {
+            break;
+        }
+        json.erase(optional);
+    }
+    return json.dump(-1, ' ', false, replace);
+}
+
+Result<Manifest> parse_manifest(std::string_view text) {
+    try {
+        return manifest_from(Json::parse(text));
+    } catch (const Json::exception& error) {
+        return fail(ErrorCode::stream_corrupt,
+                    fmt::format("the destination's manifest makes no sense: {}", error.what()));
+    }
+}
+
+Status check_preflight(const Manifest& source, const Manifest& destination) {
+    if (source.machine_type != destination.machine_type) {
+        return fail(ErrorCode::preflight_mismatch,
+                    fmt::format("the machine type is \"{}\" here and \"{}\" at the destination", source.machine_type,
+                                destination.machine_type),
+                    "start the destination with the same --machine");
+    }
+    for (const Manifest::Block& block : destination.ram.empty() ? std::vector<Manifest::Block>() : source.ram) {
+        const auto found = std::find_if(destination.ram.begin(), destination.ram.end(),
+                                        [&](const Manifest::Block& other) { return other.id == block.id; });
+        if (found == destination.ram.end()) {
+            return fail(ErrorCode::preflight_mismatch, fmt::format("the destination has no RAM block \"{}\"", block.id),
+                        "start the destination with the same machine and memory options");
+        }
+        if (found->bytes != block.bytes) {
+            return fail(ErrorCode::preflight_mismatch,
+                        fmt::format("RAM block \"{}\" has {} bytes here and {} bytes at the destination", block.id,
+                                    block.bytes, found->bytes),
+                        "start the destination with the same --memory");
+        }
+    }
+    if (destination.devices.empty()) {
+        return {};
+    }
+    for (const auto& [name, count] : source.devices) {
+        const auto found = destination.devices.find(name);
+        const std::uint32_t there = found == destination.devices.end() ? 0 : found->second;
+        if (there != count) {
+            return fail(ErrorCode::preflight_mismatch,
+                        fmt::format("there are {} devices \"{}\" here and {} at the destination", count, name, there),
+                        "start the destination with the same --cpus and devices");
+        }
+    }
+    return {};
+}
+
+}  // namespace godwit

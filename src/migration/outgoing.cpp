@@ -1,0 +1,224 @@
+#include <mutex>
+
+#include "godwit/migration.h"
+#include "migration/outgoing_session.h"
+#include "migration/state_table.h"
+
+namespace godwit {
+
+class Migration::Impl : public ParameterSource, public std::enable_shared_from_this<Migration::Impl> {
+public:
+    explicit Impl(Environment environment) : environment_(std::move(environment)) {}
+
+    Status start(std::unique_ptr<ChannelOpener> opener);
+    Status cancel();
+    void stop();
+    MigrationStatistics statistics() const;
+    Status set(const ParameterInfo& info, const ParameterValue& value);
+    MigrationParameters current_parameters() const override {
+        const std::lock_guard lock(mutex_);
+        return parameters_;
+    }
+    void forget_handover() {
+        const std::lock_guard lock(mutex_);
+        ownership_lost_.reset();
+    }
+
+    StateMachine states;
+
+private:
+    Status may_start();
+    void clean_up();
+    /// Ends the session's thread and keeps its figures. Main loop's thread.
+    void retire_session();
+    std::shared_ptr<OutgoingSession> session() const {
+        const std::lock_guard lock(mutex_);
+        return session_;
+    }
+
+    const Environment environment_;
+    mutable std::mutex mutex_;
+    MigrationParameters parameters_;            // under mutex_
+    std::shared_ptr<OutgoingSession> session_;  // under mutex_; replaced by the main loop's thread only
+    MigrationStatistics last_;                  // under mutex_: figures of the attempt that has ended
+    std::optional<Error> ownership_lost_;       // under mutex_: why the guest may not be migrated any more
+};
+
+Status Migration::Impl::may_start() {
+    if (environment_.dirty_source == nullptr) {
+        return fail(ErrorCode::unsupported, "this machine cannot track written pages, so it cannot be migrated");
+    }
+    if (is_running(states.get())) {
+        return fail(ErrorCode::busy, "There's a migration process in progress");
+    }
+    RunState run_state;
+    {
+        const MachineLock lock(environment_.machine);
+        run_state = environment_.machine.run_state();
+    }
+    if (run_state == RunState::inmigrate) {
+        return fail(ErrorCode::wrong_state, "Guest is waiting for an incoming migration");
+    }
+    const std::lock_guard lock(mutex_);
+    if (ownership_lost_) {
+        return fail(*ownership_lost_);
+    }
+    return {};
+}
+
+Status Migration::Impl::start(std::unique_ptr<ChannelOpener> opener) {
+    if (Status allowed = may_start(); !allowed) {
+        return allowed;
+    }
+    retire_session();
+    auto session = std::make_shared<OutgoingSession>(environment_, states, *this, std::move(opener));
+    {
+        const std::lock_guard lock(mutex_);
+        session_ = session;
+        last_ = MigrationStatistics{};
+    }
+    Status refusal;
+    const MigrationState from = states.get();
+    if (!states.transition(from, MigrationState::setup, &refusal)) {
+        return fail(ErrorCode::busy, "There's a migration process in progress");
+    }
+    if (!refusal) {
+        session->refuse(Error{ErrorCode::listener_refused, refusal.error().message, refusal.error().hint});
+        clean_up();
+        return fail(ErrorCode::listener_refused, refusal.error().message, refusal.error().hint);
+    }
+    return session->start([weak = weak_from_this()] {
+        if (const std::shared_ptr<Impl> self = weak.lock()) {
+            self->clean_up();
+        }
+    });
+}
+
+void Migration::Impl::clean_up() {
+    if (states.get() == MigrationState::setup || states.get() == MigrationState::active ||
+        states.get() == MigrationState::handing_over) {
+        return;  // a later attempt is running: its predecessor was retired when it started
+    }
+    retire_session();
+    states.transition(MigrationState::cancelling, MigrationState::cancelled);
+}
+
+void Migration::Impl::retire_session() {
+    const std::shared_ptr<OutgoingSession> session = this->session();
+    if (!session) {
+        return;
+    }
+    session->join();
+    const std::lock_guard lock(mutex_);
+    session->fill_statistics(last_);
+    ownership_lost_ = session->ownership_lost();
+    session_.reset();
+}
+
+Status Migration::Impl::cancel() {
+    for (;;) {
+        const MigrationState state = states.get();
+        if (state == MigrationState::handing_over) {
+            return fail(ErrorCode::too_late,
+                        "the guest is being handed over; the migration cannot be cancelled any more",
+                        "the handover ends by itself within its deadline");
+        }
+        if (state != MigrationState::setup && state != MigrationState::active) {
+            return {};
+        }
+        if (states.transition(state, MigrationState::cancelling)) {
+            break;
+        }
+    }
+    if (const std::shared_ptr<OutgoingSession> running = session()) {
+        running->interrupt();
+    }
+    return {};
+}
+
+void Migration::Impl::stop() {
+    // After the commit the thread ends by itself within its deadlines.
+    static_cast<void>(cancel());
+    retire_session();
+    states.transition(MigrationState::cancelling, MigrationState::cancelled);
+}
+
+MigrationStatistics Migration::Impl::statistics() const {
+    std::shared_ptr<OutgoingSession> running;
+    MigrationStatistics statistics;
+    {
+        const std::lock_guard lock(mutex_);
+        running = session_;
+        statistics = last_;
+    }
+    // The state is read first: figures may be newer than the state, never older.
+    statistics.state = states.get();
+    if (running) {
+        running->fill_statistics(statistics);
+    }
+    return statistics;
+}
+
+Status Migration::Impl::set(const ParameterInfo& info, const ParameterValue& value) {
+    const std::lock_guard lock(mutex_);
+    if (is_running(states.get()) && !info.while_running) {
+        return fail(ErrorCode::busy, "There's a migration process in progress");
+    }
+    MigrationParameters changed = parameters_;
+    if (Status fits = set_parameter(changed, info, value); !fits) {
+        return fits;
+    }
+    parameters_ = changed;
+    if (session_) {
+        session_->parameters_changed();
+    }
+    return {};
+}
+
+Migration::Migration(Environment environment) : impl_(std::make_shared<Impl>(std::move(environment))) {}
+Migration::~Migration() {
+    impl_->stop();
+}
+
+Status Migration::start(std::unique_ptr<ChannelOpener> opener) {
+    return impl_->start(std::move(opener));
+}
+Status Migration::cancel() {
+    return impl_->cancel();
+}
+MigrationState Migration::state() const {
+    return impl_->states.get();
+}
+bool Migration::in_setup() const {
+    return state() == MigrationState::setup;
+}
+bool Migration::is_active() const {
+    const MigrationState now = state();
+    return now == MigrationState::active || now == MigrationState::handing_over;
+}
+bool Migration::has_finished() const {
+    return is_final(state());
+}
+bool Migration::has_failed() const {
+    return state() == MigrationState::failed;
+}
+MigrationStatistics Migration::statistics() const {
+    return impl_->statistics();
+}
+MigrationParameters Migration::parameters() const {
+    return impl_->current_parameters();
+}
+Status Migration::set(const ParameterInfo& info, const ParameterValue& value) {
+    return impl_->set(info, value);
+}
+void Migration::add_listener(Listener& listener) {
+    impl_->states.add(listener);
+}
+void Migration::remove_listener(Listener& listener) {
+    impl_->states.remove(listener);
+}
+void Migration::forget_handover() {
+    impl_->forget_handover();
+}
+
+}  // namespace godwit

@@ -1,0 +1,270 @@
+// The source's switchover and its side of the handover: docs/handover.md.
+#include "base/assert.h"
+#include "migration/outgoing_session.h"
+#include "stream/commands.h"
+
+namespace godwit {
+
+using format::SectionType;
+
+Status OutgoingSession::switch_over() {
+    parameters_ = parameter_source_.current_parameters();
+    const Instant deadline = now() + std::chrono::milliseconds(parameters_.switchover_timeout_ms);
+    states_.handover_step(HandoverStep::source_stopping);
+    if (Status fine = check(); !fine) {
+        return fine;
+    }
+    if (Status stopped = stop_guest(); !stopped) {
+        return stopped;
+    }
+    states_.handover_step(HandoverStep::source_stopped);
+    writer_->set_deadline(deadline);
+    if (Status sent = send_rest(); !sent) {
+        return sent;
+    }
+    return hand_over();
+}
+
+Status OutgoingSession::stop_guest() {
+    const MachineLock lock(environment_.machine);
+    const RunState before = environment_.machine.run_state();
+    if (Status stopped = environment_.machine.stop_for_switchover(); !stopped) {
+        return stopped;
+    }
+    state_before_stop_ = before;
+    update([&](Figures& f) {
+        f.stopped = now();
+        f.bytes_at_stop = writer_->bytes_written();
+        ++f.dirty_sync_count;
+        ++f.passes;
+    });
+    if (Result<PageCount> dirtied = saver_.collect(); !dirtied) {
+        return fail(dirtied.error());
+    }
+    Result<DeviceSections> saved = save_devices(environment_, before, modern());
+    if (!saved) {
+        return fail(saved.error());
+    }
+    devices_ = std::move(*saved);
+    return {};
+}
+
+Status OutgoingSession::send_rest() {
+    saver_.begin_pass();
+    sections_->begin(SectionType::end, format::ram_section_id);
+    while (!saver_.pass_done() && writer_->ok()) {
+        if (Result<ByteCount> sent = saver_.send(*sink_, slice); !sent) {
+            return fail(sent.error());
+        }
+        writer_->flush();
+        measure(now());
+    }
+    GODWIT_ASSERT(!writer_->ok() || saver_.remaining_pages() == 0, "{} pages remain after the last pass",
+                  saver_.remaining_pages());
+    writer_->put_u64(format::ram_flag::eos);
+    sections_->end();
+    writer_->put_bytes(devices_.bytes);
+    return check();
+}
+
+template <typename Condition>
+Status OutgoingSession::wait_heard(Condition condition, Instant deadline, ErrorCode late, const char* what) {
+    for (;;) {
+        const ReturnPath::Heard heard = return_path_->heard();
+        if (condition(heard)) {
+            return {};
+        }
+        if (heard.broken()) {
+            return fail(heard.reason());
+        }
+        if (states_.get() == MigrationState::cancelling) {
+            return fail(ErrorCode::cancelled, "the migration was cancelled");
+        }
+        if (!wake_->wait_until(deadline) && now() >= deadline) {
+            return fail(late, what);
+        }
+    }
+}
+
+// The greeting in outgoing_session.cpp waits the same way.
+Status OutgoingSession::wait_pong(Instant deadline) {
+    return wait_heard([](const ReturnPath::Heard& heard) { return heard.pong; }, deadline, ErrorCode::handshake_timeout,
+                      "the destination did not answer the greeting in time");
+}
+
+Status OutgoingSession::hand_over() {
+    switch (peer_) {
+        case Peer::godwit:
+            return hand_over_to_godwit();
+        case Peer::one_way:
+            return hand_over_one_way();
+        case Peer::qemu:
+        case Peer::silent:
+            return hand_over_by_eof();
+    }
+    return {};
+}
+
+/// The point of no return: after it this side never resumes by itself, except where the peer is known to have refused.
+Status OutgoingSession::begin_commit() {
+    if (!states_.transition(MigrationState::active, MigrationState::handing_over)) {
+        return fail(ErrorCode::cancelled, "the migration was cancelled");
+    }
+    Status released;
+    {
+        const MachineLock lock(environment_.machine);
+        released = environment_.machine.release_disks();
+    }
+    if (!released) {
+        return released;
+    }
+    states_.handover_step(HandoverStep::source_before_commit);
+    return {};
+}
+
+Status OutgoingSession::ownership_unknown(const std::string& why) {
+    const MachineLock lock(environment_.machine);
+    environment_.machine.set_ownership_unknown();
+    ownership_lost_ =
+        Error{ErrorCode::handover_unknown,
+              "it is unknown whether the guest runs at the destination: " + why + "; here it is complete and paused",
+              "look at the destination; run the guest on exactly one side with `cont` and force (`godwit own`)"};
+    return fail(*ownership_lost_);
+}
+
+Status OutgoingSession::drain(Instant deadline) {
+    Status drained = channel_->drain(deadline);
+    if (!drained && drained.error().code == ErrorCode::idle_timeout) {
+        return fail(ErrorCode::switchover_timeout,
+                    "the destination did not take everything within the switchover deadline");
+    }
+    return drained;
+}
+
+void OutgoingSession::put_eof() {
+    writer_->put_u8(static_cast<std::uint8_t>(SectionType::eof));
+    if (modern()) {
+        writer_->put_u8(static_cast<std::uint8_t>(SectionType::vm_description));
+        writer_->put_u32(static_cast<std::uint32_t>(devices_.description_json.size()));
+        writer_->put_text(devices_.description_json);
+    }
+    writer_->flush();
+}
+
+Status OutgoingSession::hand_over_to_godwit() {
+    const Instant deadline = writer_->next_deadline();
+    put_eof();
+    if (Status sent = check(); !sent) {
+        return sent;
+    }
+    states_.handover_step(HandoverStep::source_sent);
+    if (Status loaded = wait_heard([](const ReturnPath::Heard& heard) { return heard.loaded; }, deadline,
+                                   ErrorCode::switchover_timeout,
+                                   "the destination did not finish loading within the switchover deadline");
+        !loaded) {
+        return loaded;
+    }
+    states_.handover_step(HandoverStep::source_loaded_seen);
+    if (Status begun = begin_commit(); !begun) {
+        return begun;
+    }
+    stays_paused_ = true;
+    writer_->set_deadline(now() + std::chrono::milliseconds(parameters_.switchover_timeout_ms));
+    put_command(*writer_, format::Command::commit, 0);
+    writer_->flush();
+    if (!writer_->ok()) {
+        return ownership_unknown(writer_->error()->message);
+    }
+    states_.handover_step(HandoverStep::source_committed);
+    if (Status running =
+            wait_heard([](const ReturnPath::Heard& heard) { return heard.running; }, writer_->next_deadline(),
+                       ErrorCode::switchover_timeout, "the destination did not report that the guest runs");
+        !running) {
+        return ownership_unknown(running.error().message);
+    }
+    return complete(true);
+}
+
+/// With QEMU, or with a peer that says nothing, the EOF byte is the commit. All else is delivered before it.
+Status OutgoingSession::hand_over_by_eof() {
+    const Instant deadline = writer_->next_deadline();
+    writer_->flush();
+    if (writer_->ok()) {
+        if (Status drained = drain(deadline); !drained) {
+            return drained;
+        }
+    }
+    if (Status sent = check(); !sent) {
+        return sent;
+    }
+    states_.handover_step(HandoverStep::source_sent);
+    if (Status begun = begin_commit(); !begun) {
+        return begun;
+    }
+    stays_paused_ = true;
+    writer_->set_deadline(now() + std::chrono::milliseconds(parameters_.switchover_timeout_ms));
+    put_eof();
+    if (!writer_->ok()) {
+        return ownership_unknown(writer_->error()->message);
+    }
+    states_.handover_step(HandoverStep::source_committed);
+    if (peer_ == Peer::silent) {
+        if (Status drained = drain(writer_->next_deadline()); !drained) {
+            return ownership_unknown(drained.error().message);
+        }
+        return complete(true);
+    }
+    Status answered =
+        wait_heard([](const ReturnPath::Heard& heard) { return heard.shut.has_value() && *heard.shut == 0; },
+                   writer_->next_deadline(), ErrorCode::switchover_timeout,
+                   "the destination did not report the end of the migration");
+    if (answered) {
+        return complete(true);
+    }
+    if (return_path_->heard().shut.value_or(0) != 0) {
+        stays_paused_ = false;  // the destination has said that it will not run the guest
+        return answered;
+    }
+    return ownership_unknown(answered.error().message);
+}
+
+/// A file or a command: nobody runs the guest because of it, so there is no commit, only an end that is permanent.
+Status OutgoingSession::hand_over_one_way() {
+    put_eof();
+    if (Status sent = check(); !sent) {
+        return sent;
+    }
+    states_.handover_step(HandoverStep::source_sent);
+    if (Status finished = channel_->finish_writing(never); !finished) {
+        return finished;
+    }
+    if (!states_.transition(MigrationState::active, MigrationState::handing_over)) {
+        return fail(ErrorCode::cancelled, "the migration was cancelled");
+    }
+    return complete(false);
+}
+
+Status OutgoingSession::complete(bool owned_elsewhere) {
+    update([&](Figures& f) {
+        f.transferred_bytes = writer_->bytes_written();
+        f.running = f.ended = now();
+    });
+    {
+        const MachineLock lock(environment_.machine);
+        environment_.machine.finish_migrated(owned_elsewhere);
+    }
+    stays_paused_ = true;
+    if (owned_elsewhere) {
+        ownership_lost_ =
+            Error{ErrorCode::ownership_gone,
+                  "Can't migrate the vm that was paused due to previous migration: the guest runs at the destination",
+                  "if the destination is certainly dead, take the guest back with `cont` and force (`godwit own`)"};
+    }
+    // Nobody else moves the state on from handing_over.
+    const bool completed = states_.transition(MigrationState::handing_over, MigrationState::completed);
+    GODWIT_ASSERT(completed, "the state became {} during the handover", to_string(states_.get()));
+    states_.handover_step(HandoverStep::source_completed);
+    return {};
+}
+
+}  // namespace godwit

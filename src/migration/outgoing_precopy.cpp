@@ -1,0 +1,147 @@
+// The source's passes over memory while the guest runs.
+#include <algorithm>
+
+#include "migration/outgoing_session.h"
+#include "migration/switchover_policy.h"
+#include "stream/commands.h"
+
+namespace godwit {
+
+using format::SectionType;
+
+namespace {
+
+/// Longest stretch of one PART section: QEMU's figure, so that a receiver sees the end of a section often enough.
+constexpr Duration part_time = std::chrono::milliseconds(50);
+/// With nothing else to send, the peer hears from us this often.
+constexpr Duration keepalive_interval = std::chrono::seconds(5);
+}  // namespace
+
+Status OutgoingSession::precopy() {
+    last_sync_ = last_sent_ = now();
+    meter_.start(now(), writer_->bytes_written(), 0);
+    if (Status begun = begin_pass(); !begun) {
+        return begun;
+    }
+    for (;;) {
+        wait_for_budget();
+        if (Status fine = check(); !fine) {
+            return fine;
+        }
+        if (Status sent = send_part(); !sent) {
+            return sent;
+        }
+        if (!saver_.pass_done()) {
+            continue;
+        }
+        Result<bool> enough = finish_pass();
+        if (!enough) {
+            return fail(enough.error());
+        }
+        if (*enough) {
+            return {};
+        }
+        if (Status begun = begin_pass(); !begun) {
+            return begun;
+        }
+    }
+}
+
+Status OutgoingSession::begin_pass() {
+    saver_.begin_pass();
+    std::uint64_t pass = 0;
+    update([&](Figures& f) { pass = ++f.passes; });
+    states_.pass_started(pass);
+    return check();
+}
+
+void OutgoingSession::wait_for_budget() {
+    parameters_ = parameter_source_.current_parameters();
+    limiter_.set_limit(parameters_.max_bandwidth_bytes_per_s, now());
+    writer_->set_idle_timeout(std::chrono::milliseconds(parameters_.idle_timeout_ms));
+    while (states_.get() == MigrationState::active && limiter_.budget(now()).value() == 0) {
+        if (return_path_ && return_path_->heard().broken()) {
+            return;
+        }
+        if (return_path_ && now() - last_sent_ >= keepalive_interval) {
+            put_ping(*writer_, format::keepalive_ping);
+            writer_->flush();
+            last_sent_ = now();
+        }
+        wake_->wait_until(std::min(limiter_.next_budget_at(now()), now() + keepalive_interval));
+        parameters_ = parameter_source_.current_parameters();
+        limiter_.set_limit(parameters_.max_bandwidth_bytes_per_s, now());
+        measure(now());
+    }
+}
+
+Status OutgoingSession::send_part() {
+    sections_->begin(SectionType::part, format::ram_section_id);
+    const Instant until = now() + part_time;
+    do {
+        const ByteCount budget = std::min(limiter_.budget(now()), slice);
+        if (budget.value() == 0) {
+            break;
+        }
+        Result<ByteCount> sent = saver_.send(*sink_, budget);
+        if (!sent) {
+            return fail(sent.error());
+        }
+        limiter_.spend(*sent);
+        writer_->flush();
+        last_sent_ = now();
+        measure(last_sent_);
+    } while (writer_->ok() && !saver_.pass_done() && now() < until);
+    writer_->put_u64(format::ram_flag::eos);
+    sections_->end();
+    writer_->flush();
+    return check();
+}
+
+Result<bool> OutgoingSession::finish_pass() {
+    Result<PageCount> dirtied;
+    {
+        const MachineLock lock(environment_.machine);
+        dirtied = saver_.collect();
+    }
+    if (!dirtied) {
+        return fail(dirtied.error());
+    }
+    const Instant at = now();
+    const double period_s = std::max(1e-6, std::chrono::duration<double>(at - last_sync_).count());
+    const double dirty_pages_per_s = static_cast<double>(dirtied->value()) / period_s;
+    last_sync_ = at;
+    measure(at);
+    SwitchoverInputs inputs;
+    inputs.remaining_bytes = saver_.remaining_pages() * page_bytes;
+    inputs.bandwidth_bytes_per_s = meter_.bytes_per_s();
+    inputs.dirty_bytes_per_s = dirty_pages_per_s * static_cast<double>(page_bytes);
+    inputs.downtime_limit = std::chrono::milliseconds(parameters_.downtime_limit_ms);
+    update([&](Figures& f) { inputs.elapsed = at - f.active.value_or(at); });
+    if (first_fit_) {
+        inputs.since_first_fit = at - *first_fit_;
+    }
+    const SwitchoverDecision decision = decide_switchover(inputs);
+    if (decision.fits && !first_fit_) {
+        first_fit_ = at;
+    }
+    update([&](Figures& f) {
+        ++f.dirty_sync_count;
+        f.dirty_pages_per_s = static_cast<std::uint64_t>(dirty_pages_per_s);
+        f.expected_downtime = decision.expected_downtime;
+    });
+    return decision.switch_over;
+}
+
+void OutgoingSession::measure(Instant at) {
+    const bool window_closed = meter_.update(at, writer_->bytes_written(), saver_.normal_pages() + saver_.zero_pages());
+    update([&](Figures& f) {
+        f.transferred_bytes = writer_->bytes_written();
+        if (window_closed) {
+            f.bytes_per_s = meter_.bytes_per_s();
+            f.pages_per_s = meter_.pages_per_s();
+        }
+    });
+}
+
+}  // namespace godwit

@@ -1,0 +1,282 @@
+#include "migration/outgoing_session.h"
+
+#include <fmt/format.h>
+
+#include "base/printable.h"
+#include "stream/commands.h"
+
+namespace godwit {
+
+using format::SectionType;
+
+namespace {
+
+/// How long the peer's own words are waited for when a write has failed.
+constexpr Duration last_words_time = std::chrono::milliseconds(200);
+
+}  // namespace
+
+OutgoingSession::OutgoingSession(const Environment& environment, StateMachine& states,
+                                 const ParameterSource& parameters, std::unique_ptr<ChannelOpener> opener)
+    : environment_(environment),
+      states_(states),
+      parameter_source_(parameters),
+      parameters_(parameters.current_parameters()),
+      opener_(std::move(opener)),
+      wake_(environment.waiter.make_signal()),
+      saver_(environment.memory, *environment.dirty_source) {
+    figures_.started = now();
+}
+
+Status OutgoingSession::start(std::function<void()> ended) {
+    ended_ = std::move(ended);
+    Result<std::unique_ptr<Thread>> thread = environment_.executor.start_thread("migration", [this] { run(); });
+    if (!thread) {
+        give_up(thread.error());
+        environment_.executor.post(ended_);  // a cancel may have come first: it is completed as always
+        return fail(thread.error());
+    }
+    thread_ = std::move(*thread);
+    return {};
+}
+
+void OutgoingSession::join() {
+    if (thread_) {
+        thread_->join();
+        thread_.reset();
+    }
+}
+
+void OutgoingSession::interrupt() {
+    opener_->cancel();
+    {
+        const std::lock_guard lock(channel_mutex_);
+        interrupted_ = true;
+        if (channel_) {
+            channel_->shutdown();
+        }
+    }
+    wake_->notify();
+}
+
+void OutgoingSession::run() {
+    conclude(migrate());
+    environment_.executor.post(ended_);
+}
+
+Status OutgoingSession::migrate() {
+    for (auto step : {&OutgoingSession::connect, &OutgoingSession::introduce, &OutgoingSession::prepare,
+                      &OutgoingSession::precopy, &OutgoingSession::switch_over}) {
+        if (Status done = (this->*step)(); !done) {
+            return done;
+        }
+    }
+    return {};
+}
+
+Status OutgoingSession::connect() {
+    Result<std::unique_ptr<Channel>> channel =
+        opener_->open(now() + std::chrono::milliseconds(parameters_.connect_timeout_ms));
+    if (!channel) {
+        return fail(channel.error());
+    }
+    const std::lock_guard lock(channel_mutex_);
+    channel_ = std::move(*channel);
+    if (interrupted_) {
+        channel_->shutdown();
+    }
+    return {};
+}
+
+Status OutgoingSession::introduce() {
+    writer_ = std::make_unique<StreamWriter>(*channel_, environment_.clock);
+    writer_->set_idle_timeout(std::chrono::milliseconds(parameters_.idle_timeout_ms));
+    sections_ = std::make_unique<SectionWriter>(*writer_, modern());
+    sink_ = std::make_unique<StreamPageSink>(*writer_, environment_.memory);
+    put_stream_header();
+    if (!channel_->traits().bidirectional) {
+        peer_ = Peer::one_way;
+    } else if (modern() && parameters_.return_path) {
+        return greet_peer();
+    }
+    writer_->flush();
+    return writer_->status();
+}
+
+void OutgoingSession::put_stream_header() {
+    writer_->put_u32(format::file_magic);
+    writer_->put_u32(format::file_version);
+    if (modern()) {
+        writer_->put_u8(static_cast<std::uint8_t>(SectionType::configuration));
+        writer_->put_u32(static_cast<std::uint32_t>(environment_.machine_type.size()));
+        writer_->put_text(environment_.machine_type);
+    }
+}
+
+Status OutgoingSession::greet_peer() {
+    put_command(*writer_, format::Command::open_return_path, 0);
+    put_ping(*writer_, format::godwit_ping);
+    writer_->flush();
+    if (!writer_->ok()) {
+        return writer_->status();
+    }
+    return_path_ = std::make_unique<ReturnPath>(*channel_, environment_.clock, *wake_);
+    if (Status started = return_path_->start(environment_.executor); !started) {
+        return started;
+    }
+    peer_ = Peer::qemu;  // until it says otherwise: enough to listen to it
+    const Instant deadline = now() + std::chrono::milliseconds(parameters_.handshake_timeout_ms);
+    if (Status answered = wait_pong(deadline); !answered) {
+        return answered;
+    }
+    const std::optional<Manifest> manifest = return_path_->heard().manifest;
+    update([&](Figures& f) { f.peer = manifest ? "godwit " + manifest->version : "QEMU or compatible"; });
+    if (!manifest) {
+        return {};
+    }
+    peer_ = Peer::godwit;
+    return check_preflight(make_manifest(environment_), *manifest);
+}
+
+Status OutgoingSession::prepare() {
+    if (Status started = environment_.dirty_source->start(); !started) {
+        return started;
+    }
+    saver_.mark_all();
+    sections_->begin_named(SectionType::start, format::ram_section_id, format::ram_section_name, 0,
+                           format::ram_version);
+    saver_.put_block_list(*writer_);
+    writer_->put_u64(format::ram_flag::eos);
+    sections_->end();
+    writer_->flush();
+    if (Status sent = check(); !sent) {
+        return sent;
+    }
+    if (!states_.transition(MigrationState::setup, MigrationState::active)) {
+        return fail(ErrorCode::cancelled, "the migration was cancelled");
+    }
+    update([&](Figures& f) { f.active = now(); });
+    return {};
+}
+
+void OutgoingSession::conclude(const Status& outcome) {
+    if (!outcome) {
+        return give_up(explain(outcome.error()));
+    }
+    // The peer has all it needs; a failure to say goodbye changes nothing any more.
+    if (Status ended = channel_->finish_writing(now() + last_words_time); !ended) {
+        log(LogLevel::debug, "closing the channel: " + ended.error().message);
+    }
+    clean_up();
+}
+
+void OutgoingSession::clean_up() {
+    if (channel_) {
+        channel_->shutdown();
+    }
+    environment_.dirty_source->stop();
+    if (return_path_) {
+        return_path_->join();
+    }
+}
+
+/// Everything that can be undone is undone before the state says so.
+void OutgoingSession::give_up(Error error) {
+    error.message = printable(error.message);  // it may quote the peer
+    if (channel_) {
+        channel_->shutdown();
+    }
+    if (state_before_stop_ && !stays_paused_) {
+        const MachineLock lock(environment_.machine);
+        if (Status resumed = environment_.machine.resume_after_failure(*state_before_stop_); !resumed) {
+            log(LogLevel::error, "the guest could not be resumed: " + resumed.error().text());
+        }
+    }
+    clean_up();
+    update([&](Figures& f) {
+        f.ended = now();
+        f.error = error;
+        f.transferred_bytes = writer_ ? writer_->bytes_written() : 0;
+    });
+    log(error.code == ErrorCode::cancelled ? LogLevel::info : LogLevel::error, "migration: " + error.text());
+    for (MigrationState from = states_.get(); is_running(from) && from != MigrationState::cancelling;
+         from = states_.get()) {
+        if (states_.transition(from, MigrationState::failed)) {
+            return;
+        }
+    }
+}
+
+Status OutgoingSession::check() {
+    if (const MigrationState state = states_.get(); state == MigrationState::cancelling) {
+        return fail(ErrorCode::cancelled, "the migration was cancelled");
+    }
+    if (return_path_ && !stays_paused_) {
+        if (const ReturnPath::Heard heard = return_path_->heard(); heard.broken()) {
+            return fail(heard.reason());
+        }
+    }
+    return writer_ ? writer_->status() : Status();
+}
+
+/// The first cause: a cancel, then what the peer said, then what this side saw.
+Error OutgoingSession::explain(const Error& local) {
+    if (states_.get() == MigrationState::cancelling) {
+        return Error{ErrorCode::cancelled, "the migration was cancelled"};
+    }
+    const bool by_connection =
+        local.code == ErrorCode::peer_closed || local.code == ErrorCode::io || local.code == ErrorCode::cancelled;
+    if (!return_path_ || !by_connection) {
+        return local;
+    }
+    const Instant deadline = now() + last_words_time;
+    ReturnPath::Heard heard = return_path_->heard();
+    while (!heard.broken() && wake_->wait_until(deadline)) {
+        heard = return_path_->heard();
+    }
+    if (heard.peer_error || (heard.shut && *heard.shut != 0)) {
+        return heard.reason();
+    }
+    return local.code == ErrorCode::cancelled && heard.ended ? *heard.ended : local;
+}
+
+void OutgoingSession::fill_statistics(MigrationStatistics& out) const {
+    const std::lock_guard lock(figures_mutex_);
+    const Instant end = figures_.ended.value_or(now());
+    const Instant active = figures_.active.value_or(end);
+    out.total_time = end - figures_.started;
+    out.transferred_bytes = figures_.transferred_bytes;
+    out.remaining_bytes = saver_.remaining_pages() * page_bytes;
+    out.total_bytes = saver_.total_bytes();
+    out.zero_pages = saver_.zero_pages();
+    out.normal_pages = saver_.normal_pages();
+    out.dirty_pages_per_s = figures_.dirty_pages_per_s;
+    out.dirty_sync_count = figures_.dirty_sync_count;
+    out.passes = figures_.passes;
+    out.pages_per_s = static_cast<std::uint64_t>(figures_.pages_per_s);
+    out.megabits_per_s = figures_.bytes_per_s * 8 / 1e6;
+    out.precopy_bytes = figures_.stopped ? figures_.bytes_at_stop : figures_.transferred_bytes;
+    out.downtime_bytes = figures_.transferred_bytes - out.precopy_bytes;
+    out.stopped_at = figures_.stopped;
+    out.error = figures_.error;
+    out.peer = figures_.peer;
+    if (figures_.active) {
+        out.setup_time = active - figures_.started;
+    }
+    if (!figures_.ended) {
+        out.expected_downtime = figures_.expected_downtime;
+        return;
+    }
+    if (figures_.running) {
+        out.downtime = *figures_.running - figures_.stopped.value_or(*figures_.running);
+        out.running_at = figures_.running;
+        const double seconds = std::chrono::duration<double>(end - active).count();
+        out.megabits_per_s = seconds > 0 ? static_cast<double>(out.transferred_bytes) * 8 / seconds / 1e6 : 0;
+    }
+}
+
+void OutgoingSession::log(LogLevel level, const std::string& line) const {
+    environment_.log.write(level, line);
+}
+
+}  // namespace godwit

@@ -1,0 +1,155 @@
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+
+#include "godwit/migration.h"
+#include "migration/manifest.h"
+#include "migration/rate_limiter.h"
+#include "migration/return_path.h"
+#include "migration/sections.h"
+#include "migration/state_table.h"
+#include "migration/throughput_meter.h"
+#include "ram/saver.h"
+#include "ram/stream_page_sink.h"
+
+namespace godwit {
+
+/// What the session asks its owner for while it runs.
+class ParameterSource {
+public:
+    virtual ~ParameterSource() = default;
+    virtual MigrationParameters current_parameters() const = 0;
+};
+
+/// One attempt to move the machine away: owns the channel and the migration thread, and dies with the attempt.
+///
+/// `run` is the thread's body. `interrupt`, `parameters_changed` and `fill_statistics` may be called by any thread;
+/// everything else belongs to the migration thread.
+class OutgoingSession {
+public:
+    OutgoingSession(const Environment& environment, StateMachine& states, const ParameterSource& parameters,
+                    std::unique_ptr<ChannelOpener> opener);
+
+    /// Migrates, and leaves the machine as the outcome demands; then `ended` is posted to the main loop.
+    Status start(std::function<void()> ended);
+    void join();
+    /// Ends the attempt before it begins. Main loop's thread, instead of `start`.
+    void refuse(const Error& error) { give_up(error); }
+    /// What a later attempt is told, if the guest is, or may be, a live peer's. Once joined.
+    const std::optional<Error>& ownership_lost() const { return ownership_lost_; }
+
+    /// Wakes whatever the migration thread waits for, after the state has become `cancelling`.
+    void interrupt();
+    void parameters_changed() { wake_->notify(); }
+    void fill_statistics(MigrationStatistics& statistics) const;
+
+private:
+    /// Bytes between two looks at the clock and the state.
+    static constexpr ByteCount slice{1024 * 1024};
+
+    enum class Peer { one_way, silent, qemu, godwit };
+
+    // The thread, from top to bottom.
+    void run();
+    Status migrate();
+    Status connect();
+    Status introduce();
+    void put_stream_header();
+    Status greet_peer();
+    Status prepare();
+    Status precopy();
+    Status begin_pass();
+    Status send_part();
+    void wait_for_budget();
+    Result<bool> finish_pass();
+    Status switch_over();
+    Status stop_guest();
+    Status send_rest();
+    void conclude(const Status& outcome);
+    void give_up(Error error);
+    void clean_up();
+
+    // The handover, in outgoing_handover.cpp: who owns the guest from when on.
+    Status hand_over();
+    Status hand_over_to_godwit();
+    Status hand_over_by_eof();
+    Status hand_over_one_way();
+    Status begin_commit();
+    void put_eof();
+    template <typename Condition>
+    Status wait_heard(Condition condition, Instant deadline, ErrorCode late, const char* what);
+    Status wait_pong(Instant deadline);
+    Status drain(Instant deadline);
+    Status complete(bool owned_elsewhere);
+    Status ownership_unknown(const std::string& why);
+
+    // Helpers.
+    Status check();
+    Error explain(const Error& local);
+    void measure(Instant now);
+    bool modern() const { return !parameters_.legacy_stream; }
+    bool has_return_path() const { return peer_ == Peer::qemu || peer_ == Peer::godwit; }
+    Instant now() const { return environment_.clock.now(); }
+    void log(LogLevel level, const std::string& line) const;
+
+    const Environment& environment_;
+    StateMachine& states_;
+    const ParameterSource& parameter_source_;
+    MigrationParameters parameters_;  // as of the last look
+    std::unique_ptr<ChannelOpener> opener_;
+    std::unique_ptr<Signal> wake_;
+    std::function<void()> ended_;
+    std::unique_ptr<Thread> thread_;
+
+    mutable std::mutex channel_mutex_;
+    std::unique_ptr<Channel> channel_;  // set once, under channel_mutex_; read without it by the migration thread
+    bool interrupted_ = false;          // under channel_mutex_
+
+    std::unique_ptr<StreamWriter> writer_;
+    std::unique_ptr<SectionWriter> sections_;
+    std::unique_ptr<StreamPageSink> sink_;
+    std::unique_ptr<ReturnPath> return_path_;
+    RamSaver saver_;
+    Peer peer_ = Peer::silent;
+    RateLimiter limiter_;
+    ThroughputMeter meter_;
+    Instant last_sync_{};
+    Instant last_sent_{};
+    std::optional<Instant> first_fit_;
+    std::optional<RunState> state_before_stop_;  // set while the guest is stopped for the switchover
+    bool stays_paused_ = false;                  // ownership is unknown or handed over: never resume
+    std::optional<Error> ownership_lost_;
+    DeviceSections devices_;
+
+    // Figures for everybody.
+    struct Figures {
+        Instant started{};
+        std::optional<Instant> active;
+        std::optional<Instant> ended;
+        std::optional<Instant> stopped;
+        std::optional<Instant> running;
+        std::optional<Duration> expected_downtime;
+        std::uint64_t transferred_bytes = 0;
+        std::uint64_t bytes_at_stop = 0;
+        std::uint64_t dirty_pages_per_s = 0;
+        std::uint64_t dirty_sync_count = 0;
+        std::uint64_t passes = 0;
+        double pages_per_s = 0;
+        double bytes_per_s = 0;
+        std::optional<Error> error;
+        std::string peer;
+    };
+    template <typename Change>
+    void update(Change change) {
+        const std::lock_guard lock(figures_mutex_);
+        change(figures_);
+    }
+    mutable std::mutex figures_mutex_;
+    Figures figures_;  // under figures_mutex_
+};
+
+}  // namespace godwit

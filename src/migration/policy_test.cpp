@@ -1,0 +1,248 @@
+// Decisions and small mechanisms that need no migration.
+#include <gtest/gtest.h>
+
+#include <array>
+
+#include "godwit/parameters.h"
+#include "migration/manifest.h"
+#include "migration/rate_limiter.h"
+#include "migration/state_table.h"
+#include "migration/switchover_policy.h"
+#include "migration/throughput_meter.h"
+
+namespace godwit {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr double gib = 1024.0 * 1024 * 1024;
+constexpr std::uint64_t mib = 1024 * 1024;
+
+TEST(SwitchoverPolicy, Table) {
+    struct Row {
+        const char* what;
+        SwitchoverInputs inputs;
+        bool fits;
+        bool switch_over;
+    };
+    const milliseconds limit(300);
+    const std::array rows{
+        Row{"nothing left", {.remaining_bytes = 0, .bandwidth_bytes_per_s = 0}, true, true},
+        Row{"bandwidth unknown",
+            {.remaining_bytes = 1, .bandwidth_bytes_per_s = 0, .downtime_limit = limit},
+            false,
+            false},
+        Row{"does not fit",
+            {.remaining_bytes = 1024 * mib, .bandwidth_bytes_per_s = gib, .downtime_limit = limit},
+            false,
+            false},
+        Row{"fits, idle guest: another pass saves nearly all",
+            {.remaining_bytes = 100 * mib,
+             .bandwidth_bytes_per_s = gib,
+             .dirty_bytes_per_s = 0,
+             .downtime_limit = limit},
+            true,
+            false},
+        Row{"fits, would save less than 1 ms",
+            {.remaining_bytes = mib, .bandwidth_bytes_per_s = gib, .dirty_bytes_per_s = 0, .downtime_limit = limit},
+            true,
+            true},
+        Row{"fits, dirtied faster than half the link: saves less than half",
+            {.remaining_bytes = 100 * mib,
+             .bandwidth_bytes_per_s = gib,
+             .dirty_bytes_per_s = gib * 0.6,
+             .downtime_limit = limit},
+            true,
+            true},
+        Row{"fits, dirtied slower than half the link",
+            {.remaining_bytes = 100 * mib,
+             .bandwidth_bytes_per_s = gib,
+             .dirty_bytes_per_s = gib * 0.4,
+             .downtime_limit = limit},
+            true,
+            false},
+        Row{"patience of 100 ms is over",
+            {.remaining_bytes = 100 * mib,
+             .bandwidth_bytes_per_s = gib,
+             .dirty_bytes_per_s = 0,
+             .downtime_limit = limit,
+             .elapsed = milliseconds(500),
+             .since_first_fit = milliseconds(100)},
+            true,
+            true},
+        Row{"a tenth of a long migration is more than 100 ms",
+            {.remaining_bytes = 100 * mib,
+             .bandwidth_bytes_per_s = gib,
+             .dirty_bytes_per_s = 0,
+             .downtime_limit = limit,
+             .elapsed = milliseconds(5000),
+             .since_first_fit = milliseconds(100)},
+            true,
+            false},
+        Row{"limit 0 accepts only nothing", {.remaining_bytes = 4096, .bandwidth_bytes_per_s = gib}, false, false},
+    };
+    for (const Row& row : rows) {
+        const SwitchoverDecision decision = decide_switchover(row.inputs);
+        EXPECT_EQ(decision.fits, row.fits) << row.what;
+        EXPECT_EQ(decision.switch_over, row.switch_over) << row.what;
+    }
+}
+
+TEST(RateLimiter, GivesTheBudgetOverAnySecond) {
+    const Instant start{std::chrono::seconds(10)};
+    for (std::uint64_t limit : {100'000UL, 33'554'432UL, 2'147'483'648UL}) {
+        RateLimiter limiter;
+        limiter.set_limit(limit, start);
+        Instant now = start;
+        std::uint64_t sent = 0;
+        while (now < start + std::chrono::seconds(5)) {
+            const std::uint64_t budget = limiter.budget(now).value();
+            if (budget == 0) {
+                now = limiter.next_budget_at(now) + std::chrono::microseconds(300);  // sleeps end late
+                continue;
+            }
+            limiter.spend(ByteCount(std::max<std::uint64_t>(budget, 4104)));  // a page is the least that leaves
+            sent += std::max<std::uint64_t>(budget, 4104);
+        }
+        EXPECT_NEAR(static_cast<double>(sent), 5.0 * static_cast<double>(limit),
+                    0.03 * 5.0 * static_cast<double>(limit))
+            << limit;
+    }
+}
+
+TEST(RateLimiter, UnlimitedAndTinyLimitsWork) {
+    RateLimiter limiter;
+    const Instant start{};
+    EXPECT_GT(limiter.budget(start).value(), std::uint64_t{1} << 60);
+    limiter.set_limit(1, start);
+    EXPECT_EQ(limiter.budget(start).value(), 0U);
+    EXPECT_GE(limiter.next_budget_at(start) - start, std::chrono::milliseconds(999));
+    limiter.spend(ByteCount(4104));
+    EXPECT_GE(limiter.next_budget_at(start) - start, std::chrono::seconds(4104));
+}
+
+TEST(ThroughputMeter, MeasuresTheLastSecondAndNeverDividesByZero) {
+    ThroughputMeter meter;
+    Instant now{std::chrono::seconds(1)};
+    meter.start(now, 0, 0);
+    EXPECT_EQ(meter.bytes_per_s(), 0.0);
+    meter.update(now, 100, 1);
+    EXPECT_EQ(meter.bytes_per_s(), 0.0);
+    std::uint64_t bytes = 0;
+    for (int i = 0; i < 300; ++i) {
+        now += milliseconds(10);
+        bytes += i < 150 ? 10'000 : 20'000;
+        meter.update(now, bytes, bytes / 1000);
+    }
+    EXPECT_NEAR(meter.bytes_per_s(), 2e6, 1e4);
+    EXPECT_NEAR(meter.pages_per_s(), 2e3, 1e2);
+}
+
+class Recorder : public Listener {
+public:
+    Status state_changed(MigrationState from, MigrationState to) override {
+        seen.emplace_back(from, to);
+        return refuse ? fail(ErrorCode::listener_refused, "no") : Status();
+    }
+    std::vector<std::pair<MigrationState, MigrationState>> seen;
+    bool refuse = false;
+};
+
+TEST(StateMachine, OnlyTheWinnerIsToldAndListenersHearEachTransitionOnce) {
+    StateMachine states;
+    Recorder recorder;
+    states.add(recorder);
+    EXPECT_TRUE(states.transition(MigrationState::none, MigrationState::setup));
+    EXPECT_FALSE(states.transition(MigrationState::none, MigrationState::setup));
+    EXPECT_TRUE(states.transition(MigrationState::setup, MigrationState::cancelling));
+    EXPECT_FALSE(states.transition(MigrationState::setup, MigrationState::active));
+    EXPECT_EQ(states.get(), MigrationState::cancelling);
+    EXPECT_EQ(recorder.seen.size(), 2U);
+    recorder.refuse = true;
+    Status refusal;
+    EXPECT_TRUE(states.transition(MigrationState::cancelling, MigrationState::cancelled, &refusal));
+    EXPECT_FALSE(refusal);
+    states.remove(recorder);
+}
+
+TEST(StateMachine, EveryStateCanBeLeftOrIsFinalAndNothingSkipsSetup) {
+    for (const Transition& transition : allowed_transitions()) {
+        EXPECT_NE(transition.from, transition.to);
+        if (transition.from == MigrationState::none || is_final(transition.from)) {
+            EXPECT_EQ(transition.to, MigrationState::setup);
+        }
+    }
+    EXPECT_FALSE(is_allowed(MigrationState::handing_over, MigrationState::cancelling))
+        << "after the commit it is too late";
+    EXPECT_FALSE(is_allowed(MigrationState::active, MigrationState::completed));
+}
+
+TEST(Parameters, EachHasADefaultWithinItsRangeAndRefusesOthers) {
+    for (const ParameterInfo& info : parameter_table()) {
+        MigrationParameters parameters;
+        const ParameterValue initial = get_parameter(parameters, info);
+        EXPECT_TRUE(set_parameter(parameters, info, initial)) << info.name;
+        EXPECT_EQ(find_parameter(info.name), &info);
+        if (const std::uint64_t* number = std::get_if<std::uint64_t>(&initial)) {
+            EXPECT_GE(*number, info.minimum);
+            EXPECT_LE(*number, info.maximum);
+            EXPECT_FALSE(set_parameter(parameters, info, true)) << info.name;
+            if (info.minimum > 0) {
+                EXPECT_FALSE(set_parameter(parameters, info, info.minimum - 1)) << info.name;
+            }
+            ASSERT_TRUE(set_parameter(parameters, info, info.maximum));
+            EXPECT_EQ(std::get<std::uint64_t>(get_parameter(parameters, info)), info.maximum);
+        } else {
+            EXPECT_FALSE(set_parameter(parameters, info, std::uint64_t{1})) << info.name;
+        }
+    }
+    MigrationParameters parameters;
+    const Status status = set_parameter(parameters, *find_parameter("downtime-limit"), std::uint64_t{2'000'001});
+    ASSERT_FALSE(status);
+    EXPECT_EQ(status.error().message, "Parameter 'downtime_limit' expects an integer in the range of 0 to 2000000");
+    EXPECT_EQ(find_parameter("nonsense"), nullptr);
+}
+
+Manifest sample_manifest() {
+    return Manifest{"0.1.0", "microvm", {{"microvm.ram", 64 * mib, true}}, {{"cpu", 2}, {"serial", 1}}};
+}
+
+TEST(Manifest, RoundTripAndUnknownFieldsAreIgnored) {
+    const std::string json = to_json(sample_manifest());
+    Result<Manifest> parsed = parse_manifest(json);
+    ASSERT_TRUE(parsed);
+    EXPECT_EQ(to_json(*parsed), json);
+    EXPECT_TRUE(parse_manifest(R"({"machine":"none","new":[1,2]})"));
+    for (const char* bad :
+         {"", "[", "[1]", R"({"ram":[{}]})", R"({"ram":[{"id":"a","bytes":"x"}]})", R"({"devices":{"cpu":"x"}})"}) {
+        EXPECT_FALSE(parse_manifest(bad)) << bad;
+    }
+}
+
+TEST(Manifest, StaysWithinTheMessageLimit) {
+    Manifest manifest = sample_manifest();
+    for (int i = 0; i < 300; ++i) {
+        manifest.devices["device-with-a-long-name-" + std::to_string(i)] = 1;
+    }
+    EXPECT_LE(to_json(manifest).size(), 4096U);
+    EXPECT_EQ(parse_manifest(to_json(manifest))->ram.size(), 1U);
+}
+
+TEST(Preflight, NamesWhatDoesNotFit) {
+    const Manifest here = sample_manifest();
+    EXPECT_TRUE(check_preflight(here, here));
+    const auto refusal = [&](auto change) {
+        Manifest there = sample_manifest();
+        change(there);
+        const Status status = check_preflight(here, there);
+        EXPECT_FALSE(status);
+        return status ? std::string() : status.error().text();
+    };
+    EXPECT_NE(refusal([](Manifest& m) { m.machine_type = "none"; }).find("\"none\""), std::string::npos);
+    EXPECT_NE(refusal([](Manifest& m) { m.ram[0].bytes = 1; }).find("--memory"), std::string::npos);
+    EXPECT_NE(refusal([](Manifest& m) { m.ram[0].id = "x"; }).find("microvm.ram"), std::string::npos);
+    EXPECT_NE(refusal([](Manifest& m) { m.devices["cpu"] = 1; }).find("--cpus"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace godwit

@@ -1,0 +1,81 @@
+#include "migration/state_table.h"
+
+#include <algorithm>
+#include <array>
+
+#include "base/assert.h"
+
+namespace godwit {
+namespace {
+
+using enum MigrationState;
+
+constexpr std::array<Transition, 13> transitions{{
+    {none, setup},
+    {completed, setup},  // after a save to a file, or a takeover by force
+    {failed, setup},
+    {cancelled, setup},
+    {setup, active},
+    {setup, failed},
+    {setup, cancelling},
+    {active, handing_over},
+    {active, failed},
+    {active, cancelling},
+    {handing_over, completed},
+    {handing_over, failed},
+    {cancelling, cancelled},
+}};
+
+}  // namespace
+
+std::span<const Transition> allowed_transitions() {
+    return transitions;
+}
+
+bool is_allowed(MigrationState from, MigrationState to) {
+    return std::any_of(transitions.begin(), transitions.end(),
+                       [&](const Transition& t) { return t.from == from && t.to == to; });
+}
+
+bool StateMachine::transition(MigrationState from, MigrationState to, Status* refusal) {
+    GODWIT_ASSERT(is_allowed(from, to), "no transition from {} to {}; see allowed_transitions", to_string(from),
+                  to_string(to));
+    const std::lock_guard lock(mutex_);
+    MigrationState expected = from;
+    if (!state_.compare_exchange_strong(expected, to)) {
+        return false;
+    }
+    for (Listener* listener : listeners_) {
+        Status answer = listener->state_changed(from, to);
+        if (!answer && refusal != nullptr && *refusal) {
+            *refusal = std::move(answer);
+        }
+    }
+    return true;
+}
+
+void StateMachine::add(Listener& listener) {
+    const std::lock_guard lock(mutex_);
+    listeners_.push_back(&listener);
+}
+
+void StateMachine::remove(Listener& listener) {
+    const std::lock_guard lock(mutex_);
+    std::erase(listeners_, &listener);
+}
+
+void StateMachine::pass_started(std::uint64_t pass) {
+    const std::lock_guard lock(mutex_);
+    for (Listener* listener : listeners_) {
+        listener->pass_started(pass);
+    }
+}
+
+void StateMachine::handover_step(HandoverStep step) {
+    const std::lock_guard lock(mutex_);
+    for (Listener* listener : listeners_) {
+        listener->handover_step(step);
+    }
+}
+
+}  // namespace godwit

@@ -1,0 +1,37 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "godwit/clock.h"
+
+namespace godwit {
+
+/// What is known at the end of a pass.
+struct SwitchoverInputs {
+    std::uint64_t remaining_bytes = 0;
+    double bandwidth_bytes_per_s = 0;
+    /// Memory dirtied per second during the last pass.
+    double dirty_bytes_per_s = 0;
+    Duration downtime_limit{};
+    /// Since the first page.
+    Duration elapsed{};
+    /// Since the end of the first pass at which the rest fitted into the limit; absent before.
+    std::optional<Duration> since_first_fit = {};
+};
+
+struct SwitchoverDecision {
+    /// The rest can be sent within the limit.
+    bool fits = false;
+    /// Stop the guest now.
+    bool switch_over = false;
+    /// Downtime if the guest were stopped now; `Duration::max()` while the bandwidth is unknown.
+    Duration expected_downtime{};
+};
+
+/// Decides at the end of a pass whether the guest is stopped now or another pass is worth its while. The rest must fit
+/// the limit; then the guest is stopped as soon as one more pass would save less than half of the predicted downtime or
+/// less than 1 ms, or when max(100 ms, a tenth of the elapsed time) has been spent on trying. Pure: no clock, no I/O.
+SwitchoverDecision decide_switchover(const SwitchoverInputs& inputs);
+
+}  // namespace godwit

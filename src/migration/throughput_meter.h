@@ -1,0 +1,53 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+#include "godwit/clock.h"
+
+namespace godwit {
+
+/// Measures bytes and pages per second over the last second, in windows of 100 ms, so that a single odd window changes
+/// little. One thread.
+class ThroughputMeter {
+public:
+    static constexpr Duration window = std::chrono::milliseconds(100);
+
+    void start(Instant now, std::uint64_t bytes, std::uint64_t pages) {
+        count_ = 0;
+        begin_ = Sample{now, bytes, pages};
+    }
+    /// Tells the totals so far; returns true when a window has just been closed.
+    bool update(Instant now, std::uint64_t bytes, std::uint64_t pages) {
+        latest_ = Sample{now, bytes, pages};
+        const Sample& last = count_ == 0 ? begin_ : samples_[(count_ - 1) % samples_.size()];
+        if (now - last.when < window) {
+            return false;
+        }
+        samples_[count_++ % samples_.size()] = latest_;
+        return true;
+    }
+    /// 0 before anything was measured.
+    double bytes_per_s() const { return per_second(&Sample::bytes); }
+    double pages_per_s() const { return per_second(&Sample::pages); }
+
+private:
+    struct Sample {
+        Instant when{};
+        std::uint64_t bytes = 0;
+        std::uint64_t pages = 0;
+    };
+
+    const Sample& oldest() const { return count_ < samples_.size() ? begin_ : samples_[count_ % samples_.size()]; }
+    double per_second(std::uint64_t Sample::*member) const {
+        const double seconds = std::chrono::duration<double>(latest_.when - oldest().when).count();
+        return seconds <= 0 ? 0 : static_cast<double>(latest_.*member - oldest().*member) / seconds;
+    }
+
+    std::array<Sample, 10> samples_{};
+    std::uint64_t count_ = 0;
+    Sample begin_{};
+    Sample latest_{};
+};
+
+}  // namespace godwit

@@ -1,0 +1,186 @@
+#include "monitor/migration_commands.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/assert.h"
+#include "monitor/migration_report.h"
+
+namespace godwit {
+
+namespace {
+
+using Changes = std::vector<std::pair<const ParameterInfo*, ParameterValue>>;
+
+Result<Json> done(const Status& status) {
+    if (!status) {
+        return fail(status.error());
+    }
+    return Json::object();
+}
+
+Json to_json(const ParameterValue& value) {
+    return std::visit([](const auto& plain) { return Json(plain); }, value);
+}
+
+ParameterValue to_parameter_value(const Json& value) {
+    return value.is_boolean() ? ParameterValue(value.get<bool>()) : ParameterValue(value.get<std::uint64_t>());
+}
+
+/// Makes all changes or, when one of them is wrong, none.
+Status apply(MigrationService& service, Changes changes) {
+    MigrationParameters trial = service.parameters();
+    for (const auto& [info, value] : changes) {
+        if (auto status = set_parameter(trial, *info, value); !status) {
+            return status;
+        }
+    }
+    // Those that a running migration forbids come first: it refuses them before anything has changed.
+    std::stable_partition(changes.begin(), changes.end(),
+                          [](const auto& change) { return !change.first->while_running; });
+    for (const auto& [info, value] : changes) {
+        if (auto status = service.set(*info, value); !status) {
+            return status;
+        }
+    }
+    return {};
+}
+
+Status refuse_flags(const Json& arguments) {
+    const std::pair<const char*, const char*> unsupported[] = {
+        {"blk", "block migration is not supported yet"},
+        {"inc", "block migration is not supported yet"},
+        {"resume", "resuming a postcopy migration is not supported yet"},
+    };
+    for (const auto& [name, reason] : unsupported) {
+        if (arguments.value(name, false)) {
+            return fail(ErrorCode::unsupported, fmt::format("Parameter '{}' cannot be used: {}", name, reason));
+        }
+    }
+    return {};
+}
+
+void add_start_and_end(CommandTable& commands, MigrationService& service) {
+    const Argument uri{"uri", ArgumentType::string, false,
+                       "tcp:HOST:PORT, unix:PATH, fd:NAME, exec:COMMAND or file:PATH"};
+    commands.add({"migrate",
+                  "Starts to move the machine and returns at once; query-migrate tells how it goes.",
+                  {uri,
+                   {"detach", ArgumentType::boolean, true, "ignored"},
+                   {"blk", ArgumentType::boolean, true, "not supported"},
+                   {"inc", ArgumentType::boolean, true, "not supported"},
+                   {"resume", ArgumentType::boolean, true, "not supported"}},
+                  [&service](const Json& arguments, CommandClient&) {
+                      auto refused = refuse_flags(arguments);
+                      return done(refused ? service.migrate(arguments["uri"].get<std::string>()) : refused);
+                  }});
+    commands.add({"migrate_cancel",
+                  "Ends the outgoing migration; the guest goes on here. Does nothing when none runs.",
+                  {},
+                  [&service](const Json&, CommandClient&) { return done(service.cancel()); }});
+    commands.add({"migrate-incoming",
+                  "Begins to wait for the machine that is to arrive here, after a start with '--incoming defer'.",
+                  {uri},
+                  [&service](const Json& arguments, CommandClient&) {
+                      return done(service.receive(arguments["uri"].get<std::string>()));
+                  }});
+    commands.add({"query-migrate",
+                  "The state and the figures of the last migration.",
+                  {},
+                  [&service](const Json&, CommandClient&) -> Result<Json> {
+                      return migration_report(service.statistics(), service.listening_address(), service.is_incoming());
+                  }});
+}
+
+std::vector<Argument> parameter_arguments() {
+    std::vector<Argument> arguments;
+    for (const ParameterInfo& info : parameter_table()) {
+        if (!info.capability) {
+            const bool boolean = std::holds_alternative<bool MigrationParameters::*>(info.member);
+            arguments.push_back({std::string(info.name), boolean ? ArgumentType::boolean : ArgumentType::uint64, true,
+                                 fmt::format("{}{}{}", info.help, info.unit.empty() ? "" : ", in ", info.unit)});
+        }
+    }
+    return arguments;
+}
+
+void add_parameters(CommandTable& commands, MigrationService& service) {
+    commands.add({"migrate-set-parameters", "Changes the parameters that are given.", parameter_arguments(),
+                  [&service](const Json& arguments, CommandClient&) {
+                      Changes changes;
+                      for (const auto& [name, value] : arguments.items()) {
+                          const ParameterInfo* info = find_parameter(name);
+                          GODWIT_ASSERT(info != nullptr, "the schema comes from the table, and '{}' is not in it",
+                                        name);
+                          changes.emplace_back(info, to_parameter_value(value));
+                      }
+                      return done(apply(service, std::move(changes)));
+                  }});
+    commands.add({"query-migrate-parameters",
+                  "The values of all parameters.",
+                  {},
+                  [&service](const Json&, CommandClient&) -> Result<Json> {
+                      Json values = Json::object();
+                      const MigrationParameters parameters = service.parameters();
+                      for (const ParameterInfo& info : parameter_table()) {
+                          if (!info.capability) {
+                              values[std::string(info.name)] = to_json(get_parameter(parameters, info));
+                          }
+                      }
+                      return values;
+                  }});
+}
+
+Argument capability_list() {
+    Argument name{"capability", ArgumentType::string, false, "name of a capability"};
+    for (const ParameterInfo& info : parameter_table()) {
+        if (info.capability) {
+            name.words.emplace_back(info.name);
+        }
+    }
+    const Argument state{"state", ArgumentType::boolean, false, "on or off"};
+    return {"capabilities", ArgumentType::array, false, "", {{"", ArgumentType::object, false, "", {name, state}}}};
+}
+
+void add_capabilities(CommandTable& commands, MigrationService& service) {
+    commands.add({"migrate-set-capabilities",
+                  "Switches capabilities on or off.",
+                  {capability_list()},
+                  [&service](const Json& arguments, CommandClient&) {
+                      Changes changes;
+                      for (const Json& entry : arguments["capabilities"]) {
+                          const ParameterInfo* info = find_parameter(entry["capability"].get<std::string>());
+                          GODWIT_ASSERT(info != nullptr, "the schema comes from the table of parameters");
+                          changes.emplace_back(info, entry["state"].get<bool>());
+                      }
+                      return done(apply(service, std::move(changes)));
+                  }});
+    commands.add(
+        {"query-migrate-capabilities",
+         "The states of all capabilities.",
+         {},
+         [&service](const Json&, CommandClient&) -> Result<Json> {
+             Json states = Json::array();
+             const MigrationParameters parameters = service.parameters();
+             for (const ParameterInfo& info : parameter_table()) {
+                 if (info.capability) {
+                     states.push_back({{"capability", info.name}, {"state", to_json(get_parameter(parameters, info))}});
+                 }
+             }
+             return states;
+         }});
+}
+
+}  // namespace
+
+void add_migration_commands(CommandTable& commands, MigrationService& service) {
+    add_start_and_end(commands, service);
+    add_parameters(commands, service);
+    add_capabilities(commands, service);
+}
+
+}  // namespace godwit

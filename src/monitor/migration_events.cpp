@@ -1,0 +1,28 @@
+#include "monitor/migration_events.h"
+
+#include <utility>
+
+namespace godwit {
+
+Status MigrationEvents::state_changed(MigrationState from, MigrationState to) {
+    // Some states have one name in QMP.
+    if (to_string(from) == to_string(to)) {
+        return {};
+    }
+    post("MIGRATION", {{"status", to_string(to)}});
+    return {};
+}
+
+void MigrationEvents::pass_started(std::uint64_t pass) {
+    post("MIGRATION_PASS", {{"pass", pass}});
+}
+
+void MigrationEvents::post(std::string_view name, Json data) {
+    executor_.post([this, name, data = std::move(data)] {
+        if (enabled_()) {
+            sink_.emit(name, data);
+        }
+    });
+}
+
+}  // namespace godwit

@@ -1,0 +1,113 @@
+#include "monitor/migration_report.h"
+
+#include <chrono>
+#include <variant>
+
+#include "godwit/units.h"
+#include "io/address.h"
+
+namespace godwit {
+
+namespace {
+
+std::int64_t in_ms(Duration duration) {
+    return std::chrono::round<std::chrono::milliseconds>(duration).count();
+}
+
+Json ram_report(const MigrationStatistics& s) {
+    return {
+        {"transferred", s.transferred_bytes},
+        {"remaining", s.remaining_bytes},
+        {"total", s.total_bytes},
+        {"duplicate", s.zero_pages},
+        {"skipped", 0},
+        {"normal", s.normal_pages},
+        {"normal-bytes", s.normal_pages * page_bytes},
+        {"dirty-pages-rate", s.dirty_pages_per_s},
+        {"mbps", s.megabits_per_s},
+        {"dirty-sync-count", s.dirty_sync_count},
+        {"postcopy-requests", 0},
+        {"page-size", page_bytes},
+        {"multifd-bytes", 0},
+        {"pages-per-second", s.pages_per_s},
+        {"precopy-bytes", s.precopy_bytes},
+        {"downtime-bytes", s.downtime_bytes},
+        {"postcopy-bytes", 0},
+        {"dirty-sync-missed-zero-copy", 0},
+    };
+}
+
+void add_times(Json& report, const MigrationStatistics& s) {
+    report["total-time"] = in_ms(s.total_time);
+    if (s.setup_time) {
+        report["setup-time"] = in_ms(*s.setup_time);
+    }
+    if (s.downtime) {
+        report["downtime"] = in_ms(*s.downtime);
+        report["x-godwit-downtime-ns"] = s.downtime->count();
+    }
+    if (s.expected_downtime) {
+        report["expected-downtime"] = in_ms(*s.expected_downtime);
+    }
+    if (s.stopped_at) {
+        report["x-godwit-stopped-at-ns"] = s.stopped_at->time_since_epoch().count();
+    }
+    if (s.running_at) {
+        report["x-godwit-running-at-ns"] = s.running_at->time_since_epoch().count();
+    }
+}
+
+void add_error(Json& report, const Error& error) {
+    report["error-desc"] = error.message;
+    report["x-godwit-error-code"] = to_string(error.code);
+    if (!error.hint.empty()) {
+        report["x-godwit-error-hint"] = error.hint;
+    }
+}
+
+}  // namespace
+
+std::optional<Json> socket_address_json(const std::string& uri) {
+    const auto address = parse_address(uri);
+    if (!address) {
+        return std::nullopt;
+    }
+    if (const auto* tcp = std::get_if<TcpAddress>(&*address)) {
+        const bool ipv6 = tcp->host.find(':') != std::string::npos;
+        return Json{
+            {"type", "inet"}, {"host", tcp->host}, {"port", std::to_string(tcp->port)}, {ipv6 ? "ipv6" : "ipv4", true}};
+    }
+    if (const auto* local = std::get_if<UnixAddress>(&*address)) {
+        return Json{{"type", "unix"}, {"path", local->path}};
+    }
+    return std::nullopt;
+}
+
+Json migration_report(const MigrationStatistics& statistics, const std::optional<std::string>& listening_address,
+                      bool incoming) {
+    Json report = Json::object();
+    if (listening_address) {
+        if (auto address = socket_address_json(*listening_address)) {
+            report["socket-address"] = Json::array({std::move(*address)});
+        }
+    }
+    if (statistics.state == MigrationState::none) {
+        return report;
+    }
+    report["status"] = to_string(statistics.state);
+    add_times(report, statistics);
+    report["ram"] = ram_report(statistics);
+    report["x-godwit-incoming"] = incoming;
+    if (!incoming) {
+        report["x-godwit-passes"] = statistics.passes;
+    }
+    if (!statistics.peer.empty()) {
+        report["x-godwit-peer"] = statistics.peer;
+    }
+    if (statistics.error) {
+        add_error(report, *statistics.error);
+    }
+    return report;
+}
+
+}  // namespace godwit

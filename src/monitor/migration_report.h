@@ -1,0 +1,20 @@
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "godwit/statistics.h"
+#include "monitor/json.h"
+
+namespace godwit {
+
+/// The value of `query-migrate`, with QEMU 7.2's names; what only godwit knows has names that begin with "x-godwit-".
+/// Figures are kept after a failure or a cancel. Times are in ms, those ending in -ns in ns.
+/// `incoming`: they are the destination's figures.
+Json migration_report(const MigrationStatistics& statistics, const std::optional<std::string>& listening_address,
+                      bool incoming = false);
+
+/// An address as QEMU's SocketAddress, or nothing for one that is not a socket's.
+std::optional<Json> socket_address_json(const std::string& uri);
+
+}  // namespace godwit

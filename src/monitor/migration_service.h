@@ -1,0 +1,33 @@
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "godwit/parameters.h"
+#include "godwit/statistics.h"
+
+namespace godwit {
+
+/// What the monitor asks of the one who owns the machine's migrations. Event loop's thread; no call waits for a peer.
+class MigrationService {
+public:
+    virtual ~MigrationService() = default;
+    /// Starts to move the machine to `uri`. Errors: of the address, of `Migration::start`.
+    virtual Status migrate(const std::string& uri) = 0;
+    /// Ends the outgoing migration. Does nothing when none runs. Errors: `too_late`.
+    virtual Status cancel() = 0;
+    /// Begins to wait at `uri` for the machine that is to arrive here. Errors: of the address, `wrong_state`, `busy`.
+    virtual Status receive(const std::string& uri) = 0;
+
+    /// Figures of the attempt that began last, outgoing or incoming.
+    virtual MigrationStatistics statistics() const = 0;
+    /// Whether that attempt is the one in which the machine arrives here.
+    virtual bool is_incoming() const = 0;
+    /// Where an incoming migration listens ("tcp:127.0.0.1:4444"), while it does.
+    virtual std::optional<std::string> listening_address() const = 0;
+
+    virtual MigrationParameters parameters() const = 0;
+    virtual Status set(const ParameterInfo& info, const ParameterValue& value) = 0;
+};
+
+}  // namespace godwit

@@ -1,0 +1,39 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include <string>
+#include <utility>
+
+#include "godwit/error.h"
+#include "io/file_descriptor.h"
+
+namespace godwit {
+
+/// A listening unix socket and its file. A file that a dead process left behind is replaced; the own one is removed at
+/// the end, unless somebody else has put another in its place.
+class UnixListener {
+public:
+    /// Errors: `invalid_argument` for a path that cannot be a socket's, `busy` when another process listens there,
+    /// `io`.
+    static Result<UnixListener> listen(const std::string& path);
+    ~UnixListener();
+    UnixListener(UnixListener&& other) noexcept;
+    UnixListener& operator=(UnixListener&&) = delete;
+
+    /// Non-blocking.
+    int fd() const { return fd_.get(); }
+    const std::string& path() const { return path_; }
+
+private:
+    UnixListener(FileDescriptor fd, std::string path) : fd_(std::move(fd)), path_(std::move(path)) {}
+    Status bind_and_listen();
+
+    FileDescriptor fd_;
+    std::string path_;
+    dev_t device_ = 0;
+    /// 0 as long as no file has been made.
+    ino_t inode_ = 0;
+};
+
+}  // namespace godwit

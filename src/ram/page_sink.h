@@ -1,0 +1,21 @@
+#pragma once
+
+#include <cstddef>
+
+#include "godwit/units.h"
+
+namespace godwit {
+
+/// Where the pages of a source go. The saver decides what leaves and when; the sink knows how: as records in the
+/// stream, or by another way. Called by the migration thread. Errors show in the stream that the sink belongs to.
+class PageSink {
+public:
+    virtual ~PageSink() = default;
+    /// The page reads as zeros.
+    virtual void put_zero_page(std::size_t block, PageNumber page) = 0;
+    /// `page` is read no later than at the next `flush`.
+    virtual void put_page(std::size_t block, PageNumber page, const std::byte* host) = 0;
+    virtual void flush() = 0;
+};
+
+}  // namespace godwit

@@ -1,0 +1,69 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <vector>
+
+#include "base/bitmap.h"
+#include "godwit/dirty_source.h"
+#include "godwit/guest_memory.h"
+#include "ram/page_sink.h"
+#include "stream/writer.h"
+
+namespace godwit {
+
+/// Decides which pages leave: the source's side of RAM. It owns the set of pages that are still to be sent.
+///
+/// The order that keeps the copy right, per page: the dirty source's mark is cleared, then our bit, then the page is
+/// read (zero check now, data when the sink flushes). A write that comes later is a new mark, found by the next
+/// `collect`.
+///
+/// One thread saves; the counters may be read by any.
+class RamSaver {
+public:
+    RamSaver(const GuestMemory& memory, DirtySource& dirty);
+
+    /// Marks every page as to be sent.
+    void mark_all();
+    /// Adds the pages written since the last time; the machine lock must be held. Returns how many were not yet to be
+    /// sent.
+    Result<PageCount> collect();
+    /// Sends pages in order of their addresses, from where the last call stopped, until about `budget` bytes are queued
+    /// or the pass is over. Returns the bytes queued; pages of zeros count as what their records take.
+    Result<ByteCount> send(PageSink& sink, ByteCount budget);
+    /// The pass has reached the end of the last block.
+    bool pass_done() const { return block_ == bitmaps_.size(); }
+    /// Starts again from the first block.
+    void begin_pass() {
+        block_ = 0;
+        next_ = PageNumber(0);
+    }
+
+    /// Writes the list of blocks (body of the START section, without the end record).
+    void put_block_list(StreamWriter& writer) const;
+
+    std::uint64_t remaining_pages() const { return remaining_pages_.load(); }
+    std::uint64_t total_bytes() const { return total_bytes_; }
+    std::uint64_t zero_pages() const { return zero_pages_.load(); }
+    std::uint64_t normal_pages() const { return normal_pages_.load(); }
+
+private:
+    /// Pages handled together: one call to the dirty source and to `extent_at` for each such piece.
+    static constexpr std::uint64_t chunk_pages = 1024;
+
+    /// Sends pages of [first, end) until about `budget` bytes are queued, and moves `next_` on.
+    Result<ByteCount> send_chunk(PageSink& sink, PageNumber first, PageNumber end, ByteCount budget);
+    Status clear_marks(PageNumber first, PageNumber end);
+
+    const GuestMemory& memory_;
+    DirtySource& dirty_;
+    std::vector<PageBitmap> bitmaps_;
+    std::uint64_t total_bytes_ = 0;
+    std::size_t block_ = 0;
+    PageNumber next_;
+    std::atomic<std::uint64_t> remaining_pages_{0};  // written by the saving thread
+    std::atomic<std::uint64_t> zero_pages_{0};       // written by the saving thread
+    std::atomic<std::uint64_t> normal_pages_{0};     // written by the saving thread
+};
+
+}  // namespace godwit

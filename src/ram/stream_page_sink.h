@@ -1,0 +1,28 @@
+#pragma once
+
+#include <optional>
+
+#include "godwit/guest_memory.h"
+#include "ram/page_sink.h"
+#include "stream/writer.h"
+
+namespace godwit {
+
+/// Sends pages as records in the stream. The block's name travels only when it changes.
+class StreamPageSink : public PageSink {
+public:
+    StreamPageSink(StreamWriter& writer, const GuestMemory& memory) : writer_(writer), memory_(memory) {}
+
+    void put_zero_page(std::size_t block, PageNumber page) override;
+    void put_page(std::size_t block, PageNumber page, const std::byte* host) override;
+    void flush() override { writer_.flush(); }
+
+private:
+    void put_head(std::size_t block, PageNumber page, std::uint64_t flags);
+
+    StreamWriter& writer_;
+    const GuestMemory& memory_;
+    std::optional<std::size_t> block_;
+};
+
+}  // namespace godwit

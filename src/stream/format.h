@@ -1,0 +1,67 @@
+#pragma once
+
+#include <cstdint>
+
+/// Numbers of QEMU's migration stream, version 3, and of godwit's additions to it (`docs/stream.md`).
+namespace godwit::format {
+
+inline constexpr std::uint32_t file_magic = 0x5145564d;  // "QEVM"
+inline constexpr std::uint32_t file_version = 3;
+
+enum class SectionType : std::uint8_t {
+    eof = 0x00,
+    start = 0x01,
+    part = 0x02,
+    end = 0x03,
+    full = 0x04,
+    subsection = 0x05,
+    vm_description = 0x06,
+    configuration = 0x07,
+    command = 0x08,
+    footer = 0x7e,
+};
+
+enum class Command : std::uint16_t {
+    open_return_path = 1,
+    ping = 2,
+    /// godwit only: the destination owns the guest from here on.
+    commit = 0x8001,
+};
+inline constexpr std::uint16_t max_command_bytes = 4096;
+
+/// PING value that tells a destination that the source is godwit ("gdwt").
+inline constexpr std::uint32_t godwit_ping = 0x67647774;
+/// PING value that a source sends so that a connection on which nothing else is due does not look dead.
+inline constexpr std::uint32_t keepalive_ping = 0x6764776b;
+
+enum class ReturnMessage : std::uint16_t {
+    shut = 1,
+    pong = 2,
+    // godwit only; sent after godwit_ping has been seen.
+    manifest = 0x8001,
+    loaded = 0x8002,
+    error = 0x8003,
+    running = 0x8004,
+};
+inline constexpr std::uint16_t max_return_message_bytes = 4096;
+
+inline constexpr const char* ram_section_name = "ram";
+inline constexpr std::uint32_t ram_section_id = 2;
+inline constexpr std::uint32_t ram_version = 4;
+inline constexpr std::uint32_t first_device_section_id = 4;
+inline constexpr const char* globalstate_section_name = "globalstate";
+inline constexpr std::uint32_t globalstate_version = 1;
+inline constexpr std::uint32_t globalstate_text_bytes = 100;
+
+/// Low bits of the u64 that begins each RAM record.
+namespace ram_flag {
+inline constexpr std::uint64_t zero = 0x02;
+inline constexpr std::uint64_t mem_size = 0x04;
+inline constexpr std::uint64_t page = 0x08;
+inline constexpr std::uint64_t eos = 0x10;
+inline constexpr std::uint64_t same_block = 0x20;
+inline constexpr std::uint64_t xbzrle = 0x40;
+inline constexpr std::uint64_t all = 0xfff;
+}  // namespace ram_flag
+
+}  // namespace godwit::format

@@ -1,0 +1,83 @@
+#include "tools/ram_census.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace godwit {
+
+RamCensus::Counts& RamCensus::Counts::operator+=(const Counts& other) {
+    normal += other.normal;
+    zero += other.zero;
+    xbzrle += other.xbzrle;
+    return *this;
+}
+
+RamCensus::Counts RamCensus::take_recent() {
+    return std::exchange(recent_, Counts{});
+}
+
+Status RamCensus::listed_block(const std::string& id, ByteCount used_length) {
+    if (blocks_.size() == max_blocks) {
+        return fail(ErrorCode::stream_corrupt, fmt::format("more than {} RAM blocks", max_blocks));
+    }
+    listed_ = true;
+    blocks_.push_back(Block{id, used_length, {}});
+    return {};
+}
+
+Status RamCensus::select_block(const std::string& id) {
+    const auto found = std::find_if(blocks_.begin(), blocks_.end(), [&](const Block& block) { return block.id == id; });
+    selected_ = static_cast<std::size_t>(found - blocks_.begin());
+    if (found != blocks_.end()) {
+        return {};
+    }
+    if (listed_) {
+        return fail(ErrorCode::ram_mismatch, fmt::format("RAM block \"{}\" is not in the stream's list of blocks", id));
+    }
+    const Status added = listed_block(id, ByteCount(0));
+    listed_ = false;
+    return added;
+}
+
+Status RamCensus::check(BlockOffset offset) const {
+    const Block& block = blocks_[selected_];
+    if (block.size.value() != 0 && offset.value() >= block.size.value()) {
+        return fail(ErrorCode::stream_corrupt, fmt::format("offset 0x{:x} is outside RAM block \"{}\" of 0x{:x} bytes",
+                                                           offset.value(), block.id, block.size.value()));
+    }
+    return {};
+}
+
+void RamCensus::count(const Counts& counts) {
+    blocks_[selected_].counts += counts;
+    recent_ += counts;
+}
+
+Status RamCensus::zero_page(BlockOffset offset, std::uint8_t) {
+    count({.zero = 1});
+    return check(offset);
+}
+
+Result<PageTarget> RamCensus::page_target(BlockOffset offset) {
+    if (Status inside = check(offset); !inside) {
+        return fail(inside.error());
+    }
+    return PageTarget{scratch_.data(), 0};
+}
+
+Status RamCensus::pages_arrived(BlockOffset, PageCount pages) {
+    count({.normal = pages.value()});
+    return {};
+}
+
+Status RamCensus::overwritten_ahead(BlockOffset, PageCount) {
+    return {};
+}
+
+Status RamCensus::xbzrle_page(BlockOffset offset, ConstBuffer) {
+    count({.xbzrle = 1});
+    return check(offset);
+}
+
+}  // namespace godwit

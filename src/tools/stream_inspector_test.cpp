@@ -1,0 +1,126 @@
+#include "tools/stream_inspector.h"
+
+#include <gtest/gtest.h>
+
+#include <vector>
+
+#include "stream/format.h"
+#include "stream/testing.h"
+#include "stream/writer.h"
+
+namespace godwit {
+namespace {
+
+constexpr const char* description =
+    R"({"page_size":4096,"devices":[{"name":"dev","instance_id":3,"vmsd_name":"dev","version":1,)"
+    R"("fields":[{"name":"a","type":"uint32","size":4},{"name":"b","type":"uint8","array_len":3,"size":1}],)"
+    R"("subsections":[{"vmsd_name":"dev/x","version":1,"fields":[{"name":"c","type":"uint8","size":1}]}]}]})";
+
+void footer(StreamWriter& writer, std::uint32_t id) {
+    writer.put_u8(0x7e);
+    writer.put_u32(id);
+}
+
+std::vector<std::byte> sample_stream(bool with_description) {
+    testing::ManualClock clock;
+    MemoryChannel channel;
+    StreamWriter writer(channel, clock);
+    writer.put_u32(format::file_magic);
+    writer.put_u32(3);
+    writer.put_u8(7);
+    writer.put_u32(4);
+    writer.put_text("none");
+    writer.put_u8(1);
+    writer.put_u32(2);
+    writer.put_string8("ram");
+    writer.put_u32(0);
+    writer.put_u32(4);
+    writer.put_u64(2 * page_bytes | 4);
+    writer.put_string8("ram");
+    writer.put_u64(2 * page_bytes);
+    writer.put_u64(0x10);
+    footer(writer, 2);
+    writer.put_u8(3);
+    writer.put_u32(2);
+    writer.put_u64(0 | 0x08);
+    writer.put_string8("ram");
+    writer.put_zeros(page_bytes);
+    writer.put_u64(page_bytes | 0x22);
+    writer.put_u8(0);
+    writer.put_u64(0x10);
+    footer(writer, 2);
+    writer.put_u8(4);
+    writer.put_u32(4);
+    writer.put_string8("dev");
+    writer.put_u32(3);
+    writer.put_u32(1);
+    writer.put_zeros(7);
+    writer.put_u8(5);
+    writer.put_string8("dev/x");
+    writer.put_u32(1);
+    writer.put_u8(9);
+    footer(writer, 4);
+    writer.put_u8(0);
+    if (with_description) {
+        writer.put_u8(6);
+        writer.put_u32(static_cast<std::uint32_t>(std::string_view(description).size()));
+        writer.put_text(description);
+    }
+    writer.flush();
+    return channel.take();
+}
+
+struct Seen {
+    Status status;
+    std::string text;
+};
+
+Seen inspect(std::vector<std::byte> bytes) {
+    testing::ManualClock clock;
+    MemoryChannel channel(std::move(bytes));
+    Seen seen;
+    StreamInspector inspector(channel, clock, [&](const std::string& line) { seen.text += line + "\n"; });
+    seen.status = inspector.inspect();
+    return seen;
+}
+
+TEST(StreamInspector, ListsSectionsBlocksPagesAndDevices) {
+    const Seen seen = inspect(sample_stream(true));
+    ASSERT_TRUE(seen.status) << seen.status.error().message;
+    for (const char* part :
+         {"machine \"none\"", "block \"ram\": 8192 bytes", "END   \"ram\" 1 whole pages, 1 zero pages",
+          "FULL  \"dev\" instance 3 version 1, 19 bytes of state", "EOF", "DESCRIPTION"}) {
+        EXPECT_NE(seen.text.find(part), std::string::npos) << part << "\n" << seen.text;
+    }
+}
+
+TEST(StreamInspector, WithoutDescriptionDevicesStayOnePiece) {
+    const Seen seen = inspect(sample_stream(false));
+    ASSERT_TRUE(seen.status);
+    EXPECT_NE(seen.text.find("cannot be told apart"), std::string::npos);
+}
+
+TEST(StreamInspector, EveryTruncationOfTheMemoryPartIsTold) {
+    const std::vector<std::byte> whole = sample_stream(true);
+    for (std::size_t size = 0; size < 4300; size += size < 200 ? 1 : 97) {
+        const Seen seen = inspect({whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(size)});
+        ASSERT_FALSE(seen.status) << size;
+        EXPECT_NE(seen.status.error().message.find("broken near byte"), std::string::npos);
+    }
+}
+
+TEST(StreamInspector, AWrongDescriptionNamesTheByte) {
+    std::vector<std::byte> bytes = sample_stream(true);
+    const std::string_view name = "\"size\":4";
+    const auto found = std::search(bytes.begin(), bytes.end(), name.begin(), name.end(),
+                                   [](std::byte a, char b) { return a == static_cast<std::byte>(b); });
+    ASSERT_NE(found, bytes.end());
+    *(found + 7) = static_cast<std::byte>('8');
+    const Seen seen = inspect(bytes);
+    ASSERT_FALSE(seen.status);
+    EXPECT_EQ(seen.status.error().code, ErrorCode::stream_corrupt);
+    EXPECT_NE(seen.status.error().message.find("\"dev\" does not end where the description says"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace godwit

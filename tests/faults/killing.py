@@ -1,0 +1,195 @@
+"""kill -9 of either side, at random moments and at named steps of the handover: the outcome is the one in docs/handover.md.
+
+Each trial moves a machine without a guest, so that many fit into a short time; its run state is what counts."""
+
+import argparse
+import pathlib
+import random
+import socket
+import sys
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+
+# pylint: disable=wrong-import-position
+from support import pairs  # noqa: E402
+from support.deadlines import wait_for  # noqa: E402
+from support.processes import Workspace  # noqa: E402
+from support.qmp import QmpError  # noqa: E402
+
+SIZE_MIB = 48
+
+# Step at which a side dies -> what becomes of the other one: (its run states, its migration's end, code of the error).
+# None as the run state: the process has ended, with a status other than 0.
+RESUMED = ("running", "failed", None)
+UNKNOWN_SOURCE = ("paused", "failed", "handover-unknown")
+UNKNOWN_DESTINATION = ("paused", "failed", "handover-unknown")
+RUNS_HERE = ("running", "completed", None)
+ENDED = (None, None, None)
+WHEN_SOURCE_DIES = {
+    "source-stopping": ENDED,
+    "source-stopped": ENDED,
+    # The destination has everything and may have said LOADED before it sees that the source is gone.
+    "source-sent": UNKNOWN_DESTINATION,
+    "source-loaded-seen": UNKNOWN_DESTINATION,
+    "source-before-commit": UNKNOWN_DESTINATION,
+    "source-committed": RUNS_HERE,
+    "source-completed": RUNS_HERE,
+}
+WHEN_DESTINATION_DIES = {
+    "destination-received": RESUMED,
+    "destination-loaded": RESUMED,
+    # LOADED may arrive before the end of the connection does: then the commit begins.
+    "destination-said-loaded": (("running", "failed", None), UNKNOWN_SOURCE),
+    "destination-committed": UNKNOWN_SOURCE,
+    "destination-running": UNKNOWN_SOURCE,
+    # RUNNING has been written, and arrives before the end of the connection.
+    "destination-said-running": ("postmigrate", "completed", None),
+}
+
+
+def start(workspace, program, memory_file, source_options=(), destination_options=()):
+    source = pairs.start_godwit(workspace, "source", program, SIZE_MIB, memory_file=memory_file, extra=source_options)
+    destination = pairs.start_godwit(workspace, "destination", program, SIZE_MIB, incoming="tcp:127.0.0.1:0",
+                                     extra=destination_options)
+    return source, destination, pairs.listening_uri(destination)
+
+
+def outcome_of(machine):
+    """(run state, migration status, error code) once the machine's migration is over, or ENDED."""
+    def over():
+        if not machine.process.is_alive():
+            return ENDED
+        try:
+            figures = machine.qmp.migration()
+            status = figures.get("status")
+            if status in ("completed", "failed", "cancelled"):
+                return machine.qmp.run_state(), status, figures.get("x-godwit-error-code")
+        except QmpError:
+            pass
+        return None
+
+    state, status, code = wait_for(over, 30, f"the end of {machine.name}'s migration")
+    if state is None or (status == "failed" and code != "handover-unknown" and machine.name == "destination"):
+        # A destination that has failed ends by itself.
+        exit_status = machine.process.wait_exit()
+        assert exit_status > 0, f"{machine.name} ended with status {exit_status}"
+        return ENDED
+    return state, status, code
+
+
+def simplify(outcome):
+    """The error's code matters only where ownership is unknown."""
+    state, status, code = outcome
+    return state, status, code if code == "handover-unknown" else None
+
+
+def check_guidance(survivor, outcome):
+    if outcome[2] != "handover-unknown":
+        return
+    figures = survivor.qmp.migration()
+    assert "godwit own" in figures["x-godwit-error-hint"], figures
+    try:
+        survivor.qmp.command("cont")
+    except QmpError as error:
+        assert "force" in error.description, error
+    else:
+        raise AssertionError("cont without force ran a guest that may run elsewhere")
+    survivor.qmp.command("cont", {"force": True})
+    survivor.qmp.wait_run_state("running")
+
+
+def named_step(program, memory_file, step, expected):
+    allowed = expected if isinstance(expected[0], tuple) else (expected,)
+    side = step.split("-")[0]
+    option = ("--test-kill-at", step)
+    with Workspace() as workspace:
+        source, destination, uri = start(workspace, program, memory_file, source_options=option if side == "source" else (),
+                                         destination_options=option if side == "destination" else ())
+        victim, survivor = (source, destination) if side == "source" else (destination, source)
+        source.qmp.command("migrate", {"uri": uri})
+        assert victim.process.wait_exit() == -9, f"{victim.name} was not killed at {step}"
+        outcome = simplify(outcome_of(survivor))
+        assert outcome in allowed, f"killed at {step}: {survivor.name} is {outcome}, expected {allowed}"
+        check_guidance(survivor, outcome)
+    return outcome
+
+
+def random_moment(program, memory_file, side, delay_s):
+    """Returns the survivor's outcome, which must be one of the table's."""
+    with Workspace() as workspace:
+        source, destination, uri = start(workspace, program, memory_file)
+        victim, survivor = (source, destination) if side == "source" else (destination, source)
+        source.qmp.command("migrate", {"uri": uri})
+        moment = time.monotonic() + delay_s
+        while time.monotonic() < moment:
+            pass
+        victim.process.kill()
+        # Where the source died before it had connected, the destination goes on waiting, as it should.
+        if side == "source" and wait_for(lambda: destination_settled(destination), 10, "the destination settles") == "waits":
+            return "waits"
+        outcome = simplify(outcome_of(survivor))
+        table = WHEN_SOURCE_DIES if side == "source" else WHEN_DESTINATION_DIES
+        allowed = set()
+        for entry in table.values():
+            allowed |= set(entry) if isinstance(entry[0], tuple) else {entry}
+        assert outcome in allowed, f"{side} killed after {delay_s:.4f} s: {survivor.name} is {outcome}"
+        check_guidance(survivor, outcome)
+        return "/".join(str(part) for part in outcome)
+
+
+def destination_settled(destination):
+    """A destination without a connection answers a stray one by closing it: then nothing of the dead source is left."""
+    if not destination.process.is_alive():
+        return "ended"
+    try:
+        status = destination.qmp.migration().get("status")
+    except QmpError:
+        return "ended"
+    if status != "setup":
+        return "connected"
+    try:
+        with socket.create_connection(("127.0.0.1", pairs.listening_port(destination)), 5) as stray:
+            stray.settimeout(5)
+            stray.sendall(b"GET / HTTP/1.0\r\n\r\n")
+            return "waits" if stray.recv(1) == b"" else None
+    except ConnectionResetError:
+        return "waits"
+    except OSError:
+        return None
+
+
+def measure_total_s(program, memory_file):
+    with Workspace() as workspace:
+        source, _, uri = start(workspace, program, memory_file)
+        source.qmp.command("migrate", {"uri": uri})
+        return source.qmp.wait_migration("completed")["total-time"] / 1000
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--program", required=True)
+    parser.add_argument("--random", type=int, default=0, help="trials with each side killed at a random moment")
+    parser.add_argument("--steps", type=int, default=0, help="rounds over all named steps")
+    parser.add_argument("--seed", type=int, default=1)
+    arguments = parser.parse_args()
+    seen = {}
+    with Workspace() as shared:
+        memory_file = shared.memory_path("memory")
+        pairs.write_memory(memory_file, SIZE_MIB)
+        for _ in range(arguments.steps):
+            for step, expected in {**WHEN_SOURCE_DIES, **WHEN_DESTINATION_DIES}.items():
+                outcome = named_step(arguments.program, memory_file, step, expected)
+                print(f"killed at {step}: {outcome}", flush=True)
+        if arguments.random:
+            total_s = max(measure_total_s(arguments.program, memory_file), 0.02)
+            generator = random.Random(arguments.seed)
+            for _ in range(arguments.random):
+                for side in ("source", "destination"):
+                    outcome = random_moment(arguments.program, memory_file, side, generator.uniform(0, 1.2 * total_s))
+                    seen[(side, outcome)] = seen.get((side, outcome), 0) + 1
+    for (side, outcome), count in sorted(seen.items()):
+        print(f"{side} killed: {count} times {outcome}")
+
+
+main()

@@ -1,0 +1,211 @@
+#include "plan_parts.h"
+
+#include <algorithm>
+
+namespace godwit::sim {
+namespace {
+
+using std::chrono::microseconds;
+using std::chrono::milliseconds;
+
+Trigger random_trigger(Random& random) {
+    Trigger trigger;
+    switch (random.below(10)) {
+        case 0:
+        case 1:
+            trigger.kind = Trigger::Kind::time;
+            trigger.time = random_time(random, microseconds(10), milliseconds(400));
+            break;
+        case 2:
+            trigger.kind = Trigger::Kind::state;
+            trigger.state = random.percent(30)   ? MigrationState::setup
+                            : random.percent(50) ? MigrationState::active
+                                                 : MigrationState::handing_over;
+            break;
+        case 3:
+            trigger.kind = Trigger::Kind::pass;
+            trigger.pass = random.between(1, 4);
+            break;
+        case 4:
+        case 5:
+        case 6:
+            trigger.kind = Trigger::Kind::handover_step;
+            trigger.handover_step = static_cast<HandoverStep>(random.below(13));
+            break;
+        default:
+            trigger.kind = Trigger::Kind::step;
+            trigger.per_mille = random.below(1'001);
+            trigger.in_switchover = random.percent(70);
+            break;
+    }
+    return trigger;
+}
+
+Event random_event(Random& random, Action action) {
+    Event event;
+    event.trigger = random_trigger(random);
+    event.action = action;
+    event.crash_style = static_cast<CrashStyle>(random.below(3));
+    event.bandwidth = random.percent(30) ? 0 : random.spread(1'000'000, 1'000'000'000);
+    return event;
+}
+
+void add_crash(Plan& plan, Random& random) {
+    plan.events.push_back(random_event(random, random.percent(50) ? Action::crash_source : Action::crash_destination));
+}
+
+void add_link_fault(Plan& plan, Random& random) {
+    if (random.percent(10)) {
+        plan.connect = static_cast<ConnectOutcome>(random.between(1, 3));
+        return;
+    }
+    RelativeFault fault;
+    fault.kind = static_cast<RelativeFault::Kind>(random.between(1, 3));
+    fault.direction = random.percent(50) ? 0 : 1;
+    fault.per_mille = random.below(1'001);
+    fault.from_end = random.percent(50);
+    fault.bytes_from_end = random.spread(1, 4'000) - 1;
+    fault.stall_time = random.percent(50) ? forever : random_time(random, milliseconds(1), milliseconds(3'000));
+    plan.faults.push_back(fault);
+}
+
+void add_failure(Plan& plan, Random& random) {
+    switch (random.below(15)) {
+        case 0:
+            plan.source_listener_refuses = true;
+            break;
+        case 1:
+            plan.source.machine.stop_fails = true;
+            break;
+        case 2:
+            plan.source.machine.release_fails = true;
+            break;
+        case 3:
+            plan.destination.machine.start_fails = true;
+            break;
+        case 4:
+            plan.source.device.save_fails = true;
+            break;
+        case 5:
+            plan.destination.device.load_fails = true;
+            break;
+        case 6:
+            plan.source.dirty.failing_start = 1;
+            break;
+        case 7:
+            plan.source.dirty.failing_collect = static_cast<unsigned>(random.between(1, 4));
+            break;
+        case 8:
+            plan.source.dirty.failing_clear = static_cast<unsigned>(random.between(1, 6));
+            break;
+        case 9:
+            plan.destination.blocks[random.below(plan.destination.blocks.size())].pages += 1;
+            break;
+        case 10:
+            plan.destination.blocks[0].id += "x";
+            break;
+        case 11:
+            plan.destination.machine_type = "other";
+            break;
+        case 12:
+            plan.source_thread_fails = true;
+            break;
+        case 13:
+            plan.destination_thread_fails = true;
+            break;
+        default:
+            plan.events.push_back(random_event(random, Action::power_off_guest));
+            break;
+    }
+}
+
+/// What an operator does meanwhile, which disturbs nothing.
+void add_operator(Plan& plan, Random& random) {
+    for (std::uint64_t i = random.below(4); i > 0; --i) {
+        const Action action = random.percent(40)   ? Action::stop_guest
+                              : random.percent(60) ? Action::continue_guest
+                                                   : Action::change_bandwidth;
+        plan.events.push_back(random_event(random, action));
+    }
+}
+
+}  // namespace
+
+Plan make_plan(std::uint64_t seed) {
+    Random random(seed * 0x2545f4914f6cdd1dULL + 1);
+    Plan plan = make_base(seed, random);
+    if (random.percent(30)) {
+        add_operator(plan, random);
+    }
+    plan.again = random.percent(15);
+    const std::uint64_t theme = random.below(100);
+    if (theme < 12) {
+        plan.theme = "undisturbed";
+        return plan;
+    }
+    shorten_deadlines(plan.parameters, random);
+    shorten_deadlines(plan.destination_parameters, random);
+    if (theme < 32) {
+        plan.theme = "link fault";
+        add_link_fault(plan, random);
+    } else if (theme < 47) {
+        plan.theme = "cancel";
+        plan.events.push_back(random_event(random, Action::cancel_source));
+    } else if (theme < 70) {
+        plan.theme = "crash";
+        add_crash(plan, random);
+    } else if (theme < 80) {
+        plan.theme = "failure";
+        add_failure(plan, random);
+    } else if (theme < 88) {
+        static constexpr Action actions[] = {Action::cancel_destination, Action::destroy_source,
+                                             Action::destroy_destination};
+        plan.theme = "given up";
+        plan.events.push_back(random_event(random, actions[random.below(3)]));
+    } else {
+        plan.theme = "several";
+        add_link_fault(plan, random);
+        plan.events.push_back(random_event(random, Action::cancel_source));
+        if (random.percent(50)) {
+            add_crash(plan, random);
+        }
+        if (random.percent(30)) {
+            add_failure(plan, random);
+        }
+    }
+    return plan;
+}
+
+Plan make_race_plan(std::uint64_t seed) {
+    Random random(seed * 0x2545f4914f6cdd1dULL + 2);
+    Plan plan = make_base(seed, random);
+    plan.theme = "race";
+    plan.source.blocks = {BlockPlan{"sim.ram", random.between(1, 8)}};
+    plan.destination.blocks = plan.source.blocks;
+    plan.workload.total_writes = std::min<std::uint64_t>(plan.workload.total_writes, 30);
+    plan.style.preempt_percent = std::max(plan.style.preempt_percent, 10U);
+    shorten_deadlines(plan.parameters, random);
+    shorten_deadlines(plan.destination_parameters, random);
+    if (random.percent(35)) {
+        add_link_fault(plan, random);
+        plan.connect = ConnectOutcome::connects;
+    } else if (random.percent(20)) {
+        add_failure(plan, random);
+    }
+    Event cancel = random_event(random, Action::cancel_source);
+    cancel.trigger = Trigger{};
+    cancel.trigger.kind = Trigger::Kind::step;
+    cancel.trigger.per_mille = random.below(1'101);
+    cancel.trigger.in_switchover = true;
+    plan.events.push_back(cancel);
+    return plan;
+}
+
+Plan without_disturbances(const Plan& plan) {
+    Plan calm = plan;
+    calm.disarmed = true;
+    calm.again = false;
+    return calm;
+}
+
+}  // namespace godwit::sim

@@ -1,0 +1,116 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "godwit/parameters.h"
+#include "sim/node.h"
+
+namespace godwit::sim {
+
+/// When something is done to the migration.
+struct Trigger {
+    enum class Kind { time, step, handover_step, state, pass };
+    Kind kind = Kind::time;
+    Duration time{};
+    /// A step of the scheduler.
+    std::uint64_t step = 0;
+    HandoverStep handover_step = HandoverStep::source_stopping;
+    /// A state of the source's side.
+    MigrationState state = MigrationState::active;
+    std::uint64_t pass = 1;
+    /// Where `step` falls between the source's setup and its end, in thousandths; or, if `in_switchover`, between the
+    /// guest's stop and the end. Turned into a step with the help of a run without disturbances.
+    std::uint64_t per_mille = 0;
+    bool in_switchover = false;
+};
+
+enum class Action {
+    cancel_source,
+    cancel_destination,
+    crash_source,
+    crash_destination,
+    destroy_source,
+    destroy_destination,
+    stop_guest,
+    continue_guest,
+    power_off_guest,
+    change_bandwidth,
+};
+std::string_view to_string(Action action);
+
+struct Event {
+    Trigger trigger;
+    Action action = Action::cancel_source;
+    CrashStyle crash_style = CrashStyle::closed;
+    std::uint64_t bandwidth = 0;
+};
+
+/// A position in one direction of the link, given relative to what an undisturbed run writes.
+struct RelativeFault {
+    enum class Kind { none, reset, lose, stall };
+    Kind kind = Kind::none;
+    int direction = 0;
+    std::uint64_t per_mille = 0;
+    /// Counted back from the end instead, in bytes.
+    bool from_end = false;
+    std::uint64_t bytes_from_end = 0;
+    Duration stall_time = forever;
+};
+
+/// A whole scenario, derived from a seed.
+struct Plan {
+    std::uint64_t seed = 0;
+    std::string theme;
+    ScheduleStyle style;
+    NodePlan source;
+    NodePlan destination;
+    Workload workload;
+    LinkProperties link;
+    ConnectOutcome connect = ConnectOutcome::connects;
+    Duration connect_time = std::chrono::microseconds(100);
+    Duration source_start_delay{};
+    MigrationParameters parameters;
+    MigrationParameters destination_parameters;
+    RunState source_state = RunState::running;
+    bool source_listener_refuses = false;
+    bool source_thread_fails = false;
+    bool destination_thread_fails = false;
+    std::vector<Event> events;
+    std::vector<RelativeFault> faults;
+    Duration poll_interval = std::chrono::milliseconds(5);
+    /// The operator's patience.
+    Duration give_up_after = std::chrono::seconds(60);
+    /// Events and faults are left out, though everything that stands ready for them is there: the run is the same up to
+    /// the moment of the first disturbance.
+    bool disarmed = false;
+    /// After the end the owner migrates once more, to a third node, undisturbed.
+    bool again = false;
+
+    /// Nothing disturbs the run: it must complete.
+    bool undisturbed() const;
+    /// The destination answers, and knows godwit's own messages.
+    bool godwit_handover() const;
+    /// Needs the figures of an undisturbed run.
+    bool needs_baseline() const;
+    std::string describe() const;
+};
+
+/// Figures of an undisturbed run with the same seed.
+struct Baseline {
+    std::uint64_t setup_step = 0;
+    std::uint64_t stopping_step = 0;
+    std::uint64_t end_step = 0;
+    std::uint64_t bytes[2] = {0, 0};
+};
+
+Plan make_plan(std::uint64_t seed);
+/// A plan whose one disturbance is a cancel near the end, alone or against a fault.
+Plan make_race_plan(std::uint64_t seed);
+/// The same plan without events and faults.
+Plan without_disturbances(const Plan& plan);
+/// Turns relative triggers and faults into absolute ones.
+void resolve(Plan& plan, const Baseline& baseline);
+
+}  // namespace godwit::sim

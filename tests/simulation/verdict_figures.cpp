@@ -1,0 +1,114 @@
+#include <algorithm>
+
+#include "verdict.h"
+
+namespace godwit::sim {
+namespace {
+
+using std::chrono::milliseconds;
+
+/// What may come on top of a deadline: stopping and starting the guest, telling the peer, closing.
+constexpr Duration deadline_slack = milliseconds(700);
+constexpr Duration cancel_limit = milliseconds(500);
+/// Latencies and the work of a few threads between what happened and what was noticed.
+constexpr Duration downtime_slack = milliseconds(60);
+
+Duration longest_deadline(const MigrationParameters& parameters) {
+    return milliseconds(std::max({parameters.connect_timeout_ms, parameters.handshake_timeout_ms,
+                                  parameters.idle_timeout_ms, parameters.switchover_timeout_ms}));
+}
+
+}  // namespace
+
+void Verdict::judge_figures() {
+    const Link* link = trial_.place_->link.get();
+    const std::uint64_t written = link != nullptr ? trial_.place_->link->outgoing(0).written() : 0;
+    const std::uint64_t fetched = link != nullptr ? trial_.place_->link->outgoing(0).fetched() : 0;
+    if (source_figures_ && out_.finished() && source_figures_->transferred_bytes != written) {
+        broken(fmt::format("S ({}) says that it sent {} bytes, the link counted {}", to_string(out_.state()),
+                           source_figures_->transferred_bytes, written));
+    }
+    if (destination_figures_ && in_.finished() && destination_figures_->transferred_bytes != fetched) {
+        broken(fmt::format("D ({}) says that it got {} bytes, the link counted {}", to_string(in_.state()),
+                           destination_figures_->transferred_bytes, fetched));
+    }
+    if (!source_figures_ || out_.state() != MigrationState::completed) {
+        return;
+    }
+    if (source_figures_->remaining_bytes != 0) {
+        broken(fmt::format("completed with {} bytes remaining", source_figures_->remaining_bytes));
+    }
+    if (source_figures_->total_bytes != source_.memory.total_pages() * page_bytes) {
+        broken("total_bytes is not the size of memory");
+    }
+    if (source_figures_->precopy_bytes + source_figures_->downtime_bytes != source_figures_->transferred_bytes) {
+        broken("precopy and downtime bytes do not add up");
+    }
+    judge_downtime(*source_figures_);
+}
+
+void Verdict::judge_downtime(const MigrationStatistics& figures) {
+    const std::optional<Duration> started = destination_.machine.started_at();
+    if (!figures.downtime || !figures.stopped_at) {
+        broken("completed without downtime");
+        return;
+    }
+    if (!started || !plan_.godwit_handover() || !plan_.faults.empty()) {
+        return;
+    }
+    const Duration truth = *started - *source_.machine.stopped_at();
+    const Duration latency = 3 * plan_.link.pipes[1].latency;
+    const Duration costs = plan_.source.machine.stop_cost + plan_.destination.machine.start_cost;
+    if (*figures.downtime + costs + downtime_slack < truth ||
+        *figures.downtime > truth + costs + latency + downtime_slack) {
+        broken(fmt::format("downtime {} ms, in truth {} ms", in_ms(*figures.downtime), in_ms(truth)));
+    }
+}
+
+void Verdict::judge_deadlines() {
+    if (!source_.crashed()) {
+        judge_end(out_, plan_.parameters, "S");
+    }
+    if (!destination_.crashed()) {
+        judge_end(in_, plan_.destination_parameters, "D");
+    }
+    const SimMachine& machine = source_.machine;
+    if (!source_.crashed() && machine.stopped_at() && machine.resumed_at()) {
+        const Duration stopped = *machine.resumed_at() - *machine.stopped_at();
+        if (stopped > milliseconds(plan_.parameters.switchover_timeout_ms) + deadline_slack) {
+            broken(fmt::format("the guest was stopped for {} ms before it was resumed", in_ms(stopped)));
+        }
+    }
+}
+
+void Verdict::judge_end(const Observer& observer, const MigrationParameters& parameters, const char* side) {
+    if (!observer.finished()) {
+        return;
+    }
+    const Duration idle = observer.finished_at() - std::max(observer.progress_before_end(), observer.setup_at());
+    const bool waited_for_source =
+        &observer == &in_ && (trial_.destination_cancelled_by_director_ || !plan_.godwit_handover());
+    if (!waited_for_source && idle > longest_deadline(parameters) + deadline_slack) {
+        broken(fmt::format("{} ended {} ms after the last progress", side, in_ms(idle)));
+    }
+}
+
+void Verdict::judge_cancel() {
+    const auto judge_one = [&](const std::optional<Trial::AcceptedCancel>& cancel, const Observer& observer,
+                               const Node& node, bool destroyed) {
+        if (!cancel || node.crashed() || destroyed) {
+            return;
+        }
+        if (cancel->state_after == MigrationState::cancelling && observer.state() != MigrationState::cancelled) {
+            broken(fmt::format("{} was cancelled, but is {}", node.name, to_string(observer.state())));
+        }
+        const Duration costs = plan_.source.machine.stop_cost + plan_.destination.machine.start_cost;
+        if (observer.finished() && observer.finished_at() > cancel->at + cancel_limit + costs) {
+            broken(fmt::format("the cancel of {} took {} ms", node.name, in_ms(observer.finished_at() - cancel->at)));
+        }
+    };
+    judge_one(trial_.source_cancel_, out_, source_, trial_.source_destroyed_);
+    judge_one(trial_.destination_cancel_, in_, destination_, trial_.destination_destroyed_);
+}
+
+}  // namespace godwit::sim

@@ -1,0 +1,59 @@
+#!/usr/bin/env python3
+"""clang-tidy (.clang-tidy) is content: tidy.py BUILD_DIRECTORY.
+
+In a short run with the sources that changed, as many as fit into BUDGET_S; with GODWIT_LONG=1 with all of them.
+"""
+
+import json
+import pathlib
+import subprocess
+import sys
+import time
+
+import tree
+
+BUDGET_S = 100.0
+
+
+def sources(build: pathlib.Path) -> list[pathlib.Path]:
+    """What the build compiles, in a short run what changed of it; the latest first."""
+    commands = json.loads((build / "compile_commands.json").read_text())
+    folders = [tree.ROOT / folder for folder in ("src", "tests", "examples", "bench")]
+    found = {pathlib.Path(command["file"]) for command in commands}
+    found = {path for path in found if path.suffix == ".cpp" and any(folder in path.parents for folder in folders)}
+    changed = tree.changed()
+    if not tree.LONG and changed is not None:
+        # A changed header is looked at through the source of the same name.
+        found = {path for path in found if path in changed or path.with_suffix(".h") in changed}
+    return sorted(found, key=lambda path: path.stat().st_mtime, reverse=True)
+
+
+def main() -> int:
+    build = pathlib.Path(sys.argv[1])
+    program = tree.tool("clang-tidy")
+    memory = tree.Memory("tidy", (tree.ROOT / ".clang-tidy").read_text())
+    begin = time.monotonic()
+    left: list[str] = []
+
+    def job(path: pathlib.Path) -> str | None:
+        if memory.has(path):
+            return None
+        if not tree.LONG and time.monotonic() - begin > BUDGET_S:
+            left.append(tree.name(path))
+            return None
+        done = subprocess.run([program, "--quiet", "-p", str(build), "--extra-arg=-Wno-unknown-warning-option", str(path)],
+                              capture_output=True, text=True, check=False)
+        if done.returncode:
+            return done.stdout + done.stderr
+        memory.add(path)
+        return None
+
+    wanted = sources(build)
+    complaints = tree.run_each(wanted, job)
+    if left:
+        print(f"No time for {len(left)} files; ./check --long takes all: {' '.join(left)}")
+    return tree.finish(complaints, f"clang-tidy on {len(wanted) - len(left)} files")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""What tests that cross processes share: only Python's standard library."""

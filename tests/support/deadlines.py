@@ -1,0 +1,33 @@
+"""Waiting for conditions with a deadline."""
+
+import time
+
+
+class DeadlineExpired(Exception):
+    """A condition did not come true in time."""
+
+
+class Deadline:
+    """A point on the monotonic clock."""
+
+    def __init__(self, timeout_s):
+        self.timeout_s = timeout_s
+        self.end = time.monotonic() + timeout_s
+
+    def left_s(self):
+        return max(0.0, self.end - time.monotonic())
+
+    def expired(self):
+        return time.monotonic() >= self.end
+
+
+def wait_for(condition, timeout_s, what, poll_s=0.005):
+    """Returns the first true value of condition(). Raises DeadlineExpired; `what` says what was waited for (text or callable)."""
+    deadline = Deadline(timeout_s)
+    while True:
+        value = condition()
+        if value:
+            return value
+        if deadline.expired():
+            raise DeadlineExpired(f"after {timeout_s} s: {what() if callable(what) else what}")
+        time.sleep(min(poll_s, deadline.left_s()))

@@ -1,0 +1,90 @@
+"""Virtual machines under test: QEMU's and godwit's, with the same members."""
+
+import os
+
+from .qmp import QmpClient
+
+QEMU = os.environ.get("GODWIT_QEMU", "qemu-system-x86_64")
+QEMU_MACHINE = ("microvm,x-option-roms=off,rtc=off,acpi=off,pit=off,pic=off,isa-serial=on,auto-kernel-cmdline=off")
+
+
+def kvm_works():
+    """Whether this user can open /dev/kvm."""
+    return os.access("/dev/kvm", os.R_OK | os.W_OK)
+
+
+class Machine:
+    """A process that runs a guest: `serial` is its output (a LineReader), `qmp` the client, connected when first used."""
+
+    def __init__(self, workspace, name, command, qmp_path, **options):
+        self.name = name
+        self.qmp_path = qmp_path
+        self.process = workspace.start(name, command, **options)
+        self.serial = self.process.output
+        self._qmp = None
+        workspace.on_exit(self.close)
+
+    @property
+    def qmp(self):
+        if self._qmp is None:
+            self._qmp = QmpClient(self.qmp_path, is_alive=self.process.is_alive)
+        return self._qmp
+
+    def write_serial(self, data):
+        self.process.write(data)
+
+    def close(self):
+        if self._qmp is not None:
+            self._qmp.close()
+            self._qmp = None
+
+
+def qemu_command(*, kernel=None, append="", memory="64M", cpus=1, accel="kvm", cpu=None, incoming=None, paused=False,
+                 memory_file=None, qmp_path=None, extra=()):
+    command = [QEMU, "-M", QEMU_MACHINE, "-accel", accel, "-smp", str(cpus), "-m", memory, "-nodefaults",
+               "-no-user-config", "-display", "none", "-serial", "stdio",
+               "-device", "isa-debug-exit,iobase=0x501,iosize=4"]
+    if cpu:
+        command += ["-cpu", cpu]
+    if kernel:
+        command += ["-kernel", str(kernel), "-append", append]
+    if memory_file:
+        command[2] += ",memory-backend=microvm.ram"
+        command += ["-object", f"memory-backend-file,id=microvm.ram,size={memory},mem-path={memory_file},share=on"]
+    if incoming:
+        command += ["-incoming", incoming]
+    if paused:
+        command += ["-S"]
+    if qmp_path:
+        command += ["-qmp", f"unix:{qmp_path},server=on,wait=off"]
+    return command + list(extra)
+
+
+def start_qemu(workspace, name, **options):
+    """A QEMU microvm. Once it has exited through the port 0x501 its status is 1."""
+    pass_fds = options.pop("pass_fds", ())
+    qmp_path = workspace.path(f"{name}.qmp")
+    return Machine(workspace, name, qemu_command(qmp_path=qmp_path, **options), qmp_path, pass_fds=pass_fds)
+
+
+def godwit_command(program, *, kernel=None, append="", memory="64M", cpus=1, accel=None, cpu=None, incoming=None,
+                   paused=False, memory_file=None, qmp_path=None, machine="microvm", extra=()):
+    command = [str(program), "run", "--machine", machine, "--memory", memory, "--serial", "stdio"]
+    if machine != "none":
+        command += ["--cpus", str(cpus)]
+    if kernel:
+        command += ["--kernel", str(kernel), "--append", append]
+    for option, value in (("--accel", accel), ("--cpu", cpu), ("--memory-file", memory_file), ("--incoming", incoming)):
+        if value:
+            command += [option, str(value)]
+    if paused:
+        command += ["--paused"]
+    if qmp_path:
+        command += ["--qmp", f"unix:{qmp_path}"]
+    return command + list(extra)
+
+
+def start_godwit(workspace, name, program, **options):
+    pass_fds = options.pop("pass_fds", ())
+    qmp_path = workspace.path(f"{name}.qmp")
+    return Machine(workspace, name, godwit_command(program, qmp_path=qmp_path, **options), qmp_path, pass_fds=pass_fds)

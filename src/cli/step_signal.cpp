@@ -13,7 +13,9 @@ void StepSignal::handover_step(HandoverStep step) {
         ::kill(::getpid(), SIGKILL);
     }
     if (steps_.stop_at == step) {
-        ::kill(::getpid(), SIGSTOP);
+        // To this thread: one sent to the process may be taken by another thread, and this one would run on for a
+        // while.
+        ::raise(SIGSTOP);
     }
 }
 

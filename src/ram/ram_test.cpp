@@ -227,7 +227,8 @@ struct Hand {
         writer.flush();
         StreamReader reader(channel, clock);
         RamLoader loader(memory);
-        return loader.load_section(reader);
+        const Status loaded = loader.load_section(reader);
+        return loaded ? loader.finish() : loaded;
     }
 };
 
@@ -254,6 +255,33 @@ TEST(Ram, PagesOutOfOrderLeaveNothingWhereTheBetWasLost) {
             ASSERT_EQ(std::memcmp(to.blocks()[0].host + i * page_bytes, want.data(), page_bytes), 0)
                 << "page " << i << " round " << round;
         }
+    }
+}
+
+TEST(Ram, APageThatALostBetOverwroteHasToBeSent) {
+    for (const bool is_sent_later : {false, true}) {
+        Hand hand;
+        VectorMemory to({{"a", 4}});
+        hand.record(0, format::ram_flag::page, "a");
+        hand.page(1);
+        hand.record(3 * page_bytes, format::ram_flag::page);
+        hand.page(3);
+        if (is_sent_later) {
+            hand.record(page_bytes, format::ram_flag::page);
+            hand.page(2);
+        }
+        // The second read ends a few bytes into the second page's data, which by the bet were page 1's.
+        hand.channel.bytes_per_call = page_bytes / 2 + 12;
+        const Status loaded = hand.load(to);
+        if (is_sent_later) {
+            ASSERT_TRUE(loaded);
+            EXPECT_EQ(to.blocks()[0].host[page_bytes], std::byte{2});
+        } else {
+            ASSERT_FALSE(loaded) << "page 1 holds bytes of another page";
+            EXPECT_EQ(loaded.error().code, ErrorCode::stream_corrupt);
+            EXPECT_NE(loaded.error().message.find("page 1 of RAM block \"a\""), std::string::npos);
+        }
+        EXPECT_EQ(to.blocks()[0].host[3 * page_bytes], std::byte{3});
     }
 }
 

@@ -8,7 +8,7 @@ import sys
 import tree
 
 MOST_LINES = 300
-LIMIT_LINES = 450
+LIMIT_LINES = 400
 # At most this share of the files may be between the two.
 LONG_SHARE = 0.05
 UNFINISHED = re.compile(r"\b(?:TODO|FIXME|XXX|HACK)\b")

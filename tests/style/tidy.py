@@ -6,6 +6,7 @@ In a short run with the sources that changed, as many as fit into BUDGET_S; with
 
 import json
 import pathlib
+import re
 import subprocess
 import sys
 import time
@@ -15,9 +16,21 @@ import tree
 BUDGET_S = 100.0
 
 
-def sources(build: pathlib.Path) -> list[pathlib.Path]:
-    """What the build compiles, in a short run what changed of it; the latest first."""
+PRECOMPILED = re.compile(r" -Winvalid-pch| -fpch-preprocess| -include \S*cmake_pch\.hxx")
+
+
+def write_commands(build: pathlib.Path, folder: pathlib.Path) -> list[dict[str, str]]:
+    """The build's commands without its precompiled headers: they are another compiler's, and would hide what a source forgot to include."""
     commands = json.loads((build / "compile_commands.json").read_text())
+    for command in commands:
+        command["command"] = PRECOMPILED.sub("", command["command"])
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "compile_commands.json").write_text(json.dumps(commands))
+    return commands
+
+
+def sources(commands: list[dict[str, str]]) -> list[pathlib.Path]:
+    """What the build compiles, in a short run what changed of it; the latest first."""
     folders = [tree.ROOT / folder for folder in ("src", "tests", "examples", "bench")]
     found = {pathlib.Path(command["file"]) for command in commands}
     found = {path for path in found if path.suffix == ".cpp" and any(folder in path.parents for folder in folders)}
@@ -30,6 +43,8 @@ def sources(build: pathlib.Path) -> list[pathlib.Path]:
 
 def main() -> int:
     build = pathlib.Path(sys.argv[1])
+    database = build / "tidy"
+    commands = write_commands(build, database)
     program = tree.tool("clang-tidy")
     memory = tree.Memory("tidy", (tree.ROOT / ".clang-tidy").read_text())
     begin = time.monotonic()
@@ -41,14 +56,14 @@ def main() -> int:
         if not tree.LONG and time.monotonic() - begin > BUDGET_S:
             left.append(tree.name(path))
             return None
-        done = subprocess.run([program, "--quiet", "-p", str(build), "--extra-arg=-Wno-unknown-warning-option", str(path)],
+        done = subprocess.run([program, "--quiet", "-p", str(database), "--extra-arg=-Wno-unknown-warning-option", str(path)],
                               capture_output=True, text=True, check=False)
         if done.returncode:
             return done.stdout + done.stderr
         memory.add(path)
         return None
 
-    wanted = sources(build)
+    wanted = sources(commands)
     complaints = tree.run_each(wanted, job)
     if left:
         print(f"No time for {len(left)} files; ./check --long takes all: {' '.join(left)}")

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <utility>
 
 #include "godwit/waiter.h"
 #include "sim/node_clock.h"

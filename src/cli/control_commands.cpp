@@ -1,7 +1,6 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
-#include <cstdio>
 #include <memory>
 
 #include "cli/subcommands.h"
@@ -67,11 +66,12 @@ void add_own_command(CLI::App& app, int& status) {
         "exactly one of them and end the other: two running copies would destroy the guest's data.\n\n"
         "Example:\n  godwit own /tmp/vm1.qmp");
     command->callback([socket, &status] {
-        fmt::print(
-            "Taking the guest: from now on this side owns it. Make sure that it does not run on the other side\n"
-            "(godwit status), and end the other side's program.\n");
-        std::fflush(stdout);
         status = send(*socket, "cont", {{"force", true}});
+        if (status == exit_success) {
+            fmt::print(
+                "The guest has been taken: from now on this side owns it. Make sure that it does not run on the other\n"
+                "side (godwit status), and end the other side's program.\n");
+        }
     });
 }
 

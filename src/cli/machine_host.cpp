@@ -71,7 +71,8 @@ Status MachineHost::prepare() {
     migrations_ = std::make_unique<MachineMigrations>(
         std::move(environment), descriptors_, static_cast<EventSink&>(*this), incoming, options_.steps,
         MachineMigrations::Callbacks{[this](MigrationState state) { outgoing_changed(state); },
-                                     [this](MigrationState state) { incoming_changed(state); }});
+                                     [this](MigrationState state) { incoming_changed(state); },
+                                     [this] { return machine_->check_departure(); }});
     add_commands();
     if (options_.qmp) {
         auto server = QmpServer::listen(*options_.qmp, loop_, clock_, commands_, log_);

@@ -18,6 +18,7 @@ MachineMigrations::MachineMigrations(Environment environment, NamedDescriptors& 
       incoming_expected_(incoming),
       events_(environment_.executor, events, [this] { return parameters().events; }),
       step_signal_(steps),
+      check_departure_(std::move(callbacks.check_departure)),
       outgoing_observer_(environment_.executor, std::move(callbacks.outgoing)),
       incoming_observer_(environment_.executor, std::move(callbacks.incoming)),
       outgoing_(environment_) {
@@ -31,8 +32,8 @@ Status MachineMigrations::migrate(const std::string& uri) {
     if (is_leaving()) {
         return fail(ErrorCode::busy, "There's a migration process in progress");
     }
-    if (environment_.machine.run_state() == RunState::inmigrate) {
-        return fail(ErrorCode::wrong_state, "Guest is waiting for an incoming migration");
+    if (auto status = check_departure_(); !status) {
+        return status;
     }
     const auto address = parse_address(uri);
     if (!address) {

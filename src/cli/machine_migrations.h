@@ -35,6 +35,8 @@ public:
     struct Callbacks {
         StateObserver::Callback outgoing;
         StateObserver::Callback incoming;
+        /// Says what forbids the machine to leave; asked before anything else is done.
+        std::function<Status()> check_departure;
     };
     /// Whether a machine is awaited, and whether its address comes later with migrate-incoming.
     enum class Incoming { none, expected };
@@ -63,6 +65,7 @@ private:
     const Incoming incoming_expected_;
     MigrationEvents events_;
     StepSignal step_signal_;
+    const std::function<Status()> check_departure_;
     StateObserver outgoing_observer_;
     StateObserver incoming_observer_;
     Migration outgoing_;

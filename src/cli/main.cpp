@@ -1,4 +1,6 @@
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <csignal>
@@ -7,7 +9,27 @@
 
 #include "cli/program.h"
 
+namespace {
+
+/// Makes /dev/null of each standard descriptor that the program was started without. Otherwise the next file that is
+/// opened, a socket or guest memory, would be taken for the standard input or output. False if that cannot be done.
+bool open_standard_descriptors() {
+    while (true) {
+        // The lowest free number is given out.
+        const int fd = ::open("/dev/null", O_RDWR);
+        if (fd < 0 || fd > STDERR_FILENO) {
+            return fd >= 0 && ::close(fd) == 0;
+        }
+    }
+}
+
+}  // namespace
+
 int main(int argc, char** argv) {
+    if (!open_standard_descriptors()) {
+        std::perror("godwit: cannot open /dev/null");
+        return godwit::exit_failure;
+    }
     // A peer that goes away is an error of a call, never the end of the program.
     std::signal(SIGPIPE, SIG_IGN);
     try {

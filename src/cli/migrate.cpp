@@ -73,30 +73,28 @@ int give_up(const Error& error) {
     return exit_status_of(error);
 }
 
-int migrate(const MigrateOptions& options) {
+int start(QmpClient& client, const MigrateOptions& options) {
+    if (const auto started = client.execute("migrate", {{"uri", options.uri}}); !started) {
+        return give_up(started.error());
+    }
+    fmt::print("migration started; 'godwit status {}' tells how it goes\n", options.socket);
+    return exit_success;
+}
+
+int start_and_follow(QmpClient& client, const MigrateOptions& options) {
+    // Before this there is nothing to cancel: a signal has its usual effect.
     auto signals = SignalWatch::create();
     if (!signals) {
         return give_up(signals.error());
     }
-    auto client = QmpClient::connect(options.socket);
-    if (!client) {
-        return give_up(client.error());
-    }
-    if (auto status = set_parameters(*client, options); !status) {
-        return give_up(status.error());
-    }
-    if (const auto started = client->execute("migrate", {{"uri", options.uri}}); !started) {
-        return give_up(started.error());
-    }
-    if (options.detach) {
-        fmt::print("migration started; 'godwit status {}' tells how it goes\n", options.socket);
-        return exit_success;
-    }
     ProgressPrinter printer(::isatty(STDOUT_FILENO) == 1);
-    MigrationWatch watch(*client, *signals, printer);
+    MigrationWatch watch(client, *signals, printer);
     if (options.timeout_s) {
         watch.set_timeout(
             std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::duration<double>(*options.timeout_s)));
+    }
+    if (const auto started = client.execute("migrate", {{"uri", options.uri}}); !started) {
+        return give_up(started.error());
     }
     const auto report = watch.run();
     printer.finish();
@@ -106,6 +104,17 @@ int migrate(const MigrateOptions& options) {
         return exit_connection;
     }
     return report_end(*report, watch);
+}
+
+int migrate(const MigrateOptions& options) {
+    auto client = QmpClient::connect(options.socket);
+    if (!client) {
+        return give_up(client.error());
+    }
+    if (auto status = set_parameters(*client, options); !status) {
+        return give_up(status.error());
+    }
+    return options.detach ? start(*client, options) : start_and_follow(*client, options);
 }
 
 }  // namespace

@@ -41,27 +41,37 @@ Result<Json> MigrationWatch::run() {
         }
         const auto now = Clock::now();
         printer_.show(progress_line(*report), now);
-        if (auto status = check_wishes(now); !status) {
+        take_signal();
+        if (timeout_ && now - began_ >= *timeout_) {
+            want_cancel("timeout");
+        }
+        if (auto status = cancel(); !status) {
             return fail(status.error());
         }
         wait(now + interval);
     }
 }
 
-Status MigrationWatch::check_wishes(Clock::time_point now) {
+void MigrationWatch::take_signal() {
     if (const auto signal = signals_.take()) {
-        return cancel(signal_name(*signal));
+        want_cancel(signal_name(*signal));
     }
-    if (timeout_ && now - began_ >= *timeout_ && cancel_reason_.empty()) {
-        return cancel("timeout");
-    }
-    return {};
 }
 
-Status MigrationWatch::cancel(std::string why) {
+void MigrationWatch::want_cancel(std::string why) {
+    if (!cancel_reason_.empty()) {
+        return;
+    }
     printer_.finish();
     fmt::print(stderr, "{}: cancelling the migration\n", why);
     cancel_reason_ = std::move(why);
+}
+
+Status MigrationWatch::cancel() {
+    if (cancel_reason_.empty() || cancel_sent_) {
+        return {};
+    }
+    cancel_sent_ = true;
     const auto answer = client_.execute("migrate_cancel");
     if (!answer && answer.error().code == ErrorCode::peer_failed) {
         fmt::print(stderr, "the migration cannot be cancelled any more: {}\n", answer.error().message);

@@ -10,13 +10,19 @@
 
 namespace godwit {
 
-/// Follows a migration of a machine until it has ended, and carries out the user's wish to cancel it.
+/// Follows a migration of a machine until it has ended, and carries out the user's wish to cancel it. The wish is heard
+/// at any time, also while the machine does not answer; a second one then ends the program at once.
 class MigrationWatch {
 public:
     using Clock = std::chrono::steady_clock;
 
     MigrationWatch(QmpClient& client, SignalWatch& signals, ProgressPrinter& printer)
-        : client_(client), signals_(signals), printer_(printer) {}
+        : client_(client), signals_(signals), printer_(printer) {
+        client_.set_interruption(signals_.fd(), [this] { take_signal(); });
+    }
+    ~MigrationWatch() { client_.set_interruption(-1, nullptr); }
+    MigrationWatch(const MigrationWatch&) = delete;
+    MigrationWatch& operator=(const MigrationWatch&) = delete;
 
     /// Cancels the migration when it has taken so long.
     void set_timeout(Clock::duration timeout) { timeout_ = timeout; }
@@ -29,8 +35,10 @@ public:
     const std::string& cancel_reason() const { return cancel_reason_; }
 
 private:
-    Status check_wishes(Clock::time_point now);
-    Status cancel(std::string why);
+    void take_signal();
+    /// The migration is to be cancelled, as soon as the machine listens.
+    void want_cancel(std::string why);
+    Status cancel();
     void wait(Clock::time_point until) const;
 
     QmpClient& client_;
@@ -39,6 +47,7 @@ private:
     std::optional<Clock::duration> timeout_;
     Clock::time_point began_ = Clock::now();
     std::string cancel_reason_;
+    bool cancel_sent_ = false;
 };
 
 /// `status` of an answer of `query-migrate`, or nothing.

@@ -205,13 +205,17 @@ Status QmpClient::wait_for(short events, Deadline deadline) {
             return fail(ErrorCode::idle_timeout, "the virtual machine does not answer on its QMP socket",
                         "it may hang; look at its process");
         }
-        pollfd entry{fd(), events, 0};
-        const int count = ::poll(&entry, 1, static_cast<int>(std::min<long>(left, 60'000)));
-        if (count > 0) {
-            return {};
-        }
+        // poll passes over a negative descriptor.
+        std::array<pollfd, 2> entries{{{fd(), events, 0}, {interruption_fd_, POLLIN, 0}}};
+        const int count = ::poll(entries.data(), entries.size(), static_cast<int>(std::min<long>(left, 60'000)));
         if (count < 0 && errno != EINTR) {
             return fail(ErrorCode::io, fmt::format("cannot wait for the QMP socket: {}", errno_text(errno)));
+        }
+        if (count > 0 && entries[1].revents != 0) {
+            on_interruption_();
+        }
+        if (count > 0 && entries[0].revents != 0) {
+            return {};
         }
     }
 }

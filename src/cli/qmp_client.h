@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <deque>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -31,6 +32,13 @@ public:
     /// Takes the oldest event that arrived, or null.
     Json take_event();
 
+    /// While a call waits for the server, `handler` is called whenever `fd` is readable, and is to read from it; the
+    /// call goes on waiting. An empty handler ends that.
+    void set_interruption(int fd, std::function<void()> handler) {
+        interruption_fd_ = handler ? fd : -1;
+        on_interruption_ = std::move(handler);
+    }
+
     int fd() const { return fd_.get(); }
     /// What the server calls itself ("godwit 0.1.0", "QEMU 7.2.22").
     const std::string& server() const { return server_; }
@@ -51,6 +59,8 @@ private:
     std::deque<Json> messages_;
     std::deque<Json> events_;
     std::string server_;
+    int interruption_fd_ = -1;
+    std::function<void()> on_interruption_;
 };
 
 }  // namespace godwit

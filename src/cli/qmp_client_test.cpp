@@ -1,5 +1,6 @@
 #include "cli/qmp_client.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <poll.h>
 #include <sys/socket.h>
@@ -126,6 +127,32 @@ TEST(QmpClient, AServerThatHangsEndsInAnError) {
     auto client = QmpClient::connect(server.path());
     ASSERT_TRUE(client);
     EXPECT_EQ(client->execute("query-status", Json::object(), Milliseconds(50)).error().code, ErrorCode::idle_timeout);
+}
+
+TEST(QmpClient, HearsAnInterruptionWhileItWaits) {
+    FakeServer server([](FakeServer& self) {
+        self.negotiate();
+        self.receive();
+        // The answer waits for what the client says while it waits.
+        EXPECT_EQ(self.receive(), "heard");
+        self.send("{\"return\": 1}\r\n");
+    });
+    auto client = QmpClient::connect(server.path());
+    ASSERT_TRUE(client);
+    int ends[2];
+    ASSERT_EQ(::pipe2(ends, O_CLOEXEC), 0);
+    const FileDescriptor output(ends[0]);
+    const FileDescriptor input(ends[1]);
+    ASSERT_EQ(::write(input.get(), "x", 1), 1);
+    int heard = 0;
+    client->set_interruption(output.get(), [&] {
+        char byte;
+        EXPECT_EQ(::read(output.get(), &byte, 1), 1);
+        EXPECT_EQ(::send(client->fd(), "heard", 5, MSG_NOSIGNAL), 5);
+        ++heard;
+    });
+    EXPECT_EQ(client->execute("query-status"), Json(1));
+    EXPECT_EQ(heard, 1);
 }
 
 TEST(QmpClient, SaysThatTheServerHasGone) {

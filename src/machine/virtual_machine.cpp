@@ -112,6 +112,15 @@ Ownership VirtualMachine::ownership() {
     return run_.ownership();
 }
 
+Status VirtualMachine::check_departure() {
+    const MachineLock lock(*this);
+    if (run_.state() == RunState::inmigrate) {
+        return fail(ErrorCode::wrong_state, "Guest is waiting for an incoming migration");
+    }
+    const auto action = run_.check_switchover();
+    return action ? Status() : fail(action.error());
+}
+
 std::optional<int> VirtualMachine::exit_status() {
     const MachineLock lock(*this);
     return exit_status_;

@@ -66,6 +66,9 @@ public:
     Status cont(bool force);
     /// Whether this side may run the guest.
     Ownership ownership();
+    /// Whether the guest may move away as things are. Errors: `wrong_state` while waiting for a migration and during a
+    /// switchover; `guest_gone`, `vcpu` for a guest that has ended; `ownership_gone`, `handover_unknown`.
+    Status check_departure();
     /// Stops the guest for good and emits SHUTDOWN, soon, on the event loop. Any thread; does not wait.
     void request_shutdown(MachineEventReason reason);
     /// What the guest's power-off said the program's exit status should be.

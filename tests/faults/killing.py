@@ -89,12 +89,14 @@ def check_guidance(survivor, outcome):
         return
     figures = survivor.qmp.migration()
     assert "godwit own" in figures["x-godwit-error-hint"], figures
-    try:
-        survivor.qmp.command("cont")
-    except QmpError as error:
-        assert "force" in error.description, error
-    else:
-        raise AssertionError("cont without force ran a guest that may run elsewhere")
+    for command, arguments in (("cont", {}), ("migrate", {"uri": "exec:cat > /dev/null"})):
+        try:
+            survivor.qmp.command(command, arguments)
+        except QmpError as error:
+            assert "force" in error.description, error
+        else:
+            raise AssertionError(f"{command} was accepted for a guest that may run elsewhere")
+    assert survivor.qmp.migration()["x-godwit-error-code"] == "handover-unknown"
     survivor.qmp.command("cont", {"force": True})
     survivor.qmp.wait_run_state("running")
 

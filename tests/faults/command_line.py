@@ -1,0 +1,105 @@
+"""The program in odd circumstances: without standard descriptors, with a machine that hangs, with no machine at all."""
+
+import argparse
+import os
+import pathlib
+import signal
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+
+# pylint: disable=wrong-import-position
+from support import pairs  # noqa: E402
+from support.processes import Workspace  # noqa: E402
+from support.qmp import QmpClient, QmpError  # noqa: E402
+
+SIZE_MIB = 16
+CANCELLED = 3
+CONNECTION_LOST = 4
+
+
+def without_standard_descriptors(workspace, program):
+    """The signals' descriptor must not become the standard input."""
+    path = workspace.path("closed.qmp")
+    process = workspace.start("closed", ["sh", "-c", 'exec "$0" "$@" <&- >&- 2>&-', program, "run", "--machine", "none", "--memory",
+                                         f"{SIZE_MIB}M", "--qmp", f"unix:{path}"])
+    client = QmpClient(path, is_alive=process.is_alive)
+    assert client.run_state() == "running"
+    targets = [os.readlink(f"/proc/{process.pid}/fd/{fd}") for fd in range(3)]
+    assert targets == ["/dev/null"] * 3, targets
+    process.signal(signal.SIGTERM)
+    assert process.wait_exit(10) == 0
+    client.close()
+
+
+def interrupt_while_the_machine_hangs(workspace, program):
+    """A source that is stopped in the middle of a migration, and the command that follows it and has got SIGINT."""
+    memory_file = workspace.memory_path("memory")
+    with open(memory_file, "wb") as file:
+        file.write(b"\x5a" * (SIZE_MIB << 20))
+    source = pairs.start_godwit(workspace, "source", program, SIZE_MIB, memory_file=memory_file)
+    destination = pairs.start_godwit(workspace, "destination", program, SIZE_MIB, incoming="tcp:127.0.0.1:0")
+    # So slow that it does not end by itself.
+    migrate = workspace.start("migrate", [program, "migrate", source.qmp_path, pairs.listening_uri(destination), "--bandwidth", "64K"])
+    source.qmp.wait_migration("active")
+    source.process.signal(signal.SIGSTOP)
+    migrate.signal(signal.SIGINT)
+    migrate.wait_stderr("SIGINT: cancelling the migration", timeout_s=5)
+    return source, migrate
+
+
+def second_interruption_leaves_a_machine_that_hangs(workspace, program):
+    source, migrate = interrupt_while_the_machine_hangs(workspace, program)
+    migrate.signal(signal.SIGINT)
+    assert migrate.wait_exit(5) == -signal.SIGINT
+    source.process.signal(signal.SIGCONT)
+
+
+def interruption_cancels_once_the_machine_answers_again(workspace, program):
+    source, migrate = interrupt_while_the_machine_hangs(workspace, program)
+    source.process.signal(signal.SIGCONT)
+    assert migrate.wait_exit(10) == CANCELLED
+    assert source.qmp.migration()["status"] == "cancelled"
+    assert source.qmp.run_state() == "running"
+
+
+def nothing_is_claimed_about_a_machine_that_is_not_there(workspace, program):
+    own = workspace.start("own", [program, "own", workspace.path("nobody.qmp")])
+    assert own.wait_exit(10) == CONNECTION_LOST
+    own.output.join()
+    assert own.output.lines() == [], own.output.lines()
+
+
+def a_guest_that_has_moved_away_is_not_moved_again(workspace, program):
+    source = pairs.start_godwit(workspace, "source", program, SIZE_MIB)
+    destination = pairs.start_godwit(workspace, "destination", program, SIZE_MIB, incoming="tcp:127.0.0.1:0")
+    source.qmp.command("migrate", {"uri": pairs.listening_uri(destination)})
+    source.qmp.wait_migration("completed")
+    try:
+        source.qmp.command("migrate", {"uri": "exec:cat > /dev/null"})
+    except QmpError as error:
+        assert "handed over" in error.description, error
+    else:
+        raise AssertionError("a guest that runs elsewhere was moved from here")
+    assert source.qmp.migration()["status"] == "completed"
+    # Taken by force it is this side's again, and so may move.
+    own = workspace.start("own", [program, "own", source.qmp_path])
+    assert own.wait_exit(10) == 0
+    assert own.output.wait_line("The guest has been taken", 5)
+    source.qmp.command("migrate", {"uri": "exec:cat > /dev/null"})
+    source.qmp.wait_migration("completed")
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--program", required=True)
+    arguments = parser.parse_args()
+    for case in (without_standard_descriptors, second_interruption_leaves_a_machine_that_hangs,
+                 interruption_cancels_once_the_machine_answers_again, nothing_is_claimed_about_a_machine_that_is_not_there,
+                 a_guest_that_has_moved_away_is_not_moved_again):
+        with Workspace() as workspace:
+            case(workspace, arguments.program)
+        print(f"{case.__name__}: ok", flush=True)
+
+
+main()

@@ -95,7 +95,7 @@ def parse():
 def main():
     options = parse()
     if not machines.kvm_works():
-        print("demo: a guest needs KVM, and /dev/kvm cannot be opened. Where it exists, `sudo usermod -aG kvm $USER` and a new "
+        print("demo: a guest needs KVM, and it does not work here. Where /dev/kvm exists, `sudo usermod -aG kvm $USER` and a new "
               "login, or running this as root, gives access to it.", file=sys.stderr)
         return 1
     with processes.Workspace() as workspace:

@@ -13,7 +13,9 @@ namespace {
 
 using namespace godwit::testing;
 
-TEST(CpuDevices, ComeInQemusOrder) {
+class CpuDevicesTest : public testing::KvmTest {};
+
+TEST_F(CpuDevicesTest, ComeInQemusOrder) {
     KvmTestMachine machine(2);
     std::vector<std::string> names;
     for (const auto& entry : machine.devices()) {
@@ -23,7 +25,7 @@ TEST(CpuDevices, ComeInQemusOrder) {
                                                "ioapic 0", "kvmclock 0"}));
 }
 
-TEST(CpuDevices, AGuestGoesOnAsIfNothingHadHappened) {
+TEST_F(CpuDevicesTest, AGuestGoesOnAsIfNothingHadHappened) {
     for (const CpuModel model : {CpuModel::qemu64, CpuModel::host}) {
         KvmTestMachine undisturbed(1, model);
         undisturbed.boot(checksum_guest);
@@ -63,7 +65,7 @@ void switch_to_long_mode(KvmTestMachine& machine) {
     ASSERT_TRUE(loaded) << loaded.error().text();
 }
 
-TEST(CpuDevices, AGuestWithPagingGoesOn) {
+TEST_F(CpuDevicesTest, AGuestWithPagingGoesOn) {
     KvmTestMachine undisturbed;
     undisturbed.boot(checksum_guest);
     switch_to_long_mode(undisturbed);
@@ -82,7 +84,7 @@ TEST(CpuDevices, AGuestWithPagingGoesOn) {
     EXPECT_EQ(told, expected);
 }
 
-TEST(CpuDevices, SavedTwiceIsTheSameBytes) {
+TEST_F(CpuDevicesTest, SavedTwiceIsTheSameBytes) {
     KvmTestMachine source(2);
     source.boot(starter_guest);
     source.memory().put_code(0x8000, counter_guest);
@@ -100,7 +102,7 @@ TEST(CpuDevices, SavedTwiceIsTheSameBytes) {
     }
 }
 
-TEST(CpuDevices, SegmentsAndModelSpecificRegistersWork) {
+TEST_F(CpuDevicesTest, SegmentsAndModelSpecificRegistersWork) {
     KvmTestMachine source;
     source.memory().put<std::uint16_t>(0x3010, 0x1f);
     source.memory().put<std::uint32_t>(0x3012, 0x3020);
@@ -117,7 +119,7 @@ TEST(CpuDevices, SegmentsAndModelSpecificRegistersWork) {
     EXPECT_EQ(state.dr[0], 0xabcdU);
 }
 
-TEST(CpuDevices, TwoCpusMoveWhileBothRun) {
+TEST_F(CpuDevicesTest, TwoCpusMoveWhileBothRun) {
     auto machine = std::make_unique<KvmTestMachine>(2);
     machine->boot(starter_guest);
     machine->memory().put_code(0x8000, counter_guest);
@@ -138,7 +140,7 @@ TEST(CpuDevices, TwoCpusMoveWhileBothRun) {
 
 /// A CPU that is moved between its INIT and its start message, or with the start message on its way, starts all the
 /// same.
-TEST(CpuDevices, ACpuThatIsBeingStartedStartsAfterTheMove) {
+TEST_F(CpuDevicesTest, ACpuThatIsBeingStartedStartsAfterTheMove) {
     for (const std::uint32_t told_before : {1U, 2U, 3U}) {
         KvmTestMachine source(2);
         source.boot(starter_guest);
@@ -167,7 +169,7 @@ void put_interrupt_table(KvmTestMachine& machine) {
     machine.memory().put<std::uint64_t>(0x4000 + 0x41 * 8, 0x0000'8e00'0008'0000 | handler);
 }
 
-TEST(CpuDevices, APendingInterruptArrivesAfterTheMove) {
+TEST_F(CpuDevicesTest, APendingInterruptArrivesAfterTheMove) {
     KvmTestMachine source;
     put_interrupt_table(source);
     source.boot(interrupt_guest);
@@ -200,7 +202,7 @@ TEST(CpuDevices, APendingInterruptArrivesAfterTheMove) {
     EXPECT_EQ(last.run_to_out(), 0x41U);
 }
 
-TEST(CpuDevices, TheApicTimerGoesOnFromWhereItWas) {
+TEST_F(CpuDevicesTest, TheApicTimerGoesOnFromWhereItWas) {
     KvmTestMachine source;
     source.boot(timer_guest);
     const std::uint32_t before = source.run_to_out();
@@ -217,7 +219,7 @@ TEST(CpuDevices, TheApicTimerGoesOnFromWhereItWas) {
     EXPECT_LT(destination.run_to_out(), before);
 }
 
-TEST(CpuDevices, TheGuestsClockNeverGoesBack) {
+TEST_F(CpuDevicesTest, TheGuestsClockNeverGoesBack) {
     KvmTestMachine source;
     source.boot(checksum_guest);
     source.run_to_out();
@@ -234,7 +236,7 @@ TEST(CpuDevices, TheGuestsClockNeverGoesBack) {
     EXPECT_EQ(impossible.error().code, ErrorCode::device_state);
 }
 
-TEST(CpuDevices, AHaltedCpuIsHaltedInBothSections) {
+TEST_F(CpuDevicesTest, AHaltedCpuIsHaltedInBothSections) {
     KvmTestMachine machine;
     machine.boot(checksum_guest);
     VcpuState state = save_state(machine);
@@ -245,7 +247,7 @@ TEST(CpuDevices, AHaltedCpuIsHaltedInBothSections) {
     EXPECT_EQ(bytes[3], std::byte{1});
 }
 
-TEST(CpuDevices, AnApicOfAnotherCpuIsRefused) {
+TEST_F(CpuDevicesTest, AnApicOfAnotherCpuIsRefused) {
     KvmTestMachine machine(2);
     machine.boot(checksum_guest);
     const Status loaded = load_device(device(machine, "apic", 1), save_device(device(machine, "apic", 0)));
@@ -254,7 +256,7 @@ TEST(CpuDevices, AnApicOfAnotherCpuIsRefused) {
     EXPECT_NE(loaded.error().message.find("virtual CPU 1"), std::string::npos);
 }
 
-TEST(CpuDevices, SectionsThatMeanNothingHereAreAccepted) {
+TEST(InertDevices, SectionsThatMeanNothingHereAreAccepted) {
     for (const auto& inert : make_inert_devices()) {
         std::vector<std::byte> bytes = save_device(*inert);
         std::fill_n(bytes.begin(), vmstate_wire_bytes(inert->layout()), std::byte{0x5a});

@@ -19,7 +19,9 @@ VcpuState saved(KvmVcpu& vcpu) {
     return state;
 }
 
-TEST(CpuReset, GivesThePowerOnState) {
+class CpuResetTest : public testing::KvmTest {};
+
+TEST_F(CpuResetTest, GivesThePowerOnState) {
     KvmTestMachine machine(2);
     for (std::uint32_t index = 0; index < 2; ++index) {
         const Status reset = reset_vcpu(machine.vm().vcpu(index));
@@ -46,7 +48,7 @@ TEST(CpuReset, GivesThePowerOnState) {
     }
 }
 
-TEST(CpuReset, PvhEntryIsFlatProtectedMode) {
+TEST_F(CpuResetTest, PvhEntryIsFlatProtectedMode) {
     KvmTestMachine machine;
     ASSERT_TRUE(reset_vcpu(machine.vm().vcpu(0)));
     ASSERT_TRUE(set_pvh_entry(machine.vm().vcpu(0), GuestAddress(0x10'0000), GuestAddress(0x6000)));
@@ -64,14 +66,14 @@ TEST(CpuReset, PvhEntryIsFlatProtectedMode) {
     EXPECT_EQ(state.tr.limit, 0x67U);
 }
 
-TEST(CpuReset, RefusesAnEntryAbove4GiB) {
+TEST_F(CpuResetTest, RefusesAnEntryAbove4GiB) {
     KvmTestMachine machine;
     const Status entry = set_pvh_entry(machine.vm().vcpu(0), GuestAddress(std::uint64_t{1} << 32), GuestAddress(0));
     ASSERT_FALSE(entry);
     EXPECT_EQ(entry.error().code, ErrorCode::invalid_argument);
 }
 
-TEST(CpuReset, AResetGuestRunsAsTheFirstTime) {
+TEST_F(CpuResetTest, AResetGuestRunsAsTheFirstTime) {
     KvmTestMachine machine;
     machine.boot(testing::checksum_guest);
     const std::uint32_t first = machine.run_to_out();

@@ -2,8 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <optional>
 #include <set>
 #include <thread>
+#include <vector>
 
 #include "machine/kvm_test_guests.h"
 #include "machine/kvm_test_machine.h"
@@ -32,15 +34,22 @@ Pages pages_of(const std::vector<std::uint64_t>& bitmap) {
 class DirtySourceTest : public ::testing::Test {
 protected:
     void SetUp() override {
-        machine.boot(writer_guest);
-        ASSERT_TRUE(source.start());
+        need_kvm();
+        if (IsSkipped() || HasFatalFailure()) {
+            return;
+        }
+        machine.emplace(1, CpuModel::qemu64, memory_bytes);
+        source.emplace(machine->vm(),
+                       std::vector<KvmDirtySource::Slot>{{0, 0, BlockOffset(0), ByteCount(memory_bytes)}});
+        machine->boot(writer_guest);
+        ASSERT_TRUE(source->start());
         collect_and_clear();
     }
 
     /// Collects into a fresh bitmap.
     Pages collect(std::size_t block = 0) {
         std::vector<std::uint64_t> bitmap(memory_pages / 64);
-        const Status collected = source.collect(block, bitmap);
+        const Status collected = source->collect(block, bitmap);
         EXPECT_TRUE(collected) << collected.error().text();
         return pages_of(bitmap);
     }
@@ -49,7 +58,7 @@ protected:
         for (const std::uint64_t page : pages) {
             bits[page / 64] |= std::uint64_t{1} << (page % 64);
         }
-        const Status cleared = source.clear(block, PageNumber(0), bits);
+        const Status cleared = source->clear(block, PageNumber(0), bits);
         EXPECT_TRUE(cleared) << cleared.error().text();
     }
     Pages collect_and_clear() {
@@ -59,13 +68,13 @@ protected:
     }
     void write(std::uint64_t page) {
         const auto address = static_cast<std::uint32_t>(page * page_bytes + 8);
-        machine.inputs.push_back(address);
-        EXPECT_EQ(machine.run_to_out(), address);
-        EXPECT_EQ(machine.memory().get<std::uint32_t>(address), address);
+        machine->inputs.push_back(address);
+        EXPECT_EQ(machine->run_to_out(), address);
+        EXPECT_EQ(machine->memory().get<std::uint32_t>(address), address);
     }
 
-    KvmTestMachine machine{1, CpuModel::qemu64, memory_bytes};
-    KvmDirtySource source{machine.vm(), {{0, 0, BlockOffset(0), ByteCount(memory_bytes)}}};
+    std::optional<KvmTestMachine> machine;
+    std::optional<KvmDirtySource> source;
 };
 
 TEST_F(DirtySourceTest, SeesExactlyThePagesWritten) {
@@ -94,7 +103,7 @@ TEST_F(DirtySourceTest, MarksStayUntilTheyAreClearedOrWereTakenByTheCollection) 
     write(200);
     EXPECT_EQ(collect(), (Pages{100, 200}));
     clear({100});
-    const Pages left = machine.vm().features().manual_dirty_clear ? Pages{200} : Pages{};
+    const Pages left = machine->vm().features().manual_dirty_clear ? Pages{200} : Pages{};
     EXPECT_EQ(collect(), left);
 }
 
@@ -105,19 +114,19 @@ TEST_F(DirtySourceTest, ClearsPartsOfABitmap) {
     EXPECT_EQ(collect().size(), 4U);
     // Words 2 and 3: pages 128 to 255.
     const std::vector<std::uint64_t> bits = {std::uint64_t{1} << 2, std::uint64_t{1} << 8};
-    ASSERT_TRUE(source.clear(0, PageNumber(128), bits));
-    const Pages left = machine.vm().features().manual_dirty_clear ? Pages{20, 300} : Pages{};
+    ASSERT_TRUE(source->clear(0, PageNumber(128), bits));
+    const Pages left = machine->vm().features().manual_dirty_clear ? Pages{20, 300} : Pages{};
     EXPECT_EQ(collect(), left);
     // Nothing to clear is no call at all; past the end is nobody's.
-    EXPECT_TRUE(source.clear(0, PageNumber(128), std::vector<std::uint64_t>(2)));
-    EXPECT_TRUE(source.clear(0, PageNumber(memory_pages), std::vector<std::uint64_t>{1}));
+    EXPECT_TRUE(source->clear(0, PageNumber(128), std::vector<std::uint64_t>(2)));
+    EXPECT_TRUE(source->clear(0, PageNumber(memory_pages), std::vector<std::uint64_t>{1}));
 }
 
 TEST_F(DirtySourceTest, HostWritesShowOnce) {
-    source.mark(0, PageNumber(5), PageCount(1));
-    source.mark(0, PageNumber(60), PageCount(140));
-    source.mark(0, PageNumber(memory_pages - 1), PageCount(1));
-    source.mark(0, PageNumber(9), PageCount(0));
+    source->mark(0, PageNumber(5), PageCount(1));
+    source->mark(0, PageNumber(60), PageCount(140));
+    source->mark(0, PageNumber(memory_pages - 1), PageCount(1));
+    source->mark(0, PageNumber(9), PageCount(0));
     Pages expected{5, memory_pages - 1};
     for (std::uint64_t page = 60; page < 200; ++page) {
         expected.insert(page);
@@ -128,7 +137,7 @@ TEST_F(DirtySourceTest, HostWritesShowOnce) {
 
 TEST_F(DirtySourceTest, HostAndGuestWritesAreMerged) {
     write(70);
-    source.mark(0, PageNumber(71), PageCount(2));
+    source->mark(0, PageNumber(71), PageCount(2));
     EXPECT_EQ(collect_and_clear(), (Pages{70, 71, 72}));
     EXPECT_EQ(collect_and_clear(), Pages());
 }
@@ -138,7 +147,7 @@ TEST_F(DirtySourceTest, NoHostWriteIsLostBetweenThreads) {
     for (std::uint64_t n = 0; n < 2; ++n) {
         writers.emplace_back([this, n] {
             for (std::uint64_t page = n; page < memory_pages; page += 2) {
-                source.mark(0, PageNumber(page), PageCount(1));
+                source->mark(0, PageNumber(page), PageCount(1));
             }
         });
     }
@@ -157,24 +166,26 @@ TEST_F(DirtySourceTest, CollectionAddsToWhatIsThere) {
     write(3 * 64);
     std::vector<std::uint64_t> bitmap(memory_pages / 64, 0);
     bitmap[0] = 1;
-    ASSERT_TRUE(source.collect(0, bitmap));
+    ASSERT_TRUE(source->collect(0, bitmap));
     EXPECT_EQ(pages_of(bitmap), (Pages{0, 3 * 64}));
 }
 
 TEST_F(DirtySourceTest, CanStopAndStartAgain) {
-    source.stop();
-    source.stop();
+    source->stop();
+    source->stop();
     write(40);
-    source.mark(0, PageNumber(41), PageCount(1));
-    ASSERT_TRUE(source.start());
+    source->mark(0, PageNumber(41), PageCount(1));
+    ASSERT_TRUE(source->start());
     collect_and_clear();
     EXPECT_EQ(collect_and_clear(), Pages());
     write(42);
     EXPECT_EQ(collect_and_clear(), Pages{42});
 }
 
+class KvmDirtySourceTest : public testing::KvmTest {};
+
 /// As a microvm's memory: one block, shown in two places.
-TEST(KvmDirtySource, ABlockMaySpanSlots) {
+TEST_F(KvmDirtySourceTest, ABlockMaySpanSlots) {
     KvmTestMachine machine;
     TestMemory block(64 * 3 * page_bytes + 5 * page_bytes);
     const ByteCount low(64 * 2 * page_bytes);
@@ -206,7 +217,7 @@ TEST(KvmDirtySource, ABlockMaySpanSlots) {
     EXPECT_EQ(pages_of(bitmap), Pages());
 }
 
-TEST(KvmDirtySource, BlocksAreKeptApart) {
+TEST_F(KvmDirtySourceTest, BlocksAreKeptApart) {
     KvmTestMachine machine;
     TestMemory second(64 * page_bytes);
     ASSERT_TRUE(machine.vm().add_memory(1, GuestAddress(0x1000'0000), second.host(), ByteCount(second.bytes())));

@@ -20,6 +20,7 @@
 #include "machine/cpu_devices.h"
 #include "machine/cpu_reset.h"
 #include "machine/kvm_api.h"
+#include "machine/kvm_test.h"
 #include "machine/kvm_vm.h"
 #include "machine/vcpu_state.h"
 #include "stream/testing.h"
@@ -83,8 +84,8 @@ private:
     std::byte* const host_;
 };
 
-/// A machine of KVM with a little memory, whose guest tells about itself by 4-byte OUT instructions. Where there is no
-/// KVM the tests that use it fail: they are worth nothing then.
+/// A machine of KVM with a little memory, whose guest tells about itself by 4-byte OUT instructions. For tests that
+/// are a `KvmTest`.
 class KvmTestMachine {
 public:
     static constexpr std::uint64_t code_address = 0x1000;

@@ -29,7 +29,9 @@ TEST(KvmVm, RefusesADeviceThatIsNotKvm) {
     EXPECT_EQ(vm.error().code, ErrorCode::unsupported);
 }
 
-TEST(KvmVm, RefusesNumbersOfCpusThatCannotBe) {
+class KvmVmTest : public testing::KvmTest {};
+
+TEST_F(KvmVmTest, RefusesNumbersOfCpusThatCannotBe) {
     KeptLog log;
     for (const std::uint32_t count : {0U, 256U, 1'000'000U}) {
         const auto vm = KvmVm::create(log, CpuModel::qemu64, count);
@@ -38,7 +40,7 @@ TEST(KvmVm, RefusesNumbersOfCpusThatCannotBe) {
     }
 }
 
-TEST(KvmVm, CreatesCpusOfBothModels) {
+TEST_F(KvmVmTest, CreatesCpusOfBothModels) {
     for (const CpuModel model : {CpuModel::qemu64, CpuModel::host}) {
         KvmTestMachine machine(3, model);
         ASSERT_EQ(machine.vm().vcpu_count(), 3U);
@@ -51,13 +53,13 @@ TEST(KvmVm, CreatesCpusOfBothModels) {
     }
 }
 
-TEST(KvmVm, DescriptorsAreNotInherited) {
+TEST_F(KvmVmTest, DescriptorsAreNotInherited) {
     KvmTestMachine machine;
     EXPECT_NE(::fcntl(machine.vm().fd(), F_GETFD) & FD_CLOEXEC, 0);
     EXPECT_NE(::fcntl(machine.vm().vcpu(0).fd(), F_GETFD) & FD_CLOEXEC, 0);
 }
 
-TEST(KvmVm, RefusesMemoryThatTheCpuCannotAddress) {
+TEST_F(KvmVmTest, RefusesMemoryThatTheCpuCannotAddress) {
     KvmTestMachine machine;
     TestMemory memory(page_bytes);
     const Status added =
@@ -66,7 +68,7 @@ TEST(KvmVm, RefusesMemoryThatTheCpuCannotAddress) {
     EXPECT_EQ(added.error().code, ErrorCode::invalid_argument);
 }
 
-TEST(KvmVm, ReportsMemoryThatKvmRefuses) {
+TEST_F(KvmVmTest, ReportsMemoryThatKvmRefuses) {
     KvmTestMachine machine;
     TestMemory memory(page_bytes);
     const Status added = machine.vm().add_memory(1, GuestAddress(0), memory.host(), ByteCount(page_bytes));
@@ -75,7 +77,7 @@ TEST(KvmVm, ReportsMemoryThatKvmRefuses) {
     EXPECT_NE(added.error().message.find("KVM_SET_USER_MEMORY_REGION"), std::string::npos);
 }
 
-TEST(KvmVm, SetsInterruptLinesThatExist) {
+TEST_F(KvmVmTest, SetsInterruptLinesThatExist) {
     KvmTestMachine machine;
     EXPECT_TRUE(machine.vm().set_irq(4, true));
     EXPECT_TRUE(machine.vm().set_irq(4, false));

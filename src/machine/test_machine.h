@@ -19,6 +19,7 @@
 
 #include "io/event_loop.h"
 #include "io/monotonic_clock.h"
+#include "machine/kvm_test.h"
 #include "machine/test_code.h"
 #include "machine/test_kernel.h"
 #include "machine/virtual_machine.h"
@@ -90,14 +91,10 @@ protected:
     TestLog log;
 };
 
-/// Machines with guests made of `TestCode`. Skipped only where there is no KVM at all.
+/// Machines with guests made of `TestCode`.
 class GuestTest : public LoopTest {
 protected:
-    void SetUp() override {
-        if (::access("/dev/kvm", R_OK | W_OK) != 0) {
-            GTEST_SKIP() << "no usable /dev/kvm";
-        }
-    }
+    void SetUp() override { testing::need_kvm(); }
 
     MachineOptions options(const TestCode& code) {
         const auto kernel = TestKernel::make32(code.bytes());

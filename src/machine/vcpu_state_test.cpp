@@ -94,7 +94,9 @@ void expect_same(const CpuState& expected, const CpuState& got) {
     EXPECT_NE(got.hflags & hflag_interrupt_shadow, 0U);
 }
 
-TEST(VcpuState, EveryRegisterComesBack) {
+class VcpuStateTest : public testing::KvmTest {};
+
+TEST_F(VcpuStateTest, EveryRegisterComesBack) {
     KvmTestMachine source;
     source.boot(checksum_guest);
     const VcpuState given = rich_state(source);
@@ -112,7 +114,7 @@ TEST(VcpuState, EveryRegisterComesBack) {
     expect_same(first.cpu, second.cpu);
 }
 
-TEST(VcpuState, WhatKvmRefusesIsNamed) {
+TEST_F(VcpuStateTest, WhatKvmRefusesIsNamed) {
     KvmTestMachine machine;
     machine.boot(checksum_guest);
     struct Case {
@@ -152,7 +154,7 @@ TEST(VcpuState, WhatKvmRefusesIsNamed) {
     }
 }
 
-TEST(VcpuState, AModeThatKvmDropsIsRefused) {
+TEST_F(VcpuStateTest, AModeThatKvmDropsIsRefused) {
     KvmTestMachine machine;
     machine.boot(checksum_guest);
     VcpuState state = save_state(machine);
@@ -168,7 +170,7 @@ TEST(VcpuState, AModeThatKvmDropsIsRefused) {
     }
 }
 
-TEST(VcpuState, RegistersThatAreMissingHereAreNamedInTheLog) {
+TEST_F(VcpuStateTest, RegistersThatAreMissingHereAreNamedInTheLog) {
     KvmTestMachine machine;
     machine.boot(checksum_guest);
     VcpuState state = save_state(machine);
@@ -179,7 +181,7 @@ TEST(VcpuState, RegistersThatAreMissingHereAreNamedInTheLog) {
     EXPECT_EQ(machine.log().count("VM_HSAVE_PA) does not exist here"), exists ? 0U : 1U);
 }
 
-TEST(VcpuState, ATimeStampCounterThatCannotBeSetIsSaidOnce) {
+TEST_F(VcpuStateTest, ATimeStampCounterThatCannotBeSetIsSaidOnce) {
     KvmTestMachine source(2);
     source.boot(checksum_guest);
     KvmTestMachine destination(2);

@@ -39,8 +39,7 @@ class Setup:
     """What one kind of guest looks like, on whichever machine it is."""
 
     def __init__(self, workspace, arguments):
-        if not machines.kvm_works():
-            raise AssertionError("KVM does not work here: /dev/kvm cannot be opened")
+        machines.need_kvm()
         self.workspace = workspace
         self.arguments = arguments
         self.working_set_mib = arguments.memory * 3 // 4

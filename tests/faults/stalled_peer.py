@@ -141,6 +141,7 @@ def main():
     parser.add_argument("--program", required=True)
     parser.add_argument("--workload", required=True)
     arguments = parser.parse_args()
+    machines.need_kvm()
     cases = {"setup": setup_case, "bulk": lambda w, a: live_case(w, a, "bulk"),
              "between passes": lambda w, a: live_case(w, a, "passes"),
              "switchover, cancel": lambda w, a: switchover_case(w, a, "cancel"),

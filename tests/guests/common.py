@@ -23,8 +23,8 @@ def parse_arguments(*extra):
     for names, options in extra:
         parser.add_argument(*names, **options)
     arguments = parser.parse_args()
-    if arguments.accel == "kvm" and not machines.kvm_works():
-        sys.exit("KVM does not work here: /dev/kvm cannot be opened")
+    if arguments.accel == "kvm":
+        machines.need_kvm()
     return arguments
 
 

@@ -1,16 +1,29 @@
 """Virtual machines under test: QEMU's and godwit's, with the same members."""
 
 import os
+import pathlib
+import sys
 
 from .qmp import QmpClient
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "scripts"))
+from kvm_works import kvm_works  # noqa: E402 pylint: disable=wrong-import-position
 
 QEMU = os.environ.get("GODWIT_QEMU", "qemu-system-x86_64")
 QEMU_MACHINE = ("microvm,x-option-roms=off,rtc=off,acpi=off,pit=off,pic=off,isa-serial=on,auto-kernel-cmdline=off")
 
 
-def kvm_works():
-    """Whether this user can open /dev/kvm."""
-    return os.access("/dev/kvm", os.R_OK | os.W_OK)
+# CTest takes a test that ends with this status for skipped.
+SKIPPED = 77
+
+
+def need_kvm():
+    """Ends the program where there is no KVM: as a skipped test, or as a failed one if GODWIT_REQUIRE_KVM=1."""
+    if kvm_works():
+        return
+    required = os.environ.get("GODWIT_REQUIRE_KVM") == "1"
+    print("KVM does not work here: " + ("GODWIT_REQUIRE_KVM=1 wants it" if required else "the test is skipped"), flush=True)
+    sys.exit(1 if required else SKIPPED)
 
 
 class Machine:

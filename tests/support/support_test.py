@@ -1,5 +1,7 @@
 """Tests of the instruments themselves."""
 
+import contextlib
+import io
 import json
 import os
 import pathlib
@@ -9,11 +11,12 @@ import tempfile
 import threading
 import time
 import unittest
+from unittest import mock
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 # pylint: disable=wrong-import-position
-from support import guest, memory_compare  # noqa: E402
+from support import guest, machines, memory_compare  # noqa: E402
 from support.deadlines import DeadlineExpired, wait_for  # noqa: E402
 from support.processes import Line, Workspace  # noqa: E402
 from support.qmp import QmpClient, QmpClosed, QmpError  # noqa: E402
@@ -148,6 +151,25 @@ class MemoryCompareTest(unittest.TestCase):
             pathlib.Path(b).write_bytes(data[:-1])
             with self.assertRaises(ValueError):
                 memory_compare.first_difference(a, b)
+
+
+class KvmTest(unittest.TestCase):
+    def end_without_kvm(self, required):
+        output = io.StringIO()
+        with mock.patch.object(machines, "kvm_works", return_value=False), contextlib.redirect_stdout(output), \
+                mock.patch.dict(os.environ, {"GODWIT_REQUIRE_KVM": required}), self.assertRaises(SystemExit) as end:
+            machines.need_kvm()
+        # scripts/skipped.py looks for the word.
+        self.assertIn("KVM", output.getvalue())
+        return end.exception.code
+
+    def test_without_kvm_a_test_is_skipped_unless_kvm_is_required(self):
+        self.assertEqual(self.end_without_kvm(required="0"), 77)
+        self.assertEqual(self.end_without_kvm(required="1"), 1)
+
+    def test_with_kvm_a_test_goes_on(self):
+        with mock.patch.object(machines, "kvm_works", return_value=True):
+            machines.need_kvm()
 
 
 class QmpTest(unittest.TestCase):

@@ -132,9 +132,13 @@ TEST(QmpClient, AServerThatHangsEndsInAnError) {
 TEST(QmpClient, HearsAnInterruptionWhileItWaits) {
     FakeServer server([](FakeServer& self) {
         self.negotiate();
-        self.receive();
         // The answer waits for what the client says while it waits.
-        EXPECT_EQ(self.receive(), "heard");
+        std::string received;
+        while (!received.ends_with("heard")) {
+            const std::string part = self.receive();
+            ASSERT_FALSE(part.empty());
+            received += part;
+        }
         self.send("{\"return\": 1}\r\n");
     });
     auto client = QmpClient::connect(server.path());

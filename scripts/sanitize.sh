@@ -1,14 +1,18 @@
 #!/usr/bin/env bash
-# Builds a sanitizer's preset, asan or tsan, and runs under it what fits: the library's unit tests and the simulation. With GODWIT_LONG=1
-# all unit tests, the simulation, and guests that move between two processes.
+# Builds a sanitizer's preset, asan or tsan, and runs under it what fits: the library's unit tests, the simulation, and cancels that race
+# in real threads. With GODWIT_LONG=1 all unit tests, more races, and guests that move between two processes.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 preset=$1
 build=build/$preset
 everything=${GODWIT_LONG:-0}
-targets=(library-tests simulation-tests)
-[ "$everything" = 0 ] || targets=(all)
+targets=(library-tests simulation-tests threads-race)
+races=2000
+if [ "$everything" != 0 ]; then
+    targets=(all)
+    races=10000
+fi
 scripts/build.sh "$preset" -DGODWIT_TESTS=ON -- "${targets[@]}"
 
 export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_stack_use_after_return=1:strict_string_checks=1}
@@ -16,6 +20,7 @@ export UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
 export TSAN_OPTIONS=${TSAN_OPTIONS:-halt_on_error=1:second_deadlock_stack=1}
 # One process for all tests of a program: starting processes is what takes long here.
 "$build/tests/simulation/simulation-tests" --gtest_brief=1 </dev/null
+"$build/tests/simulation/threads-race" "$races" </dev/null
 if [ "$everything" = 0 ]; then
     "$build/tests/sanitizers/library-tests" --gtest_brief=1 </dev/null
 else

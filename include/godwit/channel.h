@@ -38,8 +38,8 @@ public:
     /// the stream in an orderly way. Errors as for `write_some`; a reset connection is `peer_closed`.
     virtual Result<std::size_t> read_some(std::span<const MutableBuffer> buffers, Instant deadline) = 0;
 
-    /// Waits until the peer's side has everything that was written (tcp: all acknowledged). Where that cannot be
-    /// known it returns at once.
+    /// Waits until the peer's side has everything that was written (tcp: all acknowledged; a file: all on the disk).
+    /// Where that cannot be known it returns at once.
     virtual Status drain(Instant deadline) = 0;
 
     /// Ends the outgoing direction in an orderly way and makes the result permanent: half-close of a socket; fsync and

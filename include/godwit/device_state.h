@@ -20,6 +20,8 @@ public:
     virtual const VmState& layout() const = 0;
     /// The structure that `layout` describes. It stays where it is.
     virtual void* data() = 0;
+    /// A stream may lack this section. All others have to come before the machine may run.
+    virtual bool is_optional() const { return false; }
     /// Fills the structure from the device.
     virtual Status before_save() { return {}; }
     /// Checks the structure (it comes from outside) and applies it to the device. `version` is the sender's.

@@ -8,8 +8,8 @@
 namespace godwit {
 
 /// Hears what happens in a migration. Calls come one at a time, in order, from the thread that caused the change (the
-/// migration's own or the caller's); a listener must return soon and must not call `start`. Asking for state and
-/// statistics inside a call is allowed.
+/// migration's own or the caller's); a listener must return soon. Inside a call only state and statistics may be asked
+/// for: starting, cancelling, adding and removing listeners are for the main loop (`Executor::post`).
 class Listener {
 public:
     virtual ~Listener() = default;

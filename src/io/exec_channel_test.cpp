@@ -55,7 +55,9 @@ TEST(ExecChannel, GivesTheStreamToTheCommandAndWaitsForItsEnd) {
 
 TEST(ExecChannel, TakesTheStreamFromTheCommand) {
     const auto channel = start("head -c 1000000 /dev/zero; printf end", Direction::incoming);
-    EXPECT_TRUE(read_to_end(*channel).value_or("?") == std::string(1'000'000, '\0') + "end");
+    std::string expected(1'000'000, '\0');
+    expected += "end";
+    EXPECT_TRUE(read_to_end(*channel).value_or("?") == expected);
     EXPECT_OK(channel->finish_writing(in(patience)));
     EXPECT_TRUE(is_reaped(channel->child_pid()));
 }

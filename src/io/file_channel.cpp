@@ -91,11 +91,11 @@ Result<std::size_t> FileChannel::read_some(std::span<const MutableBuffer> buffer
     }
 }
 
-Status FileChannel::drain(Instant) {
+Status FileChannel::drain(Instant deadline) {
     if (cancel_->cancelled()) {
         return fail_cancelled(traits_.description);
     }
-    return {};
+    return direction_ == Direction::outgoing ? sync(fd(), deadline) : Status();
 }
 
 Status FileChannel::finish_writing(Instant deadline) {

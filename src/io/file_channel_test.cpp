@@ -45,7 +45,7 @@ TEST(FileChannel, TheNameAppearsWhenTheFileIsComplete) {
         EXPECT_FALSE((*channel)->traits().bidirectional);
         EXPECT_EQ((*channel)->traits().description, "file:" + path);
         ASSERT_OK(write_all(**channel, "some state"));
-        EXPECT_OK((*channel)->drain(in(-1s)));
+        EXPECT_OK((*channel)->drain(in(patience)));
         EXPECT_FALSE(std::filesystem::exists(path));
         ASSERT_OK((*channel)->finish_writing(in(patience)));
         EXPECT_EQ(content_of(path), "some state");

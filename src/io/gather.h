@@ -33,6 +33,7 @@ public:
 
     iovec* data() { return vectors_.data(); }
     std::size_t count() const { return count_; }
+    std::size_t bytes() const { return bytes_; }
 
 private:
     // Not cleared: only the first `count_` are ever looked at, and clearing costs as much as a page's copy.

@@ -16,9 +16,9 @@ namespace {
 /// alternate, looking far ahead every time would be quadratic.
 PageNumber pages_in_memory(std::byte* host, PageNumber page, PageNumber end) {
     const std::uint64_t limit = std::min((end - page).value(), max_data_extent_pages.value());
-    std::array<unsigned char, max_data_extent_pages.value()> flags{};
+    std::array<unsigned char, max_data_extent_pages.value()> flags;
     std::uint64_t found = 0;
-    for (std::uint64_t window = 8; found < limit; window *= 4) {
+    for (std::uint64_t window = 16; found < limit; window *= 8) {
         const std::uint64_t count = std::min(window, limit - found);
         if (::mincore(host + offset_of(page).value() + found * page_bytes, count * page_bytes, flags.data()) != 0) {
             break;

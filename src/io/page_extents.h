@@ -15,7 +15,7 @@ namespace godwit {
 /// 10 ms per GiB on tmpfs. The piece is what mincore() says is in memory.
 Extent file_extent_at(int descriptor, std::byte* host, PageNumber page, PageNumber end);
 
-inline constexpr PageCount max_data_extent_pages(256);
+inline constexpr PageCount max_data_extent_pages(2048);
 
 /// The first page at or after `page` that may hold data; `end` when there is none before it.
 PageNumber next_file_data(int descriptor, PageNumber page, PageNumber end);

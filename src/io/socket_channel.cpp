@@ -76,9 +76,15 @@ Result<std::size_t> SocketChannel::write_some(std::span<const ConstBuffer> buffe
     msghdr message{};
     message.msg_iov = gather.data();
     message.msg_iovlen = gather.count();
-    for (;;) {
+    for (bool is_full = std::exchange(send_was_short_, false);; is_full = true) {
         if (cancel_->cancelled()) {
             return fail_cancelled(traits_.description);
+        }
+        if (is_full) {
+            const WaitOutcome outcome = cancel_->wait(socket_.get(), POLLOUT, deadline, clock_);
+            if (outcome != WaitOutcome::ready) {
+                return fail_wait(outcome, traits_.description, no_data_taken);
+            }
         }
         in_send_ = true;
         const ssize_t sent = ::sendmsg(socket_.get(), &message, MSG_DONTWAIT | MSG_NOSIGNAL);
@@ -88,14 +94,10 @@ Result<std::size_t> SocketChannel::write_some(std::span<const ConstBuffer> buffe
         }
         in_send_ = false;
         if (sent >= 0) {
+            send_was_short_ = static_cast<std::size_t>(sent) < gather.bytes();
             return static_cast<std::size_t>(sent);
         }
-        if (error == EAGAIN) {
-            const WaitOutcome outcome = cancel_->wait(socket_.get(), POLLOUT, deadline, clock_);
-            if (outcome != WaitOutcome::ready) {
-                return fail_wait(outcome, traits_.description, no_data_taken);
-            }
-        } else if (error != EINTR) {
+        if (error != EAGAIN && error != EINTR) {
             return fail_socket("send", error);
         }
     }
@@ -106,24 +108,26 @@ Result<std::size_t> SocketChannel::read_some(std::span<const MutableBuffer> buff
     msghdr message{};
     message.msg_iov = gather.data();
     message.msg_iovlen = gather.count();
-    for (;;) {
+    for (bool is_empty = std::exchange(receive_was_short_, false);; is_empty = true) {
         if (cancel_->cancelled()) {
             return fail_cancelled(traits_.description);
         }
+        if (is_empty) {
+            const WaitOutcome outcome = cancel_->wait(socket_.get(), POLLIN, deadline, clock_);
+            if (outcome != WaitOutcome::ready) {
+                return fail_wait(outcome, traits_.description, no_data_sent);
+            }
+        }
         const ssize_t got = ::recvmsg(socket_.get(), &message, MSG_DONTWAIT);
         if (got > 0) {
+            receive_was_short_ = static_cast<std::size_t>(got) < gather.bytes();
             return static_cast<std::size_t>(got);
         }
         if (got == 0) {
             return end_of_stream();
         }
         const int error = errno;
-        if (error == EAGAIN) {
-            const WaitOutcome outcome = cancel_->wait(socket_.get(), POLLIN, deadline, clock_);
-            if (outcome != WaitOutcome::ready) {
-                return fail_wait(outcome, traits_.description, no_data_sent);
-            }
-        } else if (error != EINTR) {
+        if (error != EAGAIN && error != EINTR) {
             reset_ = true;
             return fail_socket("receive", error);
         }

@@ -41,6 +41,10 @@ private:
     const ChannelTraits traits_;
     /// Writer's thread only.
     bool finished_ = false;
+    /// The system took or gave less than was asked for: the next call would only be told to wait. The former is the
+    /// writer's thread's, the latter the reader's.
+    bool send_was_short_ = false;
+    bool receive_was_short_ = false;
 
     // The system reports a reset once, to whichever of the two threads comes first; these make both see it.
     /// Written by the writer's thread.

@@ -41,9 +41,11 @@ Status IncomingMigration::Impl::start(std::unique_ptr<ChannelOpener> opener) {
     }
     Status refusal;
     if (!states.transition(MigrationState::none, MigrationState::setup, &refusal) || !refusal) {
-        states.transition(MigrationState::setup, MigrationState::failed);
-        return fail(ErrorCode::listener_refused,
-                    refusal ? "the incoming migration cannot start" : refusal.error().message);
+        const Error error{ErrorCode::listener_refused,
+                          refusal ? "the incoming migration cannot start" : refusal.error().message};
+        session_->refuse(error);
+        clean_up();
+        return fail(error);
     }
     return session_->start([weak = weak_from_this()] {
         if (const std::shared_ptr<Impl> self = weak.lock()) {

@@ -16,7 +16,7 @@ constexpr std::uint64_t max_trailing_bytes = 16 * 1024 * 1024;
 }  // namespace
 
 Status IncomingSession::take_over() {
-    if (Status complete = loader_.finish(); !complete) {
+    if (Status complete = check_complete(); !complete) {
         return complete;
     }
     states_.handover_step(HandoverStep::destination_received);
@@ -135,6 +135,13 @@ Status IncomingSession::take_over_from_silent() {
             if (Status skipped = skip_description(); !skipped) {
                 return skipped;
             }
+        }
+    }
+    if (!channel_->traits().bidirectional) {
+        // A command's status comes with the end of its output. One that stays silent says nothing against the machine.
+        Status ended = drain_to_end();
+        if (!ended && ended.error().code != ErrorCode::switchover_timeout) {
+            return ended;
         }
     }
     states_.handover_step(HandoverStep::destination_loaded);

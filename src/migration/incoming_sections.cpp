@@ -24,7 +24,8 @@ Status IncomingSession::read_sections() {
         const std::uint64_t at = reader_->position();
         const std::uint8_t type = reader_->get_u8();
         if (!reader_->ok()) {
-            return reader_->status();
+            // A source that has compared the manifests itself closes without a word.
+            return mismatch_ ? fail(*mismatch_) : reader_->status();
         }
         if (type != static_cast<std::uint8_t>(SectionType::command)) {
             if (mismatch_) {
@@ -121,8 +122,23 @@ Status IncomingSession::load_device(const std::string& name, std::uint32_t insta
     if (Status loaded = load_vmstate(device.layout(), device.data(), version, *reader_); !loaded) {
         return loaded;
     }
+    loaded_devices_[static_cast<std::size_t>(found - environment_.devices.begin())] = true;
     const MachineLock lock(environment_.machine);
     return device.after_load(version);
+}
+
+/// A machine runs only if everything it consists of has come.
+Status IncomingSession::check_complete() {
+    for (std::size_t i = 0; i < environment_.devices.size(); ++i) {
+        const DeviceState& device = *environment_.devices[i];
+        if (!loaded_devices_[i] && !device.is_optional()) {
+            return fail(ErrorCode::stream_corrupt,
+                        fmt::format("the stream ends without the state of device \"{}\" ({})", device.section_name(),
+                                    device.instance_id()),
+                        "start this side with the same machine, --cpus and devices");
+        }
+    }
+    return loader_.finish();
 }
 
 Status IncomingSession::load_globalstate(std::uint32_t version) {

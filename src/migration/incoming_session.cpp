@@ -22,7 +22,8 @@ IncomingSession::IncomingSession(const Environment& environment, StateMachine& s
       states_(states),
       parameters_(parameters),
       opener_(std::move(opener)),
-      loader_(environment.memory) {
+      loader_(environment.memory),
+      loaded_devices_(environment.devices.size(), false) {
     started_ = now();
 }
 

@@ -5,6 +5,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "godwit/migration.h"
 #include "migration/return_path.h"
@@ -25,6 +26,8 @@ public:
 
     Status start(std::function<void()> ended);
     void join();
+    /// Ends the attempt before it begins. Main loop's thread, instead of `start`.
+    void refuse(const Error& error) { conclude(fail(error)); }
     void interrupt();
     void fill_statistics(MigrationStatistics& statistics) const;
 
@@ -45,6 +48,7 @@ private:
     Status read_section(format::SectionType type);
     Status read_named_section(format::SectionType type);
     Status read_continued_section();
+    Status check_complete();
     Status load_device(const std::string& name, std::uint32_t instance, std::uint32_t version);
     Status load_globalstate(std::uint32_t version);
     Status read_footer(std::uint32_t id);
@@ -82,6 +86,7 @@ private:
     std::unique_ptr<ReturnPathWriter> return_path_;
     RamLoader loader_;
     std::map<std::uint32_t, Section> sections_;
+    std::vector<bool> loaded_devices_;  // for each of the environment's devices
     bool modern_ = true;
     std::optional<bool> footers_;
     Peer peer_ = Peer::silent;

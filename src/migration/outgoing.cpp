@@ -20,6 +20,9 @@ public:
         return parameters_;
     }
     void forget_handover() {
+        if (!is_running(states.get())) {
+            retire_session();  // later it would bring back what is forgotten here
+        }
         const std::lock_guard lock(mutex_);
         ownership_lost_.reset();
     }
@@ -51,6 +54,7 @@ Status Migration::Impl::may_start() {
     if (is_running(states.get())) {
         return fail(ErrorCode::busy, "There's a migration process in progress");
     }
+    retire_session();  // its end may not have been handled yet; who owns the guest is known after it
     RunState run_state;
     {
         const MachineLock lock(environment_.machine);
@@ -70,7 +74,6 @@ Status Migration::Impl::start(std::unique_ptr<ChannelOpener> opener) {
     if (Status allowed = may_start(); !allowed) {
         return allowed;
     }
-    retire_session();
     auto session = std::make_shared<OutgoingSession>(environment_, states, *this, std::move(opener));
     {
         const std::lock_guard lock(mutex_);
@@ -116,6 +119,7 @@ void Migration::Impl::retire_session() {
 }
 
 Status Migration::Impl::cancel() {
+    const std::shared_ptr<OutgoingSession> before = session();
     for (;;) {
         const MigrationState state = states.get();
         if (state == MigrationState::handing_over) {
@@ -130,8 +134,13 @@ Status Migration::Impl::cancel() {
             break;
         }
     }
-    if (const std::shared_ptr<OutgoingSession> running = session()) {
-        running->interrupt();
+    if (before) {
+        before->interrupt();
+    }
+    // By now another attempt may run: it is interrupted only if it is the one whose state has been changed.
+    if (const std::shared_ptr<OutgoingSession> after = session();
+        after && after != before && states.get() == MigrationState::cancelling) {
+        after->interrupt();
     }
     return {};
 }

@@ -7,6 +7,18 @@ namespace godwit {
 
 using format::SectionType;
 
+namespace {
+
+/// In the switchover a channel's time-out is that of the switchover.
+Status late_switchover(const Status& status, const char* what) {
+    if (!status && status.error().code == ErrorCode::idle_timeout) {
+        return fail(ErrorCode::switchover_timeout, what);
+    }
+    return status;
+}
+
+}  // namespace
+
 Status OutgoingSession::switch_over() {
     parameters_ = parameter_source_.current_parameters();
     const Instant deadline = now() + std::chrono::milliseconds(parameters_.switchover_timeout_ms);
@@ -38,14 +50,15 @@ Status OutgoingSession::stop_guest() {
         ++f.dirty_sync_count;
         ++f.passes;
     });
-    if (Result<PageCount> dirtied = saver_.collect(); !dirtied) {
-        return fail(dirtied.error());
-    }
+    // The devices first: saving may write to guest memory.
     Result<DeviceSections> saved = save_devices(environment_, before, modern());
     if (!saved) {
         return fail(saved.error());
     }
     devices_ = std::move(*saved);
+    if (Result<PageCount> dirtied = saver_.collect(); !dirtied) {
+        return fail(dirtied.error());
+    }
     return {};
 }
 
@@ -56,7 +69,7 @@ Status OutgoingSession::send_rest() {
         if (Result<ByteCount> sent = saver_.send(*sink_, slice); !sent) {
             return fail(sent.error());
         }
-        writer_->flush();
+        sink_->flush();
         measure(now());
     }
     GODWIT_ASSERT(!writer_->ok() || saver_.remaining_pages() == 0, "{} pages remain after the last pass",
@@ -86,10 +99,8 @@ Status OutgoingSession::wait_heard(Condition condition, Instant deadline, ErrorC
     }
 }
 
-// The greeting in outgoing_session.cpp waits the same way.
-Status OutgoingSession::wait_pong(Instant deadline) {
-    return wait_heard([](const ReturnPath::Heard& heard) { return heard.pong; }, deadline, ErrorCode::handshake_timeout,
-                      "the destination did not answer the greeting in time");
+Status OutgoingSession::wait_pong(std::uint32_t value, Instant deadline, ErrorCode late, const char* what) {
+    return wait_heard([&](const ReturnPath::Heard& heard) { return heard.last_pong == value; }, deadline, late, what);
 }
 
 Status OutgoingSession::hand_over() {
@@ -133,12 +144,8 @@ Status OutgoingSession::ownership_unknown(const std::string& why) {
 }
 
 Status OutgoingSession::drain(Instant deadline) {
-    Status drained = channel_->drain(deadline);
-    if (!drained && drained.error().code == ErrorCode::idle_timeout) {
-        return fail(ErrorCode::switchover_timeout,
-                    "the destination did not take everything within the switchover deadline");
-    }
-    return drained;
+    return late_switchover(channel_->drain(deadline),
+                           "the destination did not take everything within the switchover deadline");
 }
 
 void OutgoingSession::put_eof() {
@@ -230,13 +237,14 @@ Status OutgoingSession::hand_over_by_eof() {
 
 /// A file or a command: nobody runs the guest because of it, so there is no commit, only an end that is permanent.
 Status OutgoingSession::hand_over_one_way() {
+    const Instant deadline = writer_->next_deadline();
     put_eof();
     if (Status sent = check(); !sent) {
         return sent;
     }
     states_.handover_step(HandoverStep::source_sent);
-    if (Status finished = channel_->finish_writing(never); !finished) {
-        return finished;
+    if (Status finished = channel_->finish_writing(deadline); !finished) {
+        return late_switchover(finished, "the stream was not made permanent within the switchover deadline");
     }
     if (!states_.transition(MigrationState::active, MigrationState::handing_over)) {
         return fail(ErrorCode::cancelled, "the migration was cancelled");
@@ -247,7 +255,10 @@ Status OutgoingSession::hand_over_one_way() {
 Status OutgoingSession::complete(bool owned_elsewhere) {
     update([&](Figures& f) {
         f.transferred_bytes = writer_->bytes_written();
-        f.running = f.ended = now();
+        f.ended = now();
+        if (owned_elsewhere) {
+            f.running = f.ended;
+        }
     });
     {
         const MachineLock lock(environment_.machine);

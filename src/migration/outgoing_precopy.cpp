@@ -15,6 +15,12 @@ namespace {
 constexpr Duration part_time = std::chrono::milliseconds(50);
 /// With nothing else to send, the peer hears from us this often.
 constexpr Duration keepalive_interval = std::chrono::seconds(5);
+/// What the systems of both sides may hold between them, and the longest time granted to a slow link for it.
+constexpr std::uint64_t max_in_flight_bytes = 32 << 20;
+constexpr Duration slowest_link_drain = std::chrono::minutes(10);
+/// A file's data may all be in the system's cache still.
+constexpr double slowest_disk_bytes_per_s = 10e6;
+
 }  // namespace
 
 Status OutgoingSession::precopy() {
@@ -88,7 +94,7 @@ Status OutgoingSession::send_part() {
             return fail(sent.error());
         }
         limiter_.spend(*sent);
-        writer_->flush();
+        sink_->flush();
         last_sent_ = now();
         measure(last_sent_);
     } while (writer_->ok() && !saver_.pass_done() && now() < until);
@@ -98,7 +104,39 @@ Status OutgoingSession::send_part() {
     return check();
 }
 
+/// How long what was sent since the last time may take to arrive, beyond the time for which a peer may be idle.
+Duration OutgoingSession::longest_drain() const {
+    const std::uint64_t bytes = writer_->bytes_written() - drained_bytes_;
+    if (peer_ == Peer::one_way) {
+        return transfer_time(bytes, slowest_disk_bytes_per_s);
+    }
+    const Duration estimate = transfer_time(std::min(bytes, max_in_flight_bytes), meter_.bytes_per_s());
+    return estimate == Duration::max() ? Duration::zero() : std::min(estimate, slowest_link_drain);
+}
+
+/// Waits until the destination has taken what was sent so far. Were the guest stopped while megabytes are still on
+/// their way, it would have to wait for them; and only what has arrived tells the bandwidth.
+Status OutgoingSession::drain_pass() {
+    std::uint64_t pass = 0;
+    update([&](Figures& f) { pass = f.passes; });
+    const std::uint32_t ping = format::pass_ping_base + static_cast<std::uint32_t>(pass % 0x10000);
+    if (return_path_) {
+        put_ping(*writer_, ping);
+    }
+    writer_->flush();
+    last_sent_ = now();
+    const Instant deadline = last_sent_ + std::chrono::milliseconds(parameters_.idle_timeout_ms) + longest_drain();
+    drained_bytes_ = writer_->bytes_written();
+    if (!return_path_) {
+        return channel_->drain(deadline);
+    }
+    return wait_pong(ping, deadline, ErrorCode::idle_timeout, "the destination does not take what was sent");
+}
+
 Result<bool> OutgoingSession::finish_pass() {
+    if (Status drained = drain_pass(); !drained) {
+        return fail(drained.error());
+    }
     Result<PageCount> dirtied;
     {
         const MachineLock lock(environment_.machine);
@@ -112,11 +150,20 @@ Result<bool> OutgoingSession::finish_pass() {
     const double dirty_pages_per_s = static_cast<double>(dirtied->value()) / period_s;
     last_sync_ = at;
     measure(at);
+    update([&](Figures& f) {
+        ++f.dirty_sync_count;
+        f.dirty_pages_per_s = static_cast<std::uint64_t>(dirty_pages_per_s);
+    });
+    return is_time_to_switch_over(at, dirty_pages_per_s);
+}
+
+bool OutgoingSession::is_time_to_switch_over(Instant at, double dirty_pages_per_s) {
     SwitchoverInputs inputs;
     inputs.remaining_bytes = saver_.remaining_pages() * page_bytes;
     inputs.bandwidth_bytes_per_s = meter_.bytes_per_s();
     inputs.dirty_bytes_per_s = dirty_pages_per_s * static_cast<double>(page_bytes);
     inputs.downtime_limit = std::chrono::milliseconds(parameters_.downtime_limit_ms);
+    inputs.switchover_timeout = std::chrono::milliseconds(parameters_.switchover_timeout_ms);
     update([&](Figures& f) { inputs.elapsed = at - f.active.value_or(at); });
     if (first_fit_) {
         inputs.since_first_fit = at - *first_fit_;
@@ -125,11 +172,6 @@ Result<bool> OutgoingSession::finish_pass() {
     if (decision.fits && !first_fit_) {
         first_fit_ = at;
     }
-    update([&](Figures& f) {
-        ++f.dirty_sync_count;
-        f.dirty_pages_per_s = static_cast<std::uint64_t>(dirty_pages_per_s);
-        f.expected_downtime = decision.expected_downtime;
-    });
     return decision.switch_over;
 }
 

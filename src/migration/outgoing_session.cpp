@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "base/printable.h"
+#include "migration/switchover_policy.h"
 #include "stream/commands.h"
 
 namespace godwit {
@@ -126,7 +127,9 @@ Status OutgoingSession::greet_peer() {
     }
     peer_ = Peer::qemu;  // until it says otherwise: enough to listen to it
     const Instant deadline = now() + std::chrono::milliseconds(parameters_.handshake_timeout_ms);
-    if (Status answered = wait_pong(deadline); !answered) {
+    if (Status answered = wait_pong(format::godwit_ping, deadline, ErrorCode::handshake_timeout,
+                                    "the destination did not answer the greeting in time");
+        !answered) {
         return answered;
     }
     const std::optional<Manifest> manifest = return_path_->heard().manifest;
@@ -152,15 +155,16 @@ Status OutgoingSession::prepare() {
     if (Status sent = check(); !sent) {
         return sent;
     }
+    update([&](Figures& f) { f.active = now(); });  // known before the state says so
     if (!states_.transition(MigrationState::setup, MigrationState::active)) {
         return fail(ErrorCode::cancelled, "the migration was cancelled");
     }
-    update([&](Figures& f) { f.active = now(); });
     return {};
 }
 
 void OutgoingSession::conclude(const Status& outcome) {
     if (!outcome) {
+        resume_guest();  // before anything that may have to be waited for
         return give_up(explain(outcome.error()));
     }
     // The peer has all it needs; a failure to say goodbye changes nothing any more.
@@ -180,17 +184,23 @@ void OutgoingSession::clean_up() {
     }
 }
 
+/// After a failure in the switchover, unless the guest may be the destination's.
+void OutgoingSession::resume_guest() {
+    if (!state_before_stop_ || stays_paused_) {
+        return;
+    }
+    const MachineLock lock(environment_.machine);
+    if (Status resumed = environment_.machine.resume_after_failure(*state_before_stop_); !resumed) {
+        log(LogLevel::error, "the guest could not be resumed: " + resumed.error().text());
+    }
+    state_before_stop_.reset();
+}
+
 /// Everything that can be undone is undone before the state says so.
 void OutgoingSession::give_up(Error error) {
     error.message = printable(error.message);  // it may quote the peer
     if (channel_) {
         channel_->shutdown();
-    }
-    if (state_before_stop_ && !stays_paused_) {
-        const MachineLock lock(environment_.machine);
-        if (Status resumed = environment_.machine.resume_after_failure(*state_before_stop_); !resumed) {
-            log(LogLevel::error, "the guest could not be resumed: " + resumed.error().text());
-        }
     }
     clean_up();
     update([&](Figures& f) {
@@ -264,12 +274,14 @@ void OutgoingSession::fill_statistics(MigrationStatistics& out) const {
         out.setup_time = active - figures_.started;
     }
     if (!figures_.ended) {
-        out.expected_downtime = figures_.expected_downtime;
+        if (!figures_.stopped && figures_.bytes_per_s > 0) {
+            out.expected_downtime = transfer_time(out.remaining_bytes, figures_.bytes_per_s);
+        }
         return;
     }
-    if (figures_.running) {
-        out.downtime = *figures_.running - figures_.stopped.value_or(*figures_.running);
-        out.running_at = figures_.running;
+    out.running_at = figures_.running;
+    if (!figures_.error) {
+        out.downtime = *figures_.ended - figures_.stopped.value_or(*figures_.ended);
         const double seconds = std::chrono::duration<double>(end - active).count();
         out.megabits_per_s = seconds > 0 ? static_cast<double>(out.transferred_bytes) * 8 / seconds / 1e6 : 0;
     }

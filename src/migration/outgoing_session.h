@@ -66,11 +66,15 @@ private:
     Status send_part();
     void wait_for_budget();
     Result<bool> finish_pass();
+    Duration longest_drain() const;
+    Status drain_pass();
+    bool is_time_to_switch_over(Instant at, double dirty_pages_per_s);
     Status switch_over();
     Status stop_guest();
     Status send_rest();
     void conclude(const Status& outcome);
     void give_up(Error error);
+    void resume_guest();
     void clean_up();
 
     // The handover, in outgoing_handover.cpp: who owns the guest from when on.
@@ -82,7 +86,7 @@ private:
     void put_eof();
     template <typename Condition>
     Status wait_heard(Condition condition, Instant deadline, ErrorCode late, const char* what);
-    Status wait_pong(Instant deadline);
+    Status wait_pong(std::uint32_t value, Instant deadline, ErrorCode late, const char* what);
     Status drain(Instant deadline);
     Status complete(bool owned_elsewhere);
     Status ownership_unknown(const std::string& why);
@@ -92,7 +96,6 @@ private:
     Error explain(const Error& local);
     void measure(Instant now);
     bool modern() const { return !parameters_.legacy_stream; }
-    bool has_return_path() const { return peer_ == Peer::qemu || peer_ == Peer::godwit; }
     Instant now() const { return environment_.clock.now(); }
     void log(LogLevel level, const std::string& line) const;
 
@@ -119,6 +122,7 @@ private:
     ThroughputMeter meter_;
     Instant last_sync_{};
     Instant last_sent_{};
+    std::uint64_t drained_bytes_ = 0;  // what the destination had taken at the end of the last pass
     std::optional<Instant> first_fit_;
     std::optional<RunState> state_before_stop_;  // set while the guest is stopped for the switchover
     bool stays_paused_ = false;                  // ownership is unknown or handed over: never resume
@@ -131,8 +135,7 @@ private:
         std::optional<Instant> active;
         std::optional<Instant> ended;
         std::optional<Instant> stopped;
-        std::optional<Instant> running;
-        std::optional<Duration> expected_downtime;
+        std::optional<Instant> running;  // at the destination
         std::uint64_t transferred_bytes = 0;
         std::uint64_t bytes_at_stop = 0;
         std::uint64_t dirty_pages_per_s = 0;

@@ -96,7 +96,7 @@ bool ReturnPath::hear_message() {
         case ReturnMessage::pong:
             if (expect(4)) {
                 const std::uint32_t value = reader_.get_u32();
-                note([&](Heard& heard) { heard.pong = heard.pong || value == format::godwit_ping; });
+                note([&](Heard& heard) { heard.last_pong = value; });
             }
             break;
         case ReturnMessage::manifest: {

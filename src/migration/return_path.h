@@ -18,7 +18,8 @@ class ReturnPath {
 public:
     /// What has been heard so far.
     struct Heard {
-        bool pong = false;
+        /// Value of the latest PONG.
+        std::optional<std::uint32_t> last_pong;
         std::optional<Manifest> manifest;
         bool loaded = false;
         bool running = false;

@@ -15,6 +15,13 @@ Duration from_seconds(double seconds) {
 
 }  // namespace
 
+Duration transfer_time(std::uint64_t bytes, double bytes_per_s) {
+    if (bytes == 0) {
+        return Duration::zero();
+    }
+    return bytes_per_s > 0 ? from_seconds(static_cast<double>(bytes) / bytes_per_s) : Duration::max();
+}
+
 SwitchoverDecision decide_switchover(const SwitchoverInputs& in) {
     if (in.remaining_bytes == 0) {
         return {.fits = true, .switch_over = true, .expected_downtime = Duration::zero()};
@@ -23,8 +30,8 @@ SwitchoverDecision decide_switchover(const SwitchoverInputs& in) {
         return {.fits = false, .switch_over = false, .expected_downtime = Duration::max()};
     }
     const double pass_s = static_cast<double>(in.remaining_bytes) / in.bandwidth_bytes_per_s;
-    SwitchoverDecision decision{.expected_downtime = from_seconds(pass_s)};
-    decision.fits = decision.expected_downtime <= in.downtime_limit;
+    SwitchoverDecision decision{.expected_downtime = transfer_time(in.remaining_bytes, in.bandwidth_bytes_per_s)};
+    decision.fits = decision.expected_downtime <= std::min(in.downtime_limit, in.switchover_timeout / 2);
     if (!decision.fits) {
         return decision;
     }

@@ -14,6 +14,8 @@ struct SwitchoverInputs {
     /// Memory dirtied per second during the last pass.
     double dirty_bytes_per_s = 0;
     Duration downtime_limit{};
+    /// A switchover that takes longer is given up.
+    Duration switchover_timeout = Duration::max();
     /// Since the first page.
     Duration elapsed{};
     /// Since the end of the first pass at which the rest fitted into the limit; absent before.
@@ -29,9 +31,13 @@ struct SwitchoverDecision {
     Duration expected_downtime{};
 };
 
+/// How long that many bytes take at that rate; `Duration::max()` if the rate is 0.
+Duration transfer_time(std::uint64_t bytes, double bytes_per_s);
+
 /// Decides at the end of a pass whether the guest is stopped now or another pass is worth its while. The rest must fit
-/// the limit; then the guest is stopped as soon as one more pass would save less than half of the predicted downtime or
-/// less than 1 ms, or when max(100 ms, a tenth of the elapsed time) has been spent on trying. Pure: no clock, no I/O.
+/// the limit, and half of the switchover's time-out; then the guest is stopped as soon as one more pass would save less
+/// than half of the predicted downtime or less than 1 ms, or when max(100 ms, a tenth of the elapsed time) has been
+/// spent on trying. Pure: no clock, no I/O.
 SwitchoverDecision decide_switchover(const SwitchoverInputs& inputs);
 
 }  // namespace godwit

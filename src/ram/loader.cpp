@@ -11,7 +11,7 @@ namespace godwit {
 
 RamLoader::RamLoader(GuestMemory& memory) : memory_(memory) {
     for (const RamBlock& ram_block : memory_.blocks()) {
-        blocks_.push_back(Block{PageBitmap(pages_in(ram_block.size)), PageBitmap(pages_in(ram_block.size))});
+        blocks_.push_back(Block{false, PageBitmap(pages_in(ram_block.size)), PageBitmap(pages_in(ram_block.size))});
     }
 }
 
@@ -22,11 +22,13 @@ Status RamLoader::load_section(StreamReader& reader) {
 }
 
 Status RamLoader::listed_block(const std::string& id, ByteCount used_length) {
-    for (const RamBlock& ram_block : memory_.blocks()) {
+    for (std::size_t i = 0; i < blocks_.size(); ++i) {
+        const RamBlock& ram_block = memory_.blocks()[i];
         if (ram_block.id != id) {
             continue;
         }
         if (ram_block.size == used_length) {
+            blocks_[i].listed = true;
             return {};
         }
         return fail(ErrorCode::ram_mismatch,
@@ -49,7 +51,7 @@ Status RamLoader::select_block(const std::string& id) {
                     "use the same machine type and memory options on both sides");
     }
     selected_ = static_cast<std::size_t>(found - all.begin());
-    bet_pages_ = 0;
+    run_pages_ = 0;
     return {};
 }
 
@@ -77,7 +79,8 @@ Status RamLoader::zero_page(BlockOffset offset, std::uint8_t fill) {
         blocks_[selected_].received.set(page);
         return {};
     }
-    const bool known_zero = block().fresh && !blocks_[selected_].received.test(page);
+    const bool known_zero =
+        block().fresh && !blocks_[selected_].received.test(page) && !blocks_[selected_].lost.test(page);
     blocks_[selected_].received.set(page);
     if (known_zero) {
         return {};
@@ -103,12 +106,12 @@ Status RamLoader::flush_zero_run() {
     return memory_.make_zero(selected_, zero_run_first_, count);
 }
 
-std::size_t RamLoader::pages_ahead(PageNumber page) {
-    bet_pages_ = page == expected_next_ ? std::clamp<std::size_t>(bet_pages_ * 2, 1, max_pages_ahead) : 0;
-    const std::uint64_t last = std::min(page.value() + bet_pages_, blocks_[selected_].received.size().value() - 1);
+std::size_t RamLoader::pages_ahead(PageNumber page) const {
+    const PageBitmap& received = blocks_[selected_].received;
+    const std::uint64_t bet = page == run_end_ ? std::clamp<std::uint64_t>(run_pages_, 1, max_pages_ahead) : 0;
+    const std::uint64_t last = std::min(page.value() + bet, received.size().value() - 1);
     std::size_t free_pages = 0;
-    while (page.value() + free_pages < last &&
-           !blocks_[selected_].received.test(PageNumber(page.value() + free_pages + 1))) {
+    while (page.value() + free_pages < last && !received.test(PageNumber(page.value() + free_pages + 1))) {
         ++free_pages;
     }
     return free_pages;
@@ -130,29 +133,37 @@ Status RamLoader::pages_arrived(BlockOffset offset, PageCount count) {
         blocks_[selected_].received.set(PageNumber(first.value() + i));
     }
     normal_pages_ += count.value();
-    expected_next_ = PageNumber(first.value() + count.value());
+    run_pages_ = (first == run_end_ ? run_pages_ : 0) + count.value();
+    run_end_ = PageNumber(first.value() + count.value());
     return {};
 }
 
 Status RamLoader::overwritten_ahead(BlockOffset offset, PageCount count) {
-    bet_pages_ = 0;
-    if (block().fresh) {
-        return memory_.make_zero(selected_, page_at(offset), count);
-    }
     for (std::uint64_t i = 0; i < count.value(); ++i) {
         blocks_[selected_].lost.set(PageNumber(page_at(offset).value() + i));
     }
     return {};
 }
 
-Status RamLoader::finish() const {
+Status RamLoader::finish() {
     for (std::size_t i = 0; i < blocks_.size(); ++i) {
+        if (!blocks_[i].listed) {
+            return fail(ErrorCode::ram_mismatch,
+                        fmt::format("the stream has no RAM block \"{}\"", memory_.blocks()[i].id),
+                        "use the same machine type and memory options on both sides");
+        }
         const PageBitmap& lost = blocks_[i].lost;
         for (PageNumber page = lost.next_set(PageNumber(0)); page.value() < lost.size().value();
              page = lost.next_set(PageNumber(page.value() + 1))) {
-            if (!blocks_[i].received.test(page)) {
+            if (blocks_[i].received.test(page)) {
+                continue;
+            }
+            if (!memory_.blocks()[i].fresh) {
                 return fail(ErrorCode::stream_corrupt, fmt::format("page {} of RAM block \"{}\" was never sent",
                                                                    page.value(), memory_.blocks()[i].id));
+            }
+            if (Status zeroed = memory_.make_zero(i, page, PageCount(1)); !zeroed) {
+                return zeroed;
             }
         }
     }

@@ -19,17 +19,21 @@ public:
     /// Loads one START, PART or END section. Errors: `ram_mismatch`, `stream_corrupt`, `memory`, those of the stream.
     Status load_section(StreamReader& reader);
 
-    /// To be called at the end of the stream. Errors: `stream_corrupt` when a page was never sent that had to be.
-    Status finish() const;
+    /// To be called at the end of the stream. Errors: `ram_mismatch` when it had not every block, `stream_corrupt` when
+    /// a page was never sent that had to be.
+    Status finish();
 
     std::uint64_t zero_pages() const { return zero_pages_.load(); }
     std::uint64_t normal_pages() const { return normal_pages_.load(); }
 
 private:
     struct Block {
+        /// The source has said that it has this block, with this size.
+        bool listed = false;
         /// Pages that a record has named.
         PageBitmap received;
-        /// Pages whose contents were lost to a bet before any record named them.
+        /// Pages that a lost bet has overwritten before any record named them. In fresh memory they are zeros again at
+        /// the end, unless a record names them after all, as nearly always happens.
         PageBitmap lost;
     };
 
@@ -43,7 +47,7 @@ private:
 
     const RamBlock& block() const { return memory_.blocks()[selected_]; }
     Status check_offset(BlockOffset offset) const;
-    std::size_t pages_ahead(PageNumber page);
+    std::size_t pages_ahead(PageNumber page) const;
     Status flush_zero_run();
 
     GuestMemory& memory_;
@@ -55,9 +59,10 @@ private:
     PageNumber zero_run_first_;
     PageCount zero_run_count_;
 
-    // How far to bet on pages in order: grows while bets are won, so that a stream out of order costs little.
-    PageNumber expected_next_;
-    std::size_t bet_pages_ = 0;
+    // The pages in order that end before `run_end_`. A bet on the next ones is no longer than that, so that what a
+    // lost bet costs stays in proportion to what bets have saved.
+    PageNumber run_end_;
+    std::uint64_t run_pages_ = 0;
 
     std::atomic<std::uint64_t> zero_pages_{0};    // written by the loading thread
     std::atomic<std::uint64_t> normal_pages_{0};  // written by the loading thread

@@ -79,6 +79,10 @@ private:
 }  // namespace
 
 PageRun read_page_run(BlockOffset offset, const PageTarget& target, StreamReader& reader) {
+    if (reader.buffered() >= page_bytes) {
+        reader.get_bytes({target.host, page_bytes});
+        return {PageCount(1), PageCount(0)};
+    }
     Ahead ahead(offset, target);
     std::size_t filled = reader.get_bytes_ahead({target.host, page_bytes}, ahead.buffers(0));
     if (!reader.ok()) {

@@ -222,7 +222,10 @@ struct Hand {
         }
     }
     void page(int fill) { writer.put_bytes(std::vector<std::byte>(page_bytes, static_cast<std::byte>(fill))); }
+    /// The list of blocks comes last, so that the tests' own records are what is read first.
     Status load(VectorMemory& memory) {
+        ScriptedDirty dirty(0);
+        RamSaver(memory, dirty).put_block_list(writer);
         writer.put_u64(format::ram_flag::eos);
         writer.flush();
         StreamReader reader(channel, clock);

@@ -11,6 +11,8 @@ namespace {
 /// Bytes of a record for a zero page and for a whole page, the block's name aside.
 constexpr ByteCount zero_record(9);
 constexpr ByteCount page_record(8 + page_bytes);
+/// The search for zeros begins with a page's first bytes, which would be waited for.
+constexpr std::size_t prefetch_pages = 4;
 
 }  // namespace
 
@@ -56,11 +58,12 @@ Result<ByteCount> RamSaver::send(PageSink& sink, ByteCount budget) {
         if (found.value() == bitmap.size().value()) {
             ++block_;
             next_ = PageNumber(0);
+            data_.end = PageNumber(0);
             continue;
         }
         // Marks are cleared in whole words; a small budget clears few that it will not send.
         const std::uint64_t first = found.value() / 64 * 64;
-        const std::uint64_t affordable = (budget - sent).value() / page_record.value() / 64 * 64;
+        const std::uint64_t affordable = ((budget - sent).value() / page_record.value() + 63) / 64 * 64;
         const std::uint64_t pages = std::clamp<std::uint64_t>(affordable, 64, chunk_pages);
         const PageNumber end(std::min(first + pages, bitmap.size().value()));
         Result<ByteCount> chunk = send_chunk(sink, found, end, budget - sent);
@@ -85,8 +88,9 @@ Result<ByteCount> RamSaver::send_chunk(PageSink& sink, PageNumber first, PageNum
     }
     PageBitmap& bitmap = bitmaps_[block_];
     const RamBlock& block = memory_.blocks()[block_];
-    // Asked after the marks are cleared: data that comes to a hole later sets a new mark.
-    Extent extent{};
+    // Asked anew after the marks are cleared: data that comes to a hole later sets a new mark. Data may as well be
+    // known from before.
+    Extent extent = data_;
     std::uint64_t zeros = 0;
     std::uint64_t pages = 0;
     ByteCount sent;
@@ -95,6 +99,7 @@ Result<ByteCount> RamSaver::send_chunk(PageSink& sink, PageNumber first, PageNum
         if (page >= extent.end) {
             extent = memory_.extent_at(block_, page);
             GODWIT_ASSERT(extent.end > page, "extent_at gave an empty extent for page {}", page.value());
+            data_.end = extent.hole ? PageNumber(0) : extent.end;
         }
         if (sent >= budget) {
             next_ = page;
@@ -102,6 +107,7 @@ Result<ByteCount> RamSaver::send_chunk(PageSink& sink, PageNumber first, PageNum
         }
         bitmap.reset(page);
         const std::byte* host = block.host + offset_of(page).value();
+        __builtin_prefetch(host + prefetch_pages * page_bytes);  // of memory that is not there it does nothing
         if (extent.hole || is_zero_page(host)) {
             sink.put_zero_page(block_, page);
             sent += zero_record;

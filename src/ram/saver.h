@@ -37,6 +37,7 @@ public:
     void begin_pass() {
         block_ = 0;
         next_ = PageNumber(0);
+        data_.end = PageNumber(0);
     }
 
     /// Writes the list of blocks (body of the START section, without the end record).
@@ -48,7 +49,7 @@ public:
     std::uint64_t normal_pages() const { return normal_pages_.load(); }
 
 private:
-    /// Pages handled together: one call to the dirty source and to `extent_at` for each such piece.
+    /// Pages handled together at most: marks are cleared with one call for each such piece.
     static constexpr std::uint64_t chunk_pages = 1024;
 
     /// Sends pages of [first, end) until about `budget` bytes are queued, and moves `next_` on.
@@ -61,6 +62,7 @@ private:
     std::uint64_t total_bytes_ = 0;
     std::size_t block_ = 0;
     PageNumber next_;
+    Extent data_{false, PageNumber(0)};              // known to be data up to its end, in block_
     std::atomic<std::uint64_t> remaining_pages_{0};  // written by the saving thread
     std::atomic<std::uint64_t> zero_pages_{0};       // written by the saving thread
     std::atomic<std::uint64_t> normal_pages_{0};     // written by the saving thread

@@ -70,13 +70,4 @@ bool is_zero_page(const std::byte* page) {
                                         : zero_page_detail::is_zero_portable(page);
 }
 
-PageCount leading_zero_pages(const std::byte* first, PageCount count) {
-    for (std::uint64_t page = 0; page < count.value(); ++page) {
-        if (!is_zero_page(first + page * page_bytes)) {
-            return PageCount(page);
-        }
-    }
-    return count;
-}
-
 }  // namespace godwit

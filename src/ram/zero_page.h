@@ -11,9 +11,6 @@ namespace godwit {
 /// time: then the answer is that of some moment for each byte, and the page counts as dirty anyway.
 bool is_zero_page(const std::byte* page);
 
-/// How many of `count` pages in a row, from `first` on, are zero.
-PageCount leading_zero_pages(const std::byte* first, PageCount count);
-
 namespace zero_page_detail {
 
 /// The twins behind `is_zero_page`, to be tested against each other.

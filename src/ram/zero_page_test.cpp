@@ -69,16 +69,5 @@ TEST(ZeroPage, twins_agree_with_a_plain_search_on_sparse_random_pages) {
     }
 }
 
-TEST(ZeroPage, runs_end_at_the_first_other_page_or_at_the_count) {
-    std::vector<Page> pages(8);
-    EXPECT_EQ(leading_zero_pages(pages[0].bytes, PageCount(0)), PageCount(0));
-    EXPECT_EQ(leading_zero_pages(pages[0].bytes, PageCount(8)), PageCount(8));
-    pages[5].bytes[page_bytes - 1] = std::byte{1};
-    EXPECT_EQ(leading_zero_pages(pages[0].bytes, PageCount(8)), PageCount(5));
-    EXPECT_EQ(leading_zero_pages(pages[0].bytes, PageCount(5)), PageCount(5));
-    EXPECT_EQ(leading_zero_pages(pages[5].bytes, PageCount(3)), PageCount(0));
-    EXPECT_EQ(leading_zero_pages(pages[6].bytes, PageCount(2)), PageCount(2));
-}
-
 }  // namespace
 }  // namespace godwit

@@ -32,6 +32,7 @@ inline constexpr std::uint16_t max_command_bytes = 4096;
 /// PING value that tells a destination that the source is godwit ("gdwt").
 inline constexpr std::uint32_t godwit_ping = 0x67647774;
 /// PING value that a source sends so that a connection on which nothing else is due does not look dead.
+inline constexpr std::uint32_t pass_ping_base = 0x67700000;  // and the number of the pass
 inline constexpr std::uint32_t keepalive_ping = 0x6764776b;
 
 enum class ReturnMessage : std::uint16_t {

@@ -62,7 +62,7 @@ std::size_t StreamReader::read_channel(std::span<const MutableBuffer> buffers) {
     Result<std::size_t> bytes = channel_.read_some(buffers, deadline);
     if (!bytes) {
         Error error = std::move(bytes.error());
-        if (error.code == ErrorCode::idle_timeout && deadline == deadline_) {
+        if (error.code == ErrorCode::idle_timeout && deadline_ != never && clock_.now() >= deadline_) {
             error = Error{deadline_code_, "the source said nothing within the deadline"};
         }
         set_error(std::move(error));

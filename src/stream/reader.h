@@ -47,6 +47,9 @@ public:
     void unread(ConstBuffer bytes);
     static constexpr std::size_t max_unread_bytes = 600 * 1024;
 
+    /// Bytes that have been read from the channel and not consumed.
+    std::size_t buffered() const { return end_ - begin_; }
+
     bool ok() const { return !error_; }
     const std::optional<Error>& error() const { return error_; }
     void set_error(Error error);
@@ -66,7 +69,6 @@ private:
 
     template <typename T>
     T get_integer();
-    std::size_t buffered() const { return end_ - begin_; }
     /// Makes at least `bytes` available in the buffer; false at an error or at the end of the stream.
     bool fill(std::size_t bytes);
     std::size_t read_channel(std::span<const MutableBuffer> buffers);

@@ -46,10 +46,6 @@ Status StreamWriter::status() const {
     return {};
 }
 
-void StreamWriter::set_batch_bytes(std::size_t bytes) {
-    batch_bytes_ = std::clamp<std::size_t>(bytes, page_bytes, default_batch_bytes);
-}
-
 Instant StreamWriter::next_deadline() const {
     if (idle_timeout_ == Duration::max()) {
         return deadline_;
@@ -134,7 +130,7 @@ void StreamWriter::append(ConstBuffer bytes) {
         queue_.push_back(bytes);
     }
     queued_bytes_ += bytes.size();
-    if (queued_bytes_ >= batch_bytes_ || queue_.size() == max_gather_buffers) {
+    if (queued_bytes_ >= batch_bytes || queue_.size() == max_gather_buffers) {
         write_queue();
     }
 }

@@ -42,8 +42,6 @@ public:
     void set_error(Error error);
     Status status() const;
 
-    /// What has been put, written or not.
-    std::uint64_t position() const { return bytes_written_.load() + queued_bytes_; }
     /// What the channel has taken.
     std::uint64_t bytes_written() const { return bytes_written_.load(); }
 
@@ -51,13 +49,12 @@ public:
     void set_idle_timeout(Duration timeout) { idle_timeout_ = timeout; }
     /// Moment after which writes fail with `switchover_timeout`; `never` lifts it.
     void set_deadline(Instant deadline) { deadline_ = deadline; }
-    /// Most bytes queued before a write happens by itself.
-    void set_batch_bytes(std::size_t bytes);
     Instant next_deadline() const;
 
 private:
     static constexpr std::size_t copy_capacity_bytes = 64 * 1024;
-    static constexpr std::size_t default_batch_bytes = 1024 * 1024;
+    /// Queued bytes at which a write happens by itself.
+    static constexpr std::size_t batch_bytes = 1024 * 1024;
 
     std::byte* reserve(std::size_t bytes);
     template <typename T>
@@ -70,7 +67,6 @@ private:
     std::vector<std::byte> copied_;  // never grows past its capacity: queue_ points into it
     std::vector<ConstBuffer> queue_;
     std::size_t queued_bytes_ = 0;
-    std::size_t batch_bytes_ = default_batch_bytes;
     Duration idle_timeout_ = Duration::max();
     Instant deadline_ = never;
     std::optional<Error> error_;

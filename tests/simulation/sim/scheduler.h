@@ -179,7 +179,7 @@ private:
     std::vector<std::uint64_t> priorities_;
     Duration now_{};
     std::uint64_t steps_ = 0;
-    std::uint64_t step_limit_ = 5'000'000;
+    std::uint64_t step_limit_ = 100'000'000;
     std::uint64_t timer_serial_ = 0;
     std::uint64_t fingerprint_ = 0;
     bool stop_requested_ = false;

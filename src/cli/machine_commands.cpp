@@ -16,6 +16,12 @@ Result<Json> done(const Status& status) {
 }  // namespace
 
 void add_machine_commands(CommandTable& commands, MachineOperations operations) {
+    commands.add({"query-name",
+                  "The name that the machine was given.",
+                  {},
+                  [name = std::move(operations.name)](const Json&, CommandClient&) -> Result<Json> {
+                      return name.empty() ? Json::object() : Json{{"name", name}};
+                  }});
     commands.add(
         {"query-status",
          "What the machine is doing.",

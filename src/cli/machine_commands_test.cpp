@@ -13,7 +13,7 @@ public:
 class MachineCommandsTest : public testing::Test {
 protected:
     MachineCommandsTest() {
-        add_machine_commands(commands_, {[this] { return state_; }, [this] { return note("stop"); },
+        add_machine_commands(commands_, {"north", [this] { return state_; }, [this] { return note("stop"); },
                                          [this](bool force) { return note(force ? "cont by force" : "cont"); }});
     }
     Status note(const std::string& what) {
@@ -39,6 +39,13 @@ TEST_F(MachineCommandsTest, TellsTheRunState) {
     EXPECT_EQ(run("query-status"), Json::parse(R"({"status":"running","running":true,"singlestep":false})"));
     state_ = RunState::finish_migrate;
     EXPECT_EQ(run("query-status"), Json::parse(R"({"status":"finish-migrate","running":false,"singlestep":false})"));
+}
+
+TEST_F(MachineCommandsTest, TellsTheName) {
+    EXPECT_EQ(run("query-name"), (Json{{"name", "north"}}));
+    CommandTable others;
+    add_machine_commands(others, {});
+    EXPECT_EQ(others.find("query-name")->handler(Json::object(), client_), Json::object());
 }
 
 TEST_F(MachineCommandsTest, StopsAndContinues) {

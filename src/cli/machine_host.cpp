@@ -89,8 +89,8 @@ void MachineHost::add_commands() {
     add_basic_commands(commands_, [this] { end(MachineEventReason::host_quit); });
     add_descriptor_commands(commands_, descriptors_);
     add_migration_commands(commands_, *migrations_);
-    add_machine_commands(commands_, {[this] { return machine_->run_state(); }, [this] { return machine_->stop(); },
-                                     [this](bool force) { return cont(force); }});
+    add_machine_commands(commands_, {options_.machine.name, [this] { return machine_->run_state(); },
+                                     [this] { return machine_->stop(); }, [this](bool force) { return cont(force); }});
 }
 
 Result<int> MachineHost::run() {

@@ -17,9 +17,6 @@ namespace godwit {
 
 namespace {
 
-/// Events that nobody takes are forgotten, the oldest first.
-constexpr std::size_t max_events = 1000;
-
 Result<sockaddr_un> socket_address(std::string_view address) {
     if (address.starts_with("unix:")) {
         address.remove_prefix(5);
@@ -125,15 +122,6 @@ Result<Json> QmpClient::execute(std::string_view command, const Json& arguments,
     return fail(refusal(*error));
 }
 
-Json QmpClient::take_event() {
-    if (events_.empty()) {
-        return nullptr;
-    }
-    Json event = std::move(events_.front());
-    events_.pop_front();
-    return event;
-}
-
 Status QmpClient::send_line(const Json& request, Deadline deadline) {
     const std::string text = to_text(request) + "\r\n";
     std::size_t sent = 0;
@@ -185,16 +173,11 @@ Status QmpClient::receive(Deadline deadline) {
     stream_.feed(std::string_view(bytes.data(), static_cast<std::size_t>(count)), [&](Result<Json> message) {
         if (!message || !message->is_object()) {
             outcome = fail(ErrorCode::stream_corrupt, "what came from the QMP socket is not QMP");
-        } else if (message->contains("event")) {
-            events_.push_back(std::move(*message));
-        } else {
+        } else if (!message->contains("event")) {
             messages_.push_back(std::move(*message));
         }
         return true;
     });
-    while (events_.size() > max_events) {
-        events_.pop_front();
-    }
     return outcome;
 }
 

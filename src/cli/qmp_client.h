@@ -13,8 +13,8 @@
 
 namespace godwit {
 
-/// A connection to the QMP socket of a godwit or a QEMU. Every call has a deadline: a server that hangs ends in an
-/// error. One thread.
+/// A connection to the QMP socket of a godwit or a QEMU; it passes over events. Every call has a deadline: a server
+/// that hangs ends in an error. One thread.
 class QmpClient {
 public:
     using Milliseconds = std::chrono::milliseconds;
@@ -28,9 +28,6 @@ public:
     /// words; `peer_closed`, `idle_timeout`, `io`, `stream_corrupt` when the connection is of no use any more.
     Result<Json> execute(std::string_view command, const Json& arguments = Json::object(),
                          Milliseconds timeout = default_timeout);
-
-    /// Takes the oldest event that arrived, or null.
-    Json take_event();
 
     /// While a call waits for the server, `handler` is called whenever `fd` is readable, and is to read from it; the
     /// call goes on waiting. An empty handler ends that.
@@ -57,7 +54,6 @@ private:
     FileDescriptor fd_;
     JsonStream stream_;
     std::deque<Json> messages_;
-    std::deque<Json> events_;
     std::string server_;
     int interruption_fd_ = -1;
     std::function<void()> on_interruption_;

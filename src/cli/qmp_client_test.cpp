@@ -71,8 +71,6 @@ TEST(QmpClient, NegotiatesAndRunsCommands) {
     ASSERT_TRUE(client) << client.error().text();
     EXPECT_EQ(client->server(), "QEMU 7.2.22");
     EXPECT_EQ(client->execute("migrate", {{"uri", "x"}}), (Json{{"a", 1}}));
-    EXPECT_EQ(client->take_event()["event"], "STOP");
-    EXPECT_TRUE(client->take_event().is_null());
     const auto refused = client->execute("bad");
     ASSERT_FALSE(refused);
     EXPECT_EQ(refused.error().code, ErrorCode::peer_failed);

@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "cli/machine_host.h"
+#include "cli/named_log.h"
 #include "cli/signal_watch.h"
 #include "cli/subcommands.h"
 #include "io/spdlog_log.h"
@@ -132,7 +133,8 @@ Result<int> run(const RunArguments& arguments) {
     if (!log) {
         return fail(log.error());
     }
-    auto host = MachineHost::create(*options, *signals, **log);
+    NamedLog named_log(**log, options->machine.name);
+    auto host = MachineHost::create(*options, *signals, named_log);
     if (!host) {
         return fail(host.error());
     }
@@ -151,7 +153,7 @@ void add_machine_options(CLI::App& command, RunArguments& a) {
     command.add_option("--cpu", a.cpu, "CPU model: qemu64 or host")->capture_default_str();
     command.add_option("--accel", a.accel, "auto or kvm")->capture_default_str()->check(CLI::IsMember({"auto", "kvm"}));
     command.add_option("--serial", a.serial, "none, stdio, file:PATH or unix:PATH (default stdio for a microvm)");
-    command.add_option("--name", a.name, "a name for messages");
+    command.add_option("--name", a.name, "a name for log lines and QMP's query-name");
 }
 
 }  // namespace

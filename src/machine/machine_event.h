@@ -3,8 +3,6 @@
 #include <string>
 #include <string_view>
 
-#include "godwit/clock.h"
-
 namespace godwit {
 
 /// Why a machine ended or was reset.
@@ -25,8 +23,6 @@ struct MachineEvent {
     enum class Kind { stop, resume, reset, shutdown };
 
     Kind kind = Kind::stop;
-    /// When it happened.
-    Instant at{};
     /// Of `reset` and `shutdown`.
     MachineEventReason reason = MachineEventReason::none;
     /// `shutdown`: what the program's exit status should be.

@@ -47,7 +47,7 @@ inline constexpr ByteCount max_memory{std::uint64_t{4} << 40};
 /// Everything that describes one virtual machine.
 struct MachineOptions {
     MachineKind kind = MachineKind::microvm;
-    /// For messages only.
+    /// For log lines and the monitor only; empty: none.
     std::string name = {};
     /// ELF file with a PVH entry point. A `microvm` needs it unless it waits for a migration; a destination without it
     /// cannot carry out a guest's reset.

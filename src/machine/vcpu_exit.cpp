@@ -49,11 +49,9 @@ ExitOutcome handle_port_access(kvm_run& run, const PortBus& ports) {
     return outcome;
 }
 
-ExitOutcome handle_memory_access(kvm_run& run, UnassignedAccesses& unassigned) {
-    if (run.mmio.is_write != 0) {
-        ++unassigned.writes;
-    } else {
-        ++unassigned.reads;
+/// No device has guest addresses of its own: writes are lost, reads give all ones.
+ExitOutcome handle_memory_access(kvm_run& run) {
+    if (run.mmio.is_write == 0) {
         std::fill(std::begin(run.mmio.data), std::end(run.mmio.data), std::uint8_t{0xff});
     }
     ExitOutcome outcome;
@@ -96,13 +94,13 @@ ExitOutcome handle_system_event(KvmVcpu& vcpu) {
 
 }  // namespace
 
-ExitOutcome handle_vcpu_exit(KvmVcpu& vcpu, const PortBus& ports, UnassignedAccesses& unassigned) {
+ExitOutcome handle_vcpu_exit(KvmVcpu& vcpu, const PortBus& ports) {
     kvm_run& run = *vcpu.run();
     switch (run.exit_reason) {
         case KVM_EXIT_IO:
             return handle_port_access(run, ports);
         case KVM_EXIT_MMIO:
-            return handle_memory_access(run, unassigned);
+            return handle_memory_access(run);
         case KVM_EXIT_INTR:
         case KVM_EXIT_IRQ_WINDOW_OPEN:
         case KVM_EXIT_HLT:  // with the in-kernel interrupt controller a halted CPU waits in the kernel

@@ -1,7 +1,5 @@
 #pragma once
 
-#include <atomic>
-#include <cstdint>
 #include <optional>
 
 #include "machine/guest_request.h"
@@ -9,12 +7,6 @@
 #include "machine/port_bus.h"
 
 namespace godwit {
-
-/// Accesses to guest addresses that neither RAM nor a device has. Any thread.
-struct UnassignedAccesses {
-    std::atomic<std::uint64_t> reads = 0;
-    std::atomic<std::uint64_t> writes = 0;
-};
 
 /// What follows from a return of KVM_RUN.
 struct ExitOutcome {
@@ -26,6 +18,6 @@ struct ExitOutcome {
 };
 
 /// Carries out the exit that `vcpu.run()` holds. The vCPU's thread.
-ExitOutcome handle_vcpu_exit(KvmVcpu& vcpu, const PortBus& ports, UnassignedAccesses& unassigned);
+ExitOutcome handle_vcpu_exit(KvmVcpu& vcpu, const PortBus& ports);
 
 }  // namespace godwit

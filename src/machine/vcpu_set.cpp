@@ -12,7 +12,7 @@ VcpuSet::VcpuSet(KvmVm& vm, std::uint32_t count, const PortBus& ports, std::func
     : on_request_(std::move(on_request)) {
     for (std::uint32_t index = 0; index < count; ++index) {
         threads_.push_back(std::make_unique<VcpuThread>(
-            vm.vcpu(index), ports, unassigned_, [this](GuestRequest request) { add_request(std::move(request)); }));
+            vm.vcpu(index), ports, [this](GuestRequest request) { add_request(std::move(request)); }));
     }
 }
 
@@ -28,17 +28,19 @@ Status VcpuSet::start(Executor& executor) {
     return {};
 }
 
-Status VcpuSet::pause() {
+Status VcpuSet::pause(std::chrono::milliseconds timeout) {
     // First ask all, then wait: the CPUs stop at the same time.
     for (const auto& thread : threads_) {
         thread->request_pause();
     }
-    const auto deadline = std::chrono::steady_clock::now() + pause_timeout;
+    const auto deadline = std::chrono::steady_clock::now() + timeout;
     for (std::size_t index = 0; index < threads_.size(); ++index) {
         if (!threads_[index]->wait_paused(deadline)) {
-            resume();
+            for (const auto& thread : threads_) {
+                thread->withdraw_pause();
+            }
             return fail(ErrorCode::vcpu,
-                        fmt::format("virtual CPU {} did not stop within {} ms", index, pause_timeout.count()),
+                        fmt::format("virtual CPU {} did not stop within {} ms", index, timeout.count()),
                         "the host may be overloaded; try again");
         }
     }

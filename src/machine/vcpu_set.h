@@ -26,9 +26,9 @@ public:
     /// Starts the threads, with the CPUs paused.
     Status start(Executor& executor);
 
-    /// Returns once no CPU runs and all registers are final. Errors: `vcpu` when one does not stop in time; then all
-    /// run on.
-    Status pause();
+    /// Returns once no CPU runs and all registers are final. Errors: `vcpu` when one does not stop in `timeout`; then
+    /// all run on, except those that wait for what they have asked for.
+    Status pause(std::chrono::milliseconds timeout = pause_timeout);
     void resume();
 
     /// The weightiest request since the last time, or one of kind `none`. After `pause` nothing new can come.
@@ -36,13 +36,11 @@ public:
     bool has_request() const;
 
     std::vector<std::unique_ptr<VcpuThread>>& threads() { return threads_; }
-    const UnassignedAccesses& unassigned() const { return unassigned_; }
 
 private:
     void add_request(GuestRequest request);
 
     const std::function<void()> on_request_;
-    UnassignedAccesses unassigned_;
     mutable std::mutex request_mutex_;
     GuestRequest request_;  ///< under request_mutex_
     std::vector<std::unique_ptr<VcpuThread>> threads_;

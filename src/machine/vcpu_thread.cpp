@@ -27,8 +27,8 @@ void set_immediate_exit(KvmVcpu& vcpu, bool exit) {
 
 }  // namespace
 
-VcpuThread::VcpuThread(KvmVcpu& vcpu, const PortBus& ports, UnassignedAccesses& unassigned, RequestHandler on_request)
-    : vcpu_(vcpu), ports_(ports), unassigned_(unassigned), on_request_(std::move(on_request)) {}
+VcpuThread::VcpuThread(KvmVcpu& vcpu, const PortBus& ports, RequestHandler on_request)
+    : vcpu_(vcpu), ports_(ports), on_request_(std::move(on_request)) {}
 
 VcpuThread::~VcpuThread() {
     request_end();
@@ -60,22 +60,22 @@ bool VcpuThread::wait_paused(Deadline deadline) {
 
 void VcpuThread::resume() {
     const std::lock_guard lock(mutex_);
+    has_request_ = false;
+    run_on();
+}
+
+void VcpuThread::withdraw_pause() {
+    const std::lock_guard lock(mutex_);
+    if (!has_request_) {
+        run_on();
+    }
+}
+
+void VcpuThread::run_on() {
     pause_wanted_ = false;
     // From now on: somebody who pauses it again must wait for it again.
     paused_ = false;
     changed_.notify_all();
-}
-
-Status VcpuThread::run_on_thread(std::function<void()> work) {
-    const std::lock_guard lock(mutex_);
-    if (work_.size() >= max_waiting_work) {
-        return fail(ErrorCode::busy,
-                    fmt::format("virtual CPU {} has {} pieces of work waiting", vcpu_.index(), work_.size()));
-    }
-    work_.push_back(std::move(work));
-    paused_ = false;
-    interrupt();
-    return {};
 }
 
 void VcpuThread::request_end() {
@@ -101,9 +101,6 @@ void VcpuThread::main() {
         switch (next_step(lock)) {
             case Step::end:
                 return;
-            case Step::work:
-                do_work(lock);
-                break;
             case Step::complete:
                 enter(lock, true);
                 break;
@@ -119,11 +116,8 @@ VcpuThread::Step VcpuThread::next_step(std::unique_lock<std::mutex>& lock) {
         if (end_wanted_) {
             return Step::end;
         }
-        if (needs_completion_ && (pause_wanted_ || !work_.empty())) {
+        if (needs_completion_ && pause_wanted_) {
             return Step::complete;
-        }
-        if (!work_.empty()) {
-            return Step::work;
         }
         if (!pause_wanted_) {
             return Step::enter;
@@ -131,16 +125,8 @@ VcpuThread::Step VcpuThread::next_step(std::unique_lock<std::mutex>& lock) {
         paused_ = true;
         changed_.notify_all();
         // `paused_` is taken back by `resume`: a pause that follows at once has to be confirmed anew.
-        changed_.wait(lock, [this] { return end_wanted_ || !pause_wanted_ || !work_.empty() || !paused_; });
+        changed_.wait(lock, [this] { return end_wanted_ || !pause_wanted_ || !paused_; });
     }
-}
-
-void VcpuThread::do_work(std::unique_lock<std::mutex>& lock) {
-    const std::function<void()> work = std::move(work_.front());
-    work_.pop_front();
-    lock.unlock();
-    work();
-    lock.lock();
 }
 
 void VcpuThread::enter(std::unique_lock<std::mutex>& lock, bool complete_only) {
@@ -181,7 +167,7 @@ void VcpuThread::handle_error(std::unique_lock<std::mutex>& lock, int error) {
 
 void VcpuThread::handle_exit() {
     idle_returns_ = 0;
-    ExitOutcome outcome = handle_vcpu_exit(vcpu_, ports_, unassigned_);
+    ExitOutcome outcome = handle_vcpu_exit(vcpu_, ports_);
     needs_completion_ = outcome.needs_completion;
     if (outcome.request) {
         make_request(std::move(*outcome.request));
@@ -192,6 +178,7 @@ void VcpuThread::make_request(GuestRequest request) {
     {
         const std::lock_guard lock(mutex_);
         pause_wanted_ = true;
+        has_request_ = true;
     }
     on_request_(std::move(request));
 }

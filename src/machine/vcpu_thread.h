@@ -5,7 +5,6 @@
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
-#include <deque>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -29,11 +28,8 @@ public:
     using RequestHandler = std::function<void(GuestRequest)>;
     using Deadline = std::chrono::steady_clock::time_point;
 
-    /// Most pieces of work that may wait.
-    static constexpr std::size_t max_waiting_work = 16;
-
     /// All references outlive this object.
-    VcpuThread(KvmVcpu& vcpu, const PortBus& ports, UnassignedAccesses& unassigned, RequestHandler on_request);
+    VcpuThread(KvmVcpu& vcpu, const PortBus& ports, RequestHandler on_request);
     /// Ends the thread.
     ~VcpuThread();
     VcpuThread(const VcpuThread&) = delete;
@@ -48,31 +44,28 @@ public:
     bool wait_paused(Deadline deadline);
     /// Lets the CPU run on, or for the first time. Any thread.
     void resume();
-
-    /// Runs `work` on the vCPU's thread soon, between two entries into the guest or while it is paused; the CPU counts
-    /// as not paused meanwhile. Any thread. Errors: `busy` when too much waits.
-    Status run_on_thread(std::function<void()> work);
+    /// Takes `request_pause` back: the CPU runs on, unless it made a request that nobody has carried out. Any thread.
+    void withdraw_pause();
 
     /// Tells the thread to end; returns at once. Idempotent, any thread.
     void request_end();
 
 private:
     /// What the thread does next.
-    enum class Step { end, work, enter, complete };
+    enum class Step { end, enter, complete };
 
     void main();
     Step next_step(std::unique_lock<std::mutex>& lock);
-    void do_work(std::unique_lock<std::mutex>& lock);
     /// Enters the guest, or only completes an I/O instruction.
     void enter(std::unique_lock<std::mutex>& lock, bool complete_only);
     void handle_error(std::unique_lock<std::mutex>& lock, int error);
     void handle_exit();
     void make_request(GuestRequest request);
     void interrupt();
+    void run_on();
 
     KvmVcpu& vcpu_;
     const PortBus& ports_;
-    UnassignedAccesses& unassigned_;
     const RequestHandler on_request_;
     std::unique_ptr<Thread> thread_;
 
@@ -80,12 +73,13 @@ private:
     std::condition_variable changed_;
     // Under mutex_.
     bool pause_wanted_ = true;
+    /// It has made a request, and was not resumed since.
+    bool has_request_ = false;
     bool end_wanted_ = false;
     bool paused_ = false;
     /// In or about to be in KVM_RUN, so that a change has to interrupt it.
     bool entered_ = false;
     pthread_t handle_{};
-    std::deque<std::function<void()>> work_;
 
     // The vCPU's thread only.
     bool needs_completion_ = false;

@@ -134,7 +134,6 @@ void VirtualMachine::run_guest() {
 }
 
 void VirtualMachine::emit(MachineEvent event) {
-    event.at = clock_.now();
     post([this, event = std::move(event)] {
         if (event_handler_) {
             event_handler_(event);

@@ -40,7 +40,7 @@ void VirtualMachine::carry_out(const GuestRequest& request) {
             return;
         case GuestRequest::Kind::reset:
             if (reset_guest()) {
-                emit({MachineEvent::Kind::reset, {}, MachineEventReason::guest_reset});
+                emit({MachineEvent::Kind::reset, MachineEventReason::guest_reset});
                 return;
             }
             end.reason = MachineEventReason::guest_reset;
@@ -109,7 +109,7 @@ void VirtualMachine::request_shutdown(MachineEventReason reason) {
 
 void VirtualMachine::shut_down(MachineEventReason reason) {
     const MachineLock lock(*this);
-    MachineEvent event{MachineEvent::Kind::shutdown, {}, reason};
+    MachineEvent event{MachineEvent::Kind::shutdown, reason};
     const bool running = run_.state() == RunState::running;
     if (running && microvm_) {
         if (const Status paused = microvm_->pause(); !paused) {

@@ -199,23 +199,5 @@ TEST_F(SwitchoverTest, IncomingGuestsArriveInTheStateOfTheirSource) {
     }
 }
 
-TEST_F(SwitchoverTest, WorkRunsOnTheThreadOfACpu) {
-    const auto machine = boot_counting();
-    std::atomic<int> done = 0;
-    const auto main_thread = pthread_self();
-    for (int n = 0; n < 5; ++n) {
-        ASSERT_TRUE(machine->hardware()->vcpus().threads()[0]->run_on_thread(
-            [&] { done += pthread_equal(pthread_self(), main_thread) != 0 ? 100 : 1; }));
-    }
-    ASSERT_TRUE(wait_until([&] { return done == 5; }));
-    ASSERT_TRUE(machine->stop());
-    ASSERT_TRUE(machine->hardware()->vcpus().threads()[0]->run_on_thread([&] { ++done; }));
-    ASSERT_TRUE(wait_until([&] { return done == 6; })) << "also while the machine is paused";
-    EXPECT_EQ(machine->run_state(), RunState::paused);
-    const std::uint32_t held = word(*machine, counter);
-    ASSERT_TRUE(machine->stop());
-    EXPECT_EQ(word(*machine, counter), held);
-}
-
 }  // namespace
 }  // namespace godwit

@@ -1,5 +1,7 @@
 #include "monitor/basic_commands.h"
 
+#include <fmt/format.h>
+
 #include <utility>
 
 #include "monitor/qmp_session.h"
@@ -44,9 +46,16 @@ void add_basic_commands(CommandTable& commands, std::function<void()> quit) {
                   {{"enable",
                     ArgumentType::array,
                     true,
-                    "capabilities of the protocol to switch on",
-                    {{"enable", ArgumentType::string, false, "", {}, {"oob"}}}}},
-                  [](const Json&, CommandClient&) -> Result<Json> { return Json::object(); }});
+                    "capabilities of the protocol to switch on; none is offered",
+                    {{"enable", ArgumentType::string}}}},
+                  [](const Json& arguments, CommandClient&) -> Result<Json> {
+                      if (const Json enable = arguments.value("enable", Json::array()); !enable.empty()) {
+                          return fail(ErrorCode::invalid_argument,
+                                      fmt::format("Parameter 'enable' does not accept value '{}'",
+                                                  enable[0].get_ref<const std::string&>()));
+                      }
+                      return Json::object();
+                  }});
     commands.add({"query-commands",
                   "The commands of this monitor.",
                   {},

@@ -48,8 +48,6 @@ struct Command {
     std::string help;
     std::vector<Argument> arguments;
     CommandHandler handler;
-    /// May be sent with `exec-oob`.
-    bool out_of_band = false;
 };
 
 /// The commands that a monitor knows, in alphabetical order.

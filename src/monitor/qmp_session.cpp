@@ -31,17 +31,14 @@ Json command_not_found(std::string message) {
 }
 
 /// Says what is wrong with the frame of a request, or nothing.
-std::string frame_mistake(const Json& request, bool out_of_band) {
-    const char* verb = nullptr;
+std::string frame_mistake(const Json& request) {
+    bool has_verb = false;
     for (const auto& [name, value] : request.items()) {
-        if (name == "execute" || (name == "exec-oob" && out_of_band)) {
-            if (verb != nullptr) {
-                return "QMP input members 'execute' and 'exec-oob' exclude each other";
-            }
+        if (name == "execute") {
             if (!value.is_string()) {
-                return fmt::format("QMP input member '{}' must be a string", name);
+                return "QMP input member 'execute' must be a string";
             }
-            verb = "execute";
+            has_verb = true;
         } else if (name == "arguments") {
             if (!value.is_object()) {
                 return "QMP input member 'arguments' must be an object";
@@ -50,7 +47,7 @@ std::string frame_mistake(const Json& request, bool out_of_band) {
             return fmt::format("QMP input member '{}' is unexpected", name);
         }
     }
-    return verb == nullptr ? "QMP input lacks member 'execute'" : "";
+    return has_verb ? "" : "QMP input lacks member 'execute'";
 }
 
 }  // namespace
@@ -74,7 +71,7 @@ QmpSession::QmpSession(const CommandTable& commands, CommandClient& client, Send
     : commands_(commands), client_(client), send_(std::move(send)) {}
 
 void QmpSession::greet() {
-    const Json greeting = {{"QMP", {{"version", version_info()}, {"capabilities", Json::array({"oob"})}}}};
+    const Json greeting = {{"QMP", {{"version", version_info()}, {"capabilities", Json::array()}}}};
     send_(to_text(greeting) + std::string(line_end));
 }
 
@@ -104,11 +101,10 @@ bool QmpSession::handle(Result<Json> input) {
 }
 
 Json QmpSession::respond(const Json& request) {
-    if (std::string mistake = frame_mistake(request, out_of_band_); !mistake.empty()) {
+    if (std::string mistake = frame_mistake(request); !mistake.empty()) {
         return generic_error(std::move(mistake));
     }
-    const bool out_of_band = request.contains("exec-oob");
-    const auto& name = request[out_of_band ? "exec-oob" : "execute"].get_ref<const std::string&>();
+    const auto& name = request["execute"].get_ref<const std::string&>();
     if (!negotiated_ && name != negotiation) {
         return command_not_found(fmt::format("Expecting capabilities negotiation with '{}'", negotiation));
     }
@@ -118,9 +114,6 @@ Json QmpSession::respond(const Json& request) {
     const Command* command = commands_.find(name);
     if (command == nullptr) {
         return command_not_found(fmt::format("The command {} has not been found", name));
-    }
-    if (out_of_band && !command->out_of_band) {
-        return generic_error(fmt::format("The command {} does not support OOB", name));
     }
     const auto given = request.find("arguments");
     return run(*command, given == request.end() ? Json::object() : *given);
@@ -137,7 +130,6 @@ Json QmpSession::run(const Command& command, const Json& arguments) {
     }
     if (command.name == negotiation) {
         negotiated_ = true;
-        out_of_band_ = !arguments.value("enable", Json::array()).empty();
     }
     return {{"return", std::move(*result)}};
 }

@@ -38,7 +38,6 @@ private:
     Send send_;
     JsonStream stream_;
     bool negotiated_ = false;
-    bool out_of_band_ = false;
 };
 
 /// The value of `query-version` and of the greeting.

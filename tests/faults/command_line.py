@@ -90,13 +90,21 @@ def a_guest_that_has_moved_away_is_not_moved_again(workspace, program):
     source.qmp.wait_migration("completed")
 
 
+def a_name_is_in_log_lines_and_in_query_name(workspace, program):
+    machine = pairs.start_godwit(workspace, "named", program, SIZE_MIB, extra=("--name", "north"))
+    assert machine.qmp.command("query-name") == {"name": "north"}
+    machine.process.signal(signal.SIGTERM)
+    machine.process.wait_exit(10)
+    assert "north: SIGTERM" in machine.process.stderr(), machine.process.stderr()
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--program", required=True)
     arguments = parser.parse_args()
     for case in (without_standard_descriptors, second_interruption_leaves_a_machine_that_hangs,
                  interruption_cancels_once_the_machine_answers_again, nothing_is_claimed_about_a_machine_that_is_not_there,
-                 a_guest_that_has_moved_away_is_not_moved_again):
+                 a_guest_that_has_moved_away_is_not_moved_again, a_name_is_in_log_lines_and_in_query_name):
         with Workspace() as workspace:
             case(workspace, arguments.program)
         print(f"{case.__name__}: ok", flush=True)

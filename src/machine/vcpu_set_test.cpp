@@ -1,0 +1,103 @@
+#include "machine/vcpu_set.h"
+
+#include <atomic>
+#include <condition_variable>
+
+#include "machine/kvm_test_machine.h"
+#include "machine/test_machine.h"
+
+namespace godwit {
+namespace {
+
+using testing::KvmTestMachine;
+
+/// out %eax,$0x80, for ever.
+const std::vector<std::uint8_t> stuck_guest = {0xe7, 0x80, 0xeb, 0xfc};
+constexpr std::uint64_t stuck_address = 0x4000;
+/// out %eax,$0x81; then counts up the word at 0x9000, for ever.
+const std::vector<std::uint8_t> asking_guest = {0xe7, 0x81, 0xff, 0x05, 0x00, 0x90, 0x00, 0x00, 0xeb, 0xf8};
+constexpr std::size_t counter_address = 0x9000;
+
+/// Holds the CPU that writes to it until the test lets it go.
+class StickyPort : public PortDevice {
+public:
+    static constexpr std::uint16_t port = 0x80;
+    std::uint32_t read(std::uint16_t, unsigned) override { return 0; }
+    std::optional<GuestRequest> write(std::uint16_t, unsigned, std::uint32_t) override {
+        std::unique_lock lock(mutex_);
+        reached_ = true;
+        changed_.wait(lock, [this] { return released_; });
+        return {};
+    }
+    bool reached() {
+        const std::lock_guard lock(mutex_);
+        return reached_;
+    }
+    void release() {
+        const std::lock_guard lock(mutex_);
+        released_ = true;
+        changed_.notify_all();
+    }
+
+private:
+    std::mutex mutex_;
+    std::condition_variable changed_;
+    bool reached_ = false;
+    bool released_ = false;
+};
+
+class AskingPort : public PortDevice {
+public:
+    static constexpr std::uint16_t port = 0x81;
+    std::uint32_t read(std::uint16_t, unsigned) override { return 0; }
+    std::optional<GuestRequest> write(std::uint16_t, unsigned, std::uint32_t) override {
+        return GuestRequest{GuestRequest::Kind::power_off};
+    }
+};
+
+class VcpuSetTest : public GuestTest {
+protected:
+    /// CPU 1 begins as CPU 0 does, without being started by it.
+    static void start_second_cpu(KvmTestMachine& machine) {
+        KvmVcpu& vcpu = machine.vm().vcpu(1);
+        machine.memory().put_code(stuck_address, stuck_guest);
+        ASSERT_TRUE(set_pvh_entry(vcpu, GuestAddress(stuck_address), GuestAddress(0x500)));
+        kvm_mp_state runnable{KVM_MP_STATE_RUNNABLE};
+        ASSERT_EQ(::ioctl(vcpu.fd(), KVM_SET_MP_STATE, &runnable), 0);
+    }
+};
+
+TEST_F(VcpuSetTest, ACpuThatHasAskedForSomethingWaitsThroughAFailedPause) {
+    KvmTestMachine machine(2);
+    machine.boot(asking_guest);
+    start_second_cpu(machine);
+    StickyPort sticky;
+    AskingPort asking;
+    PortBus ports;
+    ports.add(StickyPort::port, 1, 4, sticky);
+    ports.add(AskingPort::port, 1, 4, asking);
+    std::atomic<bool> asked = false;
+    VcpuSet vcpus(machine.vm(), 2, ports, [&] { asked = true; });
+    ASSERT_TRUE(vcpus.start(loop));
+    vcpus.resume();
+    ASSERT_TRUE(wait_until([&] { return asked && sticky.reached(); }));
+
+    const Status failed = vcpus.pause(std::chrono::milliseconds(20));
+    ASSERT_FALSE(failed);
+    EXPECT_EQ(failed.error().code, ErrorCode::vcpu);
+    // A second one gives the first CPU the time to run on, if it were to.
+    EXPECT_FALSE(vcpus.pause(std::chrono::milliseconds(20)));
+    sticky.release();
+    ASSERT_TRUE(vcpus.pause());
+    EXPECT_EQ(machine.memory().get<std::uint32_t>(counter_address), 0U);
+    EXPECT_EQ(vcpus.take_request().kind, GuestRequest::Kind::power_off);
+    // Once it is carried out (here: refused) the CPU goes on.
+    vcpus.resume();
+    EXPECT_TRUE(wait_until([&] {
+        return std::atomic_ref(*reinterpret_cast<std::uint32_t*>(machine.memory().host() + counter_address)).load() > 0;
+    }));
+    ASSERT_TRUE(vcpus.pause());
+}
+
+}  // namespace
+}  // namespace godwit

@@ -61,9 +61,9 @@ void add_own_command(CLI::App& app, int& status) {
     command->footer(
         "When the connection breaks in the middle of a handover, neither side can know which of them owns the guest; "
         "then\n"
-        "both keep it paused. Look at both sides with 'godwit status'. If the guest runs on neither, run 'godwit own' "
-        "on\n"
-        "exactly one of them and end the other: two running copies would destroy the guest's data.\n\n"
+        "both keep it paused. Look at both sides with 'godwit status', and wait until the other side's migration has\n"
+        "ended, or end its program: until then it may still start the guest. If the guest runs on neither, run\n"
+        "'godwit own' on exactly one of them and end the other: two running copies would destroy the guest's data.\n\n"
         "Example:\n  godwit own /tmp/vm1.qmp");
     command->callback([socket, &status] {
         status = send(*socket, "cont", {{"force", true}});

@@ -39,8 +39,8 @@ Status RunControl::check_ownership() const {
     if (ownership_ == Ownership::unknown) {
         return fail(ErrorCode::handover_unknown,
                     "the connection was lost during the handover: it is unknown which side owns the guest",
-                    "look at the run state of both sides; if the guest runs on neither, run it by force on exactly one "
-                    "(godwit own, or QMP cont with force) and quit the other");
+                    "wait until the other side's migration has ended, or end its program; if the guest does not run "
+                    "there, run it here and on exactly one side (godwit own, or QMP cont with force)");
     }
     return {};
 }

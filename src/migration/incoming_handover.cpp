@@ -42,7 +42,8 @@ Status IncomingSession::ownership_unknown(const std::string& why) {
     environment_.machine.set_ownership_unknown();
     return fail(ErrorCode::handover_unknown,
                 "it is unknown whether the guest still runs at the source: " + why + "; here it is complete and paused",
-                "look at the source; run the guest on exactly one side with `cont` and force (`godwit own`)");
+                "wait until the source's migration has ended too, or end its program; if the guest does not run there, "
+                "run it here with `godwit own` (`cont` with force)");
 }
 
 Status IncomingSession::take_over_from_godwit() {
@@ -94,8 +95,13 @@ Status IncomingSession::wait_for_commit() {
 }
 
 /// A QEMU source resumes when its socket closes without SHUT; after SHUT(0) it closes in an orderly way, and only that
-/// says that it has let go of the guest.
+/// says that it has let go of the guest. A cancelled one closes as orderly, but may do so before it has heard SHUT(0).
 Status IncomingSession::take_over_from_qemu() {
+    if (Result<bool> ended = reader_->drop_arrived(max_trailing_bytes); !ended || *ended) {
+        return ended ? fail(ErrorCode::peer_closed, "the source closed the connection while the machine was loaded",
+                            "it was cancelled there, and goes on")
+                     : fail(ended.error());
+    }
     states_.handover_step(HandoverStep::destination_loaded);
     enter_handover();
     if (states_.get() != MigrationState::handing_over) {

@@ -139,7 +139,8 @@ Status OutgoingSession::ownership_unknown(const std::string& why) {
     ownership_lost_ =
         Error{ErrorCode::handover_unknown,
               "it is unknown whether the guest runs at the destination: " + why + "; here it is complete and paused",
-              "look at the destination; run the guest on exactly one side with `cont` and force (`godwit own`)"};
+              "wait until the destination's migration has ended too, or end its program; if the guest does not run "
+              "there, run it here with `godwit own` (`cont` with force)"};
     return fail(*ownership_lost_);
 }
 
@@ -212,7 +213,7 @@ Status OutgoingSession::hand_over_by_eof() {
     writer_->set_deadline(now() + std::chrono::milliseconds(parameters_.switchover_timeout_ms));
     put_eof();
     if (!writer_->ok()) {
-        return ownership_unknown(writer_->error()->message);
+        return refused_or_unknown(*writer_->error());
     }
     states_.handover_step(HandoverStep::source_committed);
     if (peer_ == Peer::silent) {
@@ -228,11 +229,18 @@ Status OutgoingSession::hand_over_by_eof() {
     if (answered) {
         return complete(true);
     }
-    if (return_path_->heard().shut.value_or(0) != 0) {
-        stays_paused_ = false;  // the destination has said that it will not run the guest
-        return answered;
+    return refused_or_unknown(answered.error());
+}
+
+/// After the end byte only the destination's own word that it will not run the guest brings the guest back.
+Status OutgoingSession::refused_or_unknown(const Error& why) {
+    if (return_path_) {
+        if (const ReturnPath::Heard heard = return_path_->heard(); heard.shut.value_or(0) != 0) {
+            stays_paused_ = false;
+            return fail(heard.reason());
+        }
     }
-    return ownership_unknown(answered.error().message);
+    return ownership_unknown(why.message);
 }
 
 /// A file or a command: nobody runs the guest because of it, so there is no commit, only an end that is permanent.

@@ -188,6 +188,26 @@ std::optional<std::uint8_t> StreamReader::peek_u8() {
     return static_cast<std::uint8_t>(value);
 }
 
+Result<bool> StreamReader::drop_arrived(std::uint64_t max_bytes) {
+    for (const std::uint64_t end = position_ + max_bytes; !error_ && !at_end_ && position_ < end;) {
+        position_ += buffered();
+        begin_ = end_ = 0;
+        const MutableBuffer place(buffer_.data(), buffer_bytes);
+        const Result<std::size_t> got = channel_.read_some(std::span(&place, 1), clock_.now());
+        if (!got && got.error().code == ErrorCode::idle_timeout) {
+            return false;
+        }
+        if (!got) {
+            set_error(got.error());
+            break;
+        }
+        at_end_ = *got == 0;
+        bytes_read_ += *got;
+        end_ = *got;
+    }
+    return error_ ? Result<bool>(fail(*error_)) : Result<bool>(at_end_);
+}
+
 std::size_t StreamReader::get_bytes_ahead(MutableBuffer first, std::span<const MutableBuffer> ahead) {
     if (error_) {
         return 0;

@@ -37,6 +37,10 @@ public:
     /// stream.
     std::size_t peek(MutableBuffer bytes);
 
+    /// Drops what has arrived, at most about `max_bytes`, without waiting for more. Whether the stream has ended in an
+    /// orderly way by now.
+    Result<bool> drop_arrived(std::uint64_t max_bytes);
+
     /// Fills `first`, then goes on into `ahead`, as far as what arrives reaches, if `ahead` is not empty: a bet on what
     /// comes next. Returns how many bytes of `ahead` were filled; the caller gives back with `unread` those that it
     /// does not want. It waits for `first` only. `ahead` is only used when the buffer runs empty within `first`.

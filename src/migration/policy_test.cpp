@@ -79,6 +79,13 @@ TEST(SwitchoverPolicy, Table) {
              .since_first_fit = milliseconds(100)},
             true,
             false},
+        Row{"would fit the limit, but not the switchover's time-out with room to spare",
+            {.remaining_bytes = 3 * 1024 * mib,
+             .bandwidth_bytes_per_s = gib,
+             .downtime_limit = milliseconds(10'000),
+             .switchover_timeout = milliseconds(5000)},
+            false,
+            false},
         Row{"limit 0 accepts only nothing", {.remaining_bytes = 4096, .bandwidth_bytes_per_s = gib}, false, false},
     };
     for (const Row& row : rows) {

@@ -133,6 +133,67 @@ TEST(Stream, PeekDoesNotConsume) {
     EXPECT_EQ(reader.peek_u8(), std::optional<std::uint8_t>(static_cast<std::uint8_t>(pattern(300)[299])));
 }
 
+/// A connection whose system gives up by itself, whatever the deadline.
+class LostChannel : public MemoryChannel {
+public:
+    Result<std::size_t> read_some(std::span<const MutableBuffer>, Instant) override {
+        return fail(ErrorCode::idle_timeout, "the peer does not acknowledge any more");
+    }
+};
+
+TEST(Stream, OnlyADeadlineThatHasPassedIsReportedAsOne) {
+    for (const bool has_passed : {false, true}) {
+        ManualClock clock;
+        LostChannel channel;
+        StreamReader reader(channel, clock);
+        reader.set_deadline(clock.now() + std::chrono::seconds(1));
+        if (has_passed) {
+            clock.advance(std::chrono::seconds(1));
+        }
+        reader.get_u8();
+        ASSERT_FALSE(reader.ok());
+        EXPECT_EQ(reader.error()->code, has_passed ? ErrorCode::handshake_timeout : ErrorCode::idle_timeout);
+    }
+    ManualClock clock;
+    LostChannel channel;
+    StreamReader without_deadline(channel, clock);
+    without_deadline.get_u8();
+    EXPECT_EQ(without_deadline.error()->code, ErrorCode::idle_timeout);
+}
+
+/// Gives what it has, then nothing more comes, or the end.
+class QuietChannel : public MemoryChannel {
+public:
+    QuietChannel(std::vector<std::byte> bytes, bool ends) : MemoryChannel(std::move(bytes)), ends_(ends) {}
+    Result<std::size_t> read_some(std::span<const MutableBuffer> buffers, Instant deadline) override {
+        Result<std::size_t> got = MemoryChannel::read_some(buffers, deadline);
+        return *got == 0 && !ends_ ? fail(ErrorCode::idle_timeout, "nothing came") : got;
+    }
+
+private:
+    bool ends_;
+};
+
+TEST(Stream, WhatHasArrivedIsDroppedWithoutWaiting) {
+    ManualClock clock;
+    for (const bool ends : {false, true}) {
+        QuietChannel channel(pattern(200'000), ends);
+        StreamReader reader(channel, clock);
+        reader.get_u8();
+        const Result<bool> ended = reader.drop_arrived(1 << 20);
+        ASSERT_TRUE(ended);
+        EXPECT_EQ(*ended, ends);
+        EXPECT_EQ(reader.position(), 200'000U);
+        EXPECT_TRUE(reader.ok());
+    }
+    QuietChannel endless(pattern(1'000'000), true);
+    StreamReader reader(endless, clock);
+    EXPECT_EQ(reader.drop_arrived(100'000).value_or(true), false) << "the limit comes before the end";
+    LostChannel lost;
+    StreamReader quiet(lost, clock);
+    EXPECT_EQ(quiet.drop_arrived(100).value_or(true), false);
+}
+
 TEST(Stream, WhatIsReadAheadCanBePutBack) {
     ManualClock clock;
     const std::vector<std::byte> bytes = pattern(5000);

@@ -1,0 +1,211 @@
+// Whole migrations with real threads and tiny memory, for contracts that no timing decides.
+#include "godwit/migration.h"
+
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <optional>
+
+#include "real/memory_channel.h"
+#include "real/tiny_machine.h"
+
+namespace godwit::race {
+namespace {
+
+using std::chrono::seconds;
+
+bool is_final(MigrationState state) {
+    return state == MigrationState::completed || state == MigrationState::failed || state == MigrationState::cancelled;
+}
+
+/// Waits for the end, and may do something in each announcement.
+class Watcher : public Listener {
+public:
+    Status state_changed(MigrationState, MigrationState to) override {
+        Status answer = on_state ? on_state(to) : Status();
+        const std::lock_guard lock(mutex_);
+        state_ = to;
+        changed_.notify_all();
+        return answer;
+    }
+    MigrationState wait_for_end() {
+        std::unique_lock lock(mutex_);
+        wait_for(changed_, lock, RealClock().now() + seconds(20), [this] { return is_final(state_); });
+        return state_;
+    }
+    std::function<Status(MigrationState)> on_state;
+
+private:
+    std::mutex mutex_;
+    std::condition_variable changed_;
+    MigrationState state_ = MigrationState::none;  // under mutex_
+};
+
+struct OneByte {
+    std::uint8_t value = 0;
+};
+
+/// A device that some machines have.
+class OneByteDevice : public DeviceState {
+public:
+    explicit OneByteDevice(bool optional) : optional_(optional) {}
+    std::string_view section_name() const override { return "one-byte"; }
+    const VmState& layout() const override {
+        static const VmState state = VmStateBuilder<OneByte>("one-byte", 1).field("value", &OneByte::value).build();
+        return state;
+    }
+    void* data() override { return &state_; }
+    bool is_optional() const override { return optional_; }
+
+private:
+    bool optional_;
+    OneByte state_;
+};
+
+/// Two tiny machines with a link between them.
+class MigrationTest : public ::testing::Test {
+protected:
+    ~MigrationTest() override {
+        source_loop_.call([this] { outgoing_.reset(); });
+        destination_loop_.call([this] { incoming_.reset(); });
+        EXPECT_EQ(faults_.take(), std::vector<std::string>{});
+    }
+
+    Environment source_environment(const std::string& machine_type = "tiny") {
+        return {clock_, waiter_, source_loop_, source_, source_, log_, {}, machine_type, &source_};
+    }
+    Environment destination_environment(std::vector<DeviceState*> devices = {}) {
+        return {clock_, waiter_, destination_loop_, destination_, destination_, log_, std::move(devices), "tiny"};
+    }
+    Status receive(const Environment& environment) {
+        Status started;
+        destination_loop_.call([&] {
+            incoming_ = std::make_unique<IncomingMigration>(environment, MigrationParameters{});
+            incoming_->add_listener(at_destination_);
+            started = incoming_->start(std::make_unique<MemoryOpener>(link_, 1));
+        });
+        return started;
+    }
+    Status send(const Environment& environment) {
+        Status started;
+        source_loop_.call([&] {
+            outgoing_ = std::make_unique<Migration>(environment);
+            outgoing_->add_listener(at_source_);
+            started = outgoing_->start(std::make_unique<MemoryOpener>(link_, 0));
+        });
+        return started;
+    }
+    static ErrorCode code_of(const MigrationStatistics& statistics) {
+        EXPECT_TRUE(statistics.error.has_value());
+        return statistics.error ? statistics.error->code : ErrorCode::internal;
+    }
+
+    Faults faults_;
+    std::atomic<int> running_guests_{0};
+    RealClock clock_;
+    RealWaiter waiter_;
+    NoLog log_;
+    std::shared_ptr<MemoryLink> link_ = std::make_shared<MemoryLink>();
+    TinyMachine source_{faults_, running_guests_, RunState::running};
+    TinyMachine destination_{faults_, running_guests_, RunState::inmigrate};
+    RealExecutor source_loop_;
+    RealExecutor destination_loop_;
+    Watcher at_source_;
+    Watcher at_destination_;
+    std::unique_ptr<Migration> outgoing_;
+    std::unique_ptr<IncomingMigration> incoming_;
+};
+
+TEST_F(MigrationTest, AGuestThatIsGoneIsNotSentAgainByWhoeverHearsOfTheEndFirst) {
+    RealSignal answered;
+    std::optional<Status> second;
+    at_source_.on_state = [&](MigrationState to) -> Status {
+        if (to == MigrationState::completed) {
+            // Comes before what the migration itself posts at its end.
+            source_loop_.post([&] {
+                second = outgoing_->start(std::make_unique<MemoryOpener>(std::make_shared<MemoryLink>(), 0));
+                answered.notify();
+            });
+        }
+        return {};
+    };
+    ASSERT_TRUE(receive(destination_environment()));
+    ASSERT_TRUE(send(source_environment()));
+    ASSERT_TRUE(answered.wait_until(clock_.now() + seconds(20)));
+    ASSERT_TRUE(second.has_value());
+    ASSERT_FALSE(*second);
+    EXPECT_EQ(second->error().code, ErrorCode::ownership_gone);
+    EXPECT_TRUE(destination_.guest_runs());
+    EXPECT_FALSE(source_.guest_runs());
+}
+
+TEST_F(MigrationTest, AHandoverThatIsForgottenStaysForgotten) {
+    RealSignal answered;
+    std::optional<Status> second;
+    at_source_.on_state = [&](MigrationState to) -> Status {
+        if (to == MigrationState::completed) {
+            source_loop_.post([&] {
+                outgoing_->forget_handover();
+                source_loop_.post([&] {
+                    // Behind the migration's own task by now. Nobody listens at that link: it ends as it began.
+                    second = outgoing_->start(std::make_unique<MemoryOpener>(std::make_shared<MemoryLink>(), 0));
+                    static_cast<void>(outgoing_->cancel());
+                    answered.notify();
+                });
+            });
+        }
+        return {};
+    };
+    ASSERT_TRUE(receive(destination_environment()));
+    ASSERT_TRUE(send(source_environment()));
+    ASSERT_TRUE(answered.wait_until(clock_.now() + seconds(20)));
+    ASSERT_TRUE(second.has_value());
+    EXPECT_TRUE(*second) << second->error().text();
+}
+
+TEST_F(MigrationTest, AnIncomingStartThatAListenerRefusesSaysSo) {
+    at_destination_.on_state = [](MigrationState to) -> Status {
+        return to == MigrationState::setup ? Status(fail(ErrorCode::busy, "not now")) : Status();
+    };
+    const Status started = receive(destination_environment());
+    ASSERT_FALSE(started);
+    EXPECT_EQ(started.error().code, ErrorCode::listener_refused);
+    EXPECT_EQ(incoming_->state(), MigrationState::failed);
+    EXPECT_EQ(code_of(incoming_->statistics()), ErrorCode::listener_refused);
+}
+
+TEST_F(MigrationTest, BothSidesNameTwoMachinesThatDoNotFit) {
+    ASSERT_TRUE(receive(destination_environment()));
+    ASSERT_TRUE(send(source_environment("other")));
+    EXPECT_EQ(at_source_.wait_for_end(), MigrationState::failed);
+    EXPECT_EQ(at_destination_.wait_for_end(), MigrationState::failed);
+    const ErrorCode code = code_of(outgoing_->statistics());
+    EXPECT_TRUE(code == ErrorCode::preflight_mismatch || code == ErrorCode::machine_mismatch) << to_string(code);
+    EXPECT_EQ(code_of(incoming_->statistics()), ErrorCode::machine_mismatch);
+    EXPECT_TRUE(source_.guest_runs());
+}
+
+TEST_F(MigrationTest, AMachineWhoseDeviceNeverCameDoesNotRun) {
+    OneByteDevice device(false);
+    ASSERT_TRUE(receive(destination_environment({&device})));
+    ASSERT_TRUE(send(source_environment()));
+    EXPECT_EQ(at_source_.wait_for_end(), MigrationState::failed);
+    EXPECT_EQ(at_destination_.wait_for_end(), MigrationState::failed);
+    const MigrationStatistics statistics = incoming_->statistics();
+    EXPECT_EQ(code_of(statistics), ErrorCode::stream_corrupt);
+    EXPECT_NE(statistics.error->message.find("one-byte"), std::string::npos) << statistics.error->message;
+    EXPECT_TRUE(source_.guest_runs());
+    EXPECT_FALSE(destination_.guest_runs());
+}
+
+TEST_F(MigrationTest, AnOptionalDeviceMayStayAway) {
+    OneByteDevice device(true);
+    ASSERT_TRUE(receive(destination_environment({&device})));
+    ASSERT_TRUE(send(source_environment()));
+    EXPECT_EQ(at_source_.wait_for_end(), MigrationState::completed);
+    EXPECT_EQ(at_destination_.wait_for_end(), MigrationState::completed);
+    EXPECT_TRUE(destination_.guest_runs());
+}
+
+}  // namespace
+}  // namespace godwit::race

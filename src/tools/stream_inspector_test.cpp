@@ -1,5 +1,6 @@
 #include "tools/stream_inspector.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <vector>
@@ -21,7 +22,7 @@ void footer(StreamWriter& writer, std::uint32_t id) {
     writer.put_u32(id);
 }
 
-std::vector<std::byte> sample_stream(bool with_description) {
+std::vector<std::byte> stream_described_by(std::string_view text) {
     testing::ManualClock clock;
     MemoryChannel channel;
     StreamWriter writer(channel, clock);
@@ -61,13 +62,17 @@ std::vector<std::byte> sample_stream(bool with_description) {
     writer.put_u8(9);
     footer(writer, 4);
     writer.put_u8(0);
-    if (with_description) {
+    if (!text.empty()) {
         writer.put_u8(6);
-        writer.put_u32(static_cast<std::uint32_t>(std::string_view(description).size()));
-        writer.put_text(description);
+        writer.put_u32(static_cast<std::uint32_t>(text.size()));
+        writer.put_text(text);
     }
     writer.flush();
     return channel.take();
+}
+
+std::vector<std::byte> sample_stream(bool with_description) {
+    return stream_described_by(with_description ? description : "");
 }
 
 struct Seen {
@@ -109,17 +114,32 @@ TEST(StreamInspector, EveryTruncationOfTheMemoryPartIsTold) {
     }
 }
 
+/// The sample's description with another size of the field "a".
+std::string description_with_size(std::string_view size) {
+    std::string text = description;
+    const std::string_view original = "\"size\":4";
+    return text.replace(text.find(original), original.size(), fmt::format("\"size\":{}", size));
+}
+
 TEST(StreamInspector, AWrongDescriptionNamesTheByte) {
-    std::vector<std::byte> bytes = sample_stream(true);
-    const std::string_view name = "\"size\":4";
-    const auto found = std::search(bytes.begin(), bytes.end(), name.begin(), name.end(),
-                                   [](std::byte a, char b) { return a == static_cast<std::byte>(b); });
-    ASSERT_NE(found, bytes.end());
-    *(found + 7) = static_cast<std::byte>('8');
-    const Seen seen = inspect(bytes);
+    const Seen seen = inspect(stream_described_by(description_with_size("8")));
     ASSERT_FALSE(seen.status);
     EXPECT_EQ(seen.status.error().code, ErrorCode::stream_corrupt);
     EXPECT_NE(seen.status.error().message.find("\"dev\" does not end where the description says"), std::string::npos);
+}
+
+TEST(StreamInspector, ADescriptionOfSizesThatCannotBeIsRefused) {
+    // Those near 2^64 would lead backwards, to the bytes that come before.
+    for (const char* size :
+         {"60", "4294967295", "9223372036854775807", "18446744073709551615", "18446744073709551590", "-26", "1e300",
+          R"(4,"array_len":18446744073709551615)", R"(1099511627776,"array_len":1048576)"}) {
+        const Seen seen = inspect(stream_described_by(description_with_size(size)));
+        ASSERT_FALSE(seen.status) << size;
+        EXPECT_EQ(seen.status.error().code, ErrorCode::stream_corrupt) << size;
+        EXPECT_NE(seen.status.error().message.find("reaches past the end"), std::string::npos)
+            << size << ": " << seen.status.error().message;
+    }
+    EXPECT_FALSE(inspect(stream_described_by(description_with_size("\"4\""))).status);
 }
 
 }  // namespace

@@ -66,7 +66,7 @@ std::uint64_t used_states(const CpuState& state) {
 
 }  // namespace
 
-void from_kvm_xsave(const kvm_xsave& area, CpuState& state) {
+void from_kvm_xsave(const kvm_xsave& area, std::uint64_t xcr0, CpuState& state) {
     const auto legacy = read_at<LegacyArea>(area, 0);
     state.fpu_control = legacy.control;
     state.fpu_status = legacy.status;
@@ -82,7 +82,8 @@ void from_kvm_xsave(const kvm_xsave& area, CpuState& state) {
     for (std::size_t n = 0; n < state.xmm.size(); ++n) {
         state.xmm[n] = legacy.xmm[n];
     }
-    state.xstate_bv = read_at<std::uint64_t>(area, header_offset);
+    state.xcr0 = xcr0;
+    state.xstate_bv = read_at<std::uint64_t>(area, header_offset) & (xcr0 | cpuid::x87_state | cpuid::sse_state);
     state.ymm_high = {};
     if ((state.xstate_bv & cpuid::avx_state) != 0) {
         state.ymm_high = read_at<decltype(state.ymm_high)>(area, ymm_high_offset);

@@ -50,7 +50,8 @@ TEST(CpuFpu, AreaHasTheArchitecturesLayout) {
 TEST(CpuFpu, AllPartsComeBack) {
     const CpuState state = sample();
     CpuState back;
-    from_kvm_xsave(to_kvm_xsave(state), back);
+    from_kvm_xsave(to_kvm_xsave(state), state.xcr0, back);
+    EXPECT_EQ(back.xcr0, state.xcr0);
     EXPECT_EQ(back.fpu_control, state.fpu_control);
     EXPECT_EQ(back.fpu_status, state.fpu_status);
     EXPECT_EQ(back.fpu_tags, state.fpu_tags);
@@ -74,7 +75,7 @@ TEST(CpuFpu, AllPartsComeBack) {
 TEST(CpuFpu, PartsInUseAreFoundWhereTheSenderDoesNotSay) {
     const auto states = [](const CpuState& state) {
         CpuState back;
-        from_kvm_xsave(to_kvm_xsave(state), back);
+        from_kvm_xsave(to_kvm_xsave(state), state.xcr0, back);
         return back.xstate_bv;
     };
     CpuState state;
@@ -89,8 +90,24 @@ TEST(CpuFpu, UpperHalvesThatAreNotInUseAreZero) {
     CpuState state = sample();
     state.xstate_bv = 3;
     CpuState back = sample();
-    from_kvm_xsave(to_kvm_xsave(state), back);
+    from_kvm_xsave(to_kvm_xsave(state), state.xcr0, back);
     EXPECT_EQ(back.ymm_high[3].low, 0U);
+}
+
+TEST(CpuFpu, StateThatTheGuestNeverEnabledIsNotSaved) {
+    constexpr std::uint64_t pkru = std::uint64_t{1} << 9;
+    CpuState reported = sample();
+    reported.xstate_bv |= pkru;
+    CpuState back;
+    from_kvm_xsave(to_kvm_xsave(reported), 7, back);
+    EXPECT_EQ(back.xstate_bv, 7U);
+    EXPECT_TRUE(check_fpu(back));
+    from_kvm_xsave(to_kvm_xsave(reported), 1, back);
+    EXPECT_EQ(back.xstate_bv, 3U) << "SSE needs no XCR0";
+    EXPECT_EQ(back.ymm_high[3].low, 0U);
+    // One that uses it is refused, not crippled.
+    from_kvm_xsave(to_kvm_xsave(reported), 7 | pkru, back);
+    EXPECT_FALSE(check_fpu(back));
 }
 
 TEST(CpuFpu, RefusesStateThatHasNoPlace) {

@@ -51,14 +51,13 @@ Status save_fpu(const KvmVcpu& vcpu, CpuState& state) {
     if (auto status = transfer(vcpu, fpu_group, GODWIT_KVM(KVM_GET_XSAVE), &area); !status) {
         return status;
     }
-    from_kvm_xsave(area, state);
     kvm_xcrs xcrs{};
     if (vcpu.features().xcrs) {
         if (auto status = transfer(vcpu, xcr_group, GODWIT_KVM(KVM_GET_XCRS), &xcrs); !status) {
             return status;
         }
     }
-    state.xcr0 = xcrs.nr_xcrs > 0 ? xcrs.xcrs[0].value : 1;
+    from_kvm_xsave(area, xcrs.nr_xcrs > 0 ? xcrs.xcrs[0].value : 1, state);
     // A guest cannot have what the machine has no place for, unless its CPU model is wrong.
     return check_fpu(state);
 }

@@ -19,6 +19,9 @@ namespace {
 constexpr std::size_t piece_bytes = 512;
 static_assert(piece_bytes <= PIPE_BUF);
 
+/// Longest time that the end waits for a reader.
+constexpr std::chrono::seconds last_flush{1};
+
 /// Standard input and output are shared with other programs, so they stay in whatever mode they are: readiness is asked
 /// for before each call instead.
 class SerialStdio : public SerialBackend {
@@ -31,6 +34,7 @@ public:
     ~SerialStdio() override {
         stop_watch(input_watch_);
         stop_watch(output_watch_);
+        flush_at_end();
     }
 
     void send(std::span<const std::uint8_t> bytes) override {
@@ -119,15 +123,38 @@ private:
 
     void flush() {
         const std::lock_guard lock(mutex_);
+        write_queued();
+        if (queue_.empty()) {
+            dropping_ = false;
+            stop_watch(output_watch_);
+        }
+    }
+
+    /// The last words of a guest are often the ones that matter: a slow reader gets some time for them.
+    void flush_at_end() {
+        const std::lock_guard lock(mutex_);
+        const Instant deadline = clock_.now() + last_flush;
+        for (Instant now = clock_.now(); !queue_.empty() && now < deadline; now = clock_.now()) {
+            pollfd ready{output_descriptor_, POLLOUT, 0};
+            const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - now).count();
+            if (::poll(&ready, 1, static_cast<int>(left)) > 0) {
+                write_queued();
+            }
+        }
+        if (!queue_.empty()) {
+            log_.write(LogLevel::warning, fmt::format("nobody reads the serial output on standard output: its last {} "
+                                                      "bytes are dropped",
+                                                      queue_.size()));
+        }
+    }
+
+    /// Writes a piece of what waits. Under mutex_.
+    void write_queued() {
         std::array<std::uint8_t, piece_bytes> buffer;
         const std::size_t bytes = std::min(queue_.size(), buffer.size());
         std::copy_n(queue_.begin(), bytes, buffer.begin());
         const std::size_t written = write_now(std::span<const std::uint8_t>(buffer).first(bytes));
         queue_.erase(queue_.begin(), queue_.begin() + static_cast<std::ptrdiff_t>(written));
-        if (queue_.empty()) {
-            dropping_ = false;
-            stop_watch(output_watch_);
-        }
     }
 
     /// Returns how many bytes are done with (written, or lost to a reader that is gone). Under mutex_.

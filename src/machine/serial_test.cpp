@@ -287,5 +287,42 @@ TEST_F(BackendTest, StandardOutputOfASlowReaderIsQueuedThenDropped) {
     send(*backend, "y");
 }
 
+TEST_F(BackendTest, ASlowReaderOfStandardOutputGetsTheLastWords) {
+    int out[2];
+    ASSERT_EQ(::pipe2(out, O_CLOEXEC), 0);
+    const FileDescriptor out_read(out[0]);
+    FileDescriptor out_write(out[1]);
+    const FileDescriptor in_read(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+    auto backend = make_serial_over_descriptors(in_read.get(), out_write.get(), loop, clock, log);
+    const std::string sent = std::string(150'000, 'x') + "the verdict";
+    send(*backend, sent);
+    std::string got;
+    std::thread reader([&] {
+        std::array<char, 10'000> bytes;
+        for (ssize_t count = 1; count > 0; got.append(bytes.data(), static_cast<std::size_t>(count))) {
+            count = std::max<ssize_t>(::read(out_read.get(), bytes.data(), bytes.size()), 0);
+        }
+    });
+    backend.reset();
+    out_write.reset();
+    reader.join();
+    EXPECT_EQ(got, sent);
+    EXPECT_EQ(log.text(), "");
+}
+
+TEST_F(BackendTest, AReaderThatReadsNothingHoldsTheEndUpForASecondOnly) {
+    int out[2];
+    ASSERT_EQ(::pipe2(out, O_CLOEXEC), 0);
+    const FileDescriptor out_read(out[0]), out_write(out[1]);
+    const FileDescriptor in_read(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+    auto backend = make_serial_over_descriptors(in_read.get(), out_write.get(), loop, clock, log);
+    send(*backend, std::string(150'000, 'x'));
+    const Instant begin = clock.now();
+    backend.reset();
+    EXPECT_GE(clock.now() - begin, std::chrono::seconds(1));
+    EXPECT_LT(clock.now() - begin, std::chrono::seconds(5));
+    EXPECT_NE(log.text().find("are dropped"), std::string::npos);
+}
+
 }  // namespace
 }  // namespace godwit

@@ -25,6 +25,7 @@ Status reset_ioapic(const KvmVm& vm) {
 Result<std::unique_ptr<Microvm>> Microvm::create(const MachineOptions& options, GuestMemory& memory, EventLoop& loop,
                                                  Clock& clock, Log& log, std::function<void()> on_request) {
     std::unique_ptr<Microvm> machine(new Microvm());
+    machine->deferred_log_ = std::make_unique<DeferredLog>(loop, log);
     machine->command_line_ = options.append;
     if (!options.kernel.empty()) {
         auto kernel = read_kernel_file(options.kernel);
@@ -33,7 +34,7 @@ Result<std::unique_ptr<Microvm>> Microvm::create(const MachineOptions& options, 
         }
         machine->kernel_ = std::move(*kernel);
     }
-    auto vm = KvmVm::create(log, options.cpu_model, options.cpus);
+    auto vm = KvmVm::create(*machine->deferred_log_, options.cpu_model, options.cpus);
     if (!vm) {
         return fail(vm.error());
     }
@@ -45,11 +46,12 @@ Result<std::unique_ptr<Microvm>> Microvm::create(const MachineOptions& options, 
         return fail(status.error());
     }
     machine->exit_ports_.add_to(machine->ports_);
-    machine->cpu_devices_ = make_cpu_devices(*machine->vm_, log);
+    machine->cpu_devices_ = make_cpu_devices(*machine->vm_, *machine->deferred_log_);
     machine->vcpus_ = std::make_unique<VcpuSet>(*machine->vm_, options.cpus, machine->ports_, std::move(on_request));
     if (auto status = machine->vcpus_->start(loop); !status) {
         return fail(status.error());
     }
+    machine->deferred_log_->defer();
     return machine;
 }
 

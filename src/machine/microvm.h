@@ -13,6 +13,7 @@
 #include "godwit/log.h"
 #include "io/event_loop.h"
 #include "machine/cpu_devices.h"
+#include "machine/deferred_log.h"
 #include "machine/exit_port.h"
 #include "machine/guest_ram.h"
 #include "machine/kvm_dirty_source.h"
@@ -60,6 +61,8 @@ private:
     Status map_memory(GuestMemory& memory);
     Status add_serial(const SerialSpec& spec, EventLoop& loop, Clock& clock, Log& log);
 
+    /// For what is said while the guest stands still.
+    std::unique_ptr<DeferredLog> deferred_log_;
     std::string command_line_;
     std::vector<std::byte> kernel_;
     std::unique_ptr<KvmVm> vm_;

@@ -67,9 +67,12 @@ Status MachineHost::prepare() {
                             machine_->devices(),
                             machine_->machine_type(),
                             machine_->dirty_source()};
-    const auto incoming = options_.incoming ? MachineMigrations::Incoming::expected : MachineMigrations::Incoming::none;
+    Environment incoming = environment;
+    incoming.devices = machine_->incoming_devices();
+    const auto expected = options_.incoming ? MachineMigrations::Incoming::expected : MachineMigrations::Incoming::none;
     migrations_ = std::make_unique<MachineMigrations>(
-        std::move(environment), descriptors_, static_cast<EventSink&>(*this), incoming, options_.steps,
+        std::move(environment), std::move(incoming), descriptors_, static_cast<EventSink&>(*this), expected,
+        options_.steps,
         MachineMigrations::Callbacks{[this](MigrationState state) { outgoing_changed(state); },
                                      [this](MigrationState state) { incoming_changed(state); },
                                      [this] { return machine_->check_departure(); }});

@@ -11,11 +11,12 @@ Status StateObserver::state_changed(MigrationState, MigrationState to) {
     return {};
 }
 
-MachineMigrations::MachineMigrations(Environment environment, NamedDescriptors& descriptors, EventSink& events,
-                                     Incoming incoming, StepSignals steps, Callbacks callbacks)
-    : environment_(std::move(environment)),
+MachineMigrations::MachineMigrations(Environment outgoing, Environment incoming, NamedDescriptors& descriptors,
+                                     EventSink& events, Incoming expected, StepSignals steps, Callbacks callbacks)
+    : environment_(std::move(outgoing)),
+      incoming_environment_(std::move(incoming)),
       descriptors_(descriptors),
-      incoming_expected_(incoming),
+      incoming_expected_(expected),
       events_(environment_.executor, events, [this] { return parameters().events; }),
       step_signal_(steps),
       check_departure_(std::move(callbacks.check_departure)),
@@ -63,7 +64,7 @@ Status MachineMigrations::receive(const std::string& uri) {
         return fail(endpoint.error());
     }
     listening_address_ = endpoint->socket_address;
-    incoming_ = std::make_unique<IncomingMigration>(environment_, parameters());
+    incoming_ = std::make_unique<IncomingMigration>(incoming_environment_, parameters());
     incoming_->add_listener(events_);
     incoming_->add_listener(step_signal_);
     incoming_->add_listener(incoming_observer_);

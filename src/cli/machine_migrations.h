@@ -41,8 +41,9 @@ public:
     /// Whether a machine is awaited, and whether its address comes later with migrate-incoming.
     enum class Incoming { none, expected };
 
-    MachineMigrations(Environment environment, NamedDescriptors& descriptors, EventSink& events, Incoming incoming,
-                      StepSignals steps, Callbacks callbacks);
+    /// `outgoing` and `incoming` differ in their devices only: an incoming machine may bring more.
+    MachineMigrations(Environment outgoing, Environment incoming, NamedDescriptors& descriptors, EventSink& events,
+                      Incoming expected, StepSignals steps, Callbacks callbacks);
 
     Status migrate(const std::string& uri) override;
     Status cancel() override { return outgoing_.cancel(); }
@@ -61,6 +62,7 @@ public:
 
 private:
     const Environment environment_;
+    const Environment incoming_environment_;
     NamedDescriptors& descriptors_;
     const Incoming incoming_expected_;
     MigrationEvents events_;

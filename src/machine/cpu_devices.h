@@ -16,7 +16,7 @@ namespace godwit {
 std::vector<std::unique_ptr<DeviceState>> make_cpu_devices(KvmVm& vm, Log& log);
 
 /// Sections that streams of QEMU contain and that mean nothing here: "fw_cfg" and "kvm-tpr-opt". Whatever they hold is
-/// accepted and ignored. Not sent.
+/// accepted and ignored. Not sent, so a stream may lack them.
 std::vector<std::unique_ptr<DeviceState>> make_inert_devices();
 
 }  // namespace godwit

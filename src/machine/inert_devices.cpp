@@ -15,6 +15,7 @@ public:
     std::string_view section_name() const override { return name_; }
     const VmState& layout() const override { return layout_; }
     void* data() override { return &nothing_; }
+    bool is_optional() const override { return true; }
 
 private:
     const std::string name_;

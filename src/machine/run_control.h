@@ -34,8 +34,8 @@ public:
     Action power_on(bool paused);
 
     /// The operator wants the guest to run. `start`: the state has become `running`. While waiting for a migration it
-    /// only remembers the wish. Errors: `wrong_state`; `ownership_gone` and `handover_unknown` unless `force`, which
-    /// takes the ownership.
+    /// only takes back a `stop`: the source's state decides. Errors: `wrong_state`; `ownership_gone` and
+    /// `handover_unknown` unless `force`, which takes the ownership.
     Result<Action> cont(bool force);
 
     /// The operator wants the guest to stop. After `stop` the caller stops the CPUs and then calls

@@ -57,10 +57,11 @@ public:
     // For the operator.
     /// Boots and runs, unless the machine waits for a migration or is to be paused. Once.
     Status power_on();
-    /// Stops the guest (`paused`). While waiting for a migration: the guest will not run after the load. Errors:
-    /// `wrong_state` during a switchover, `vcpu`.
+    /// Stops the guest (`paused`). While waiting for a migration: the guest will not run after the load, whatever it
+    /// did at its source. Errors: `wrong_state` during a switchover, `vcpu`.
     Status stop();
-    /// Lets the guest run. While waiting for a migration: it will run after the load. Errors: `wrong_state` during a
+    /// Lets the guest run. While waiting for a migration: it will do after the load what it did at its source, as
+    /// without an earlier `stop`; one that was paused there stays paused. Errors: `wrong_state` during a
     /// switchover and for a guest that has ended; `ownership_gone` and `handover_unknown` unless `force`. After a
     /// forced success the caller makes its `Migration` forget the handover.
     Status cont(bool force);

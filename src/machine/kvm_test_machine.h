@@ -168,16 +168,21 @@ private:
     std::vector<std::unique_ptr<DeviceState>> devices_;
 };
 
+/// A structure as it travels: without the padding between its members.
+inline std::vector<std::byte> state_bytes(const VmState& layout, const void* data) {
+    ManualClock clock;
+    MemoryChannel channel;
+    StreamWriter writer(channel, clock);
+    save_vmstate(layout, data, writer);
+    writer.flush();
+    return channel.take();
+}
+
 /// A device's section as bytes.
 inline std::vector<std::byte> save_device(DeviceState& device) {
     const Status saved = device.before_save();
     EXPECT_TRUE(saved) << device.section_name() << ": " << saved.error().text();
-    ManualClock clock;
-    MemoryChannel channel;
-    StreamWriter writer(channel, clock);
-    save_vmstate(device.layout(), device.data(), writer);
-    writer.flush();
-    return channel.take();
+    return state_bytes(device.layout(), device.data());
 }
 
 inline Status load_device(DeviceState& device, std::vector<std::byte> bytes) {

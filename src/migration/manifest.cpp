@@ -3,8 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <limits>
 #include <nlohmann/json.hpp>
 
+#include "base/printable.h"
 #include "godwit/version.h"
 #include "stream/format.h"
 
@@ -16,6 +18,15 @@ using Json = nlohmann::json;
 constexpr std::size_t max_blocks = 256;
 constexpr std::size_t max_device_kinds = 256;
 
+/// Takes nothing that would have to be converted: no fraction, no negative number, none that is too large.
+template <typename Number>
+Number number_from(const Json& json) {
+    if (!json.is_number_unsigned() || json.get<std::uint64_t>() > std::numeric_limits<Number>::max()) {
+        throw Json::out_of_range::create(406, json.dump() + " is not a number of the expected range", &json);
+    }
+    return json.get<Number>();
+}
+
 Manifest manifest_from(const Json& json) {
     Manifest manifest;
     manifest.version = json.value("version", "");
@@ -24,15 +35,15 @@ Manifest manifest_from(const Json& json) {
         if (manifest.ram.size() == max_blocks) {
             break;
         }
-        manifest.ram.push_back(
-            {block.at("id").get<std::string>(), block.at("bytes").get<std::uint64_t>(), block.value("fresh", false)});
+        manifest.ram.push_back({block.at("id").get<std::string>(), number_from<std::uint64_t>(block.at("bytes")),
+                                block.value("fresh", false)});
     }
     const Json devices = json.value("devices", Json::object());
     for (const auto& [name, count] : devices.items()) {
         if (manifest.devices.size() == max_device_kinds) {
             break;
         }
-        manifest.devices[name] = count.get<std::uint32_t>();
+        manifest.devices[name] = number_from<std::uint32_t>(count);
     }
     return manifest;
 }
@@ -74,7 +85,7 @@ Result<Manifest> parse_manifest(std::string_view text) {
         return manifest_from(Json::parse(text));
     } catch (const Json::exception& error) {
         return fail(ErrorCode::stream_corrupt,
-                    fmt::format("the destination's manifest makes no sense: {}", error.what()));
+                    fmt::format("the destination's manifest makes no sense: {}", printable(error.what())));
     }
 }
 
@@ -82,7 +93,7 @@ Status check_preflight(const Manifest& source, const Manifest& destination) {
     if (source.machine_type != destination.machine_type) {
         return fail(ErrorCode::preflight_mismatch,
                     fmt::format("the machine type is \"{}\" here and \"{}\" at the destination", source.machine_type,
-                                destination.machine_type),
+                                printable(destination.machine_type)),
                     "start the destination with the same --machine");
     }
     for (const Manifest::Block& block : destination.ram.empty() ? std::vector<Manifest::Block>() : source.ram) {

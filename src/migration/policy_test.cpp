@@ -221,7 +221,9 @@ TEST(Manifest, RoundTripAndUnknownFieldsAreIgnored) {
     EXPECT_EQ(to_json(*parsed), json);
     EXPECT_TRUE(parse_manifest(R"({"machine":"none","new":[1,2]})"));
     for (const char* bad :
-         {"", "[", "[1]", R"({"ram":[{}]})", R"({"ram":[{"id":"a","bytes":"x"}]})", R"({"devices":{"cpu":"x"}})"}) {
+         {"", "[", "[1]", R"({"ram":[{}]})", R"({"ram":[{"id":"a","bytes":"x"}]})", R"({"devices":{"cpu":"x"}})",
+          R"({"devices":{"cpu":184467440737095516151}})", R"({"devices":{"cpu":4294967296}})",
+          R"({"devices":{"cpu":-1}})", R"({"devices":{"cpu":1.5}})", R"({"ram":[{"id":"a","bytes":-4096}]})"}) {
         EXPECT_FALSE(parse_manifest(bad)) << bad;
     }
 }

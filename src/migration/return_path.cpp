@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/assert.h"
+#include "base/printable.h"
 #include "stream/format.h"
 
 namespace godwit {
@@ -134,7 +135,7 @@ void ReturnPath::hear_error(std::size_t length) {
     const std::string text = reader_.get_text(length - 2);
     if (reader_.ok()) {
         const std::lock_guard lock(mutex_);
-        heard_.peer_error = Error{code, "the destination says: " + text};
+        heard_.peer_error = Error{code, "the destination says: " + printable(text)};
     }
 }
 

@@ -21,7 +21,7 @@ Status wrong_type(const std::string& path, std::string_view expected) {
 Status check_members(const std::vector<Argument>& schema, const Json& object, const std::string& prefix) {
     for (const auto& [name, value] : object.items()) {
         const auto known =
-            std::find_if(schema.begin(), schema.end(), [&](const Argument& a) { return a.name == name; });
+            std::find_if(schema.begin(), schema.end(), [&name = name](const Argument& a) { return a.name == name; });
         if (known == schema.end()) {
             return fail(ErrorCode::invalid_argument, fmt::format("Parameter '{}' is unexpected", prefix + name));
         }

@@ -27,10 +27,12 @@ std::string counts_text(const RamCensus::Counts& counts) {
 }  // namespace
 
 StreamInspector::StreamInspector(Channel& channel, const Clock& clock, std::function<void(const std::string&)> print)
-    : reader_(channel, clock), print_(std::move(print)) {}
+    : reader_(channel, clock),
+      // Names come from the stream.
+      print_([print = std::move(print)](const std::string& text) { print(printable(text)); }) {}
 
 void StreamInspector::line(std::uint64_t at, std::uint64_t bytes, const std::string& what) {
-    print_(fmt::format("{:>12} {:>12}  {}", at, bytes, printable(what)));
+    print_(fmt::format("{:>12} {:>12}  {}", at, bytes, what));
 }
 
 Status StreamInspector::inspect() {
@@ -235,7 +237,7 @@ Status StreamInspector::read_end(std::uint64_t at) {
 
 void StreamInspector::print_summary() {
     for (const RamCensus::Block& block : census_.blocks()) {
-        print_(fmt::format("RAM block \"{}\": {}", printable(block.id), counts_text(block.counts)));
+        print_(fmt::format("RAM block \"{}\": {}", block.id, counts_text(block.counts)));
     }
 }
 

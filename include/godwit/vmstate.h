@@ -85,6 +85,7 @@ public:
     template <typename M>
     VmStateBuilder& field(std::string name, M S::*member) {
         using Element = std::remove_all_extents_t<M>;
+        // NOLINTNEXTLINE(bugprone-sizeof-expression): for a single value it is 1
         return typed<Element>(std::move(name), offset_of_member(member), sizeof(M) / sizeof(Element));
     }
     /// `std::array` of integers, sent element by element.

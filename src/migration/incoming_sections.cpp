@@ -120,7 +120,8 @@ Status IncomingSession::load_device(const std::string& name, std::uint32_t insta
     DeviceState& device = **found;
     const auto index = static_cast<std::size_t>(found - environment_.devices.begin());
     if (loaded_devices_[index]) {
-        return fail(ErrorCode::stream_corrupt, fmt::format("the state of device \"{}\" ({}) comes twice", name, instance));
+        return fail(ErrorCode::stream_corrupt,
+                    fmt::format("the state of device \"{}\" ({}) comes twice", name, instance));
     }
     // The structure belongs to the migration; only applying it to the device needs the machine.
     if (Status loaded = load_vmstate(device.layout(), device.data(), version, *reader_); !loaded) {

@@ -20,10 +20,10 @@ constexpr std::uint64_t mib = 1024 * 1024;
 
 TEST(SwitchoverPolicy, Table) {
     struct Row {
-        const char* what;
+        const char* what = "";
         SwitchoverInputs inputs;
-        bool fits;
-        bool switch_over;
+        bool fits = false;
+        bool switch_over = false;
     };
     const milliseconds limit(300);
     const std::array rows{

@@ -103,9 +103,11 @@ std::string kind_of(const std::string& violation) {
 }
 
 std::string summary(const Plan& plan, const Outcome& outcome) {
-    return fmt::format("{:<12} S {}{}, D {}{}{}", plan.theme, to_string(outcome.source),
-                       outcome.source_unknown ? " (unknown)" : "", to_string(outcome.destination),
-                       outcome.destination_unknown ? " (unknown)" : "", outcome.guest_moved ? ", guest moved" : "");
+    return fmt::format("{:<16} {:<12} S {}{}, D {}{}{}{}", to_string(plan.pairing), plan.theme,
+                       to_string(outcome.source), outcome.source_unknown ? " (unknown)" : "",
+                       to_string(outcome.destination), outcome.destination_unknown ? " (unknown)" : "",
+                       outcome.guest_moved ? ", guest moved" : "",
+                       outcome.documented_residue ? ", TWO GUESTS (documented)" : "");
 }
 
 int run(const Options& options) {

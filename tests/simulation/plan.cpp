@@ -1,6 +1,7 @@
 #include "plan_parts.h"
 
 #include <algorithm>
+#include <array>
 
 namespace godwit::sim {
 namespace {
@@ -138,6 +139,8 @@ Plan make_plan(std::uint64_t seed) {
         add_operator(plan, random);
     }
     plan.again = random.percent(15);
+    plan.pairing = static_cast<Pairing>(std::array{0, 0, 1, 2}.at(random.below(4)));
+    plan.cancels_between = random.percent(30);
     const std::uint64_t theme = random.below(100);
     if (theme < 12) {
         plan.theme = "undisturbed";

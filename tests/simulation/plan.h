@@ -59,10 +59,18 @@ struct RelativeFault {
     Duration stall_time = forever;
 };
 
+/// Who migrates to whom.
+enum class Pairing { godwit_to_godwit, godwit_to_qemu, qemu_to_godwit };
+std::string_view to_string(Pairing pairing);
+
 /// A whole scenario, derived from a seed.
 struct Plan {
     std::uint64_t seed = 0;
     std::string theme;
+    Pairing pairing = Pairing::godwit_to_godwit;
+    /// The operator cancels at a QEMU source even when the whole machine is under way: the one way to two guests
+    /// (docs/handover.md).
+    bool cancels_between = false;
     ScheduleStyle style;
     NodePlan source;
     NodePlan destination;
@@ -92,6 +100,8 @@ struct Plan {
     bool undisturbed() const;
     /// The destination answers, and knows godwit's own messages.
     bool godwit_handover() const;
+    /// The destination says that it has the machine, and hears whether the source has let go of it.
+    bool destination_asks() const;
     /// Needs the figures of an undisturbed run.
     bool needs_baseline() const;
     std::string describe() const;

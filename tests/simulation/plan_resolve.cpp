@@ -61,8 +61,19 @@ bool Plan::undisturbed() const {
     return theme == "undisturbed";
 }
 
+std::string_view to_string(Pairing pairing) {
+    static constexpr std::string_view names[] = {"godwit to godwit", "godwit to QEMU", "QEMU to godwit"};
+    return names[static_cast<std::size_t>(pairing)];
+}
+
+bool Plan::destination_asks() const {
+    return pairing != Pairing::godwit_to_qemu && parameters.return_path && !parameters.legacy_stream &&
+           link.bidirectional;
+}
+
 bool Plan::godwit_handover() const {
-    return parameters.return_path && !parameters.legacy_stream && link.bidirectional;
+    return pairing == Pairing::godwit_to_godwit && parameters.return_path && !parameters.legacy_stream &&
+           link.bidirectional;
 }
 
 bool Plan::needs_baseline() const {
@@ -91,10 +102,10 @@ std::string Plan::describe() const {
     for (const BlockPlan& block : source.blocks) {
         pages += block.pages;
     }
-    std::string text =
-        fmt::format("{}: {} pages, {} B/s, latency {} us{}{}{}", theme, pages, link.pipes[0].bytes_per_s,
-                    link.pipes[0].latency.count() / 1000, parameters.legacy_stream ? ", 2013 shape" : "",
-                    parameters.return_path ? "" : ", no return path", link.bidirectional ? "" : ", one way");
+    std::string text = fmt::format(
+        "{}, {}: {} pages, {} B/s, latency {} us{}{}{}", to_string(pairing), theme, pages, link.pipes[0].bytes_per_s,
+        link.pipes[0].latency.count() / 1000, parameters.legacy_stream ? ", 2013 shape" : "",
+        parameters.return_path ? "" : ", no return path", link.bidirectional ? "" : ", one way");
     for (const auto& [fails, what] :
          {std::pair{source_listener_refuses, "a listener refuses"},
           std::pair{source_thread_fails, "no thread at the source"},

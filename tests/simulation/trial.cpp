@@ -57,6 +57,7 @@ Outcome Trial::run() {
     outcome.destination = destination_->incoming_observer.state();
     outcome.source_unknown = source_->machine.ownership_unknown();
     outcome.destination_unknown = destination_->machine.ownership_unknown();
+    outcome.documented_residue = ownership_->documented_residue;
     outcome.guest_moved = destination_->machine.was_started_after_load();
     outcome.passes = source_->outgoing_observer.passes();
     outcome.baseline = baseline_;
@@ -104,6 +105,11 @@ void Trial::direct() {
 }
 
 void Trial::start_destination(Node& node) {
+    if (plan_.pairing == Pairing::godwit_to_qemu) {
+        qemu_destination_ = std::make_unique<QemuDestination>(node);
+        pollers_.push_back(&scheduler().spawn(node.id, "D-qemu", [this] { qemu_destination_->run(); }));
+        return;
+    }
     node.executor.post([this, &node] {
         if (plan_.destination_thread_fails && &node == destination_.get()) {
             node.executor.fail_next_thread();
@@ -116,6 +122,14 @@ void Trial::start_destination(Node& node) {
 }
 
 void Trial::start_source(Node& node) {
+    if (plan_.pairing == Pairing::qemu_to_godwit) {
+        const bool modern = !plan_.parameters.legacy_stream;
+        const bool return_path = modern && plan_.parameters.return_path && plan_.link.bidirectional;
+        qemu_source_ =
+            std::make_unique<QemuSource>(node, QemuSource::Style{modern, return_path, plan_.link.bidirectional});
+        pollers_.push_back(&scheduler().spawn(node.id, "S-qemu", [this] { qemu_source_->run(); }));
+        return;
+    }
     node.executor.post([this, &node] {
         if (plan_.source_thread_fails) {
             node.executor.fail_next_thread();
@@ -152,6 +166,7 @@ bool Trial::destination_over() const {
 
 void Trial::wait_for_end() {
     const auto source_alone = [this] { return source_over(); };
+    end_waiting_qemu();
     if (!wait_until(source_alone, plan_.give_up_after)) {
         world_->violation("the source's side does not end; its deadlines have passed");
         do_on(*source_, "S-give-up", [this] { cancel_source(); });
@@ -163,6 +178,13 @@ void Trial::wait_for_end() {
         world_->violation("the destination's side does not end; its deadlines have passed");
         do_on(*destination_, "D-give-up", [this] { cancel_destination(); });
         wait_until(both, seconds(1));
+    }
+}
+
+/// A QEMU source has no deadlines: what it waits for may never come. Its operator ends its program then.
+void Trial::end_waiting_qemu() {
+    if (qemu_source_ && !wait_until([this] { return source_over(); }, plan_.give_up_after)) {
+        crash(*source_, CrashStyle::closed);
     }
 }
 
@@ -196,6 +218,12 @@ void Trial::tear_down() {
         }
         if (node->crashed()) {
             node->let_it_end();
+        }
+        if (node == source_.get() && qemu_source_) {
+            qemu_source_->end();
+        }
+        if (node == destination_.get() && qemu_destination_) {
+            qemu_destination_->end();
         }
         const Duration begun = now();
         node->executor.run_on_main_loop([&] { node->destroy_migrations(); });

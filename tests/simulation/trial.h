@@ -7,6 +7,8 @@
 #include <vector>
 
 #include "plan.h"
+#include "sim/qemu_destination.h"
+#include "sim/qemu_source.h"
 
 namespace godwit::sim {
 
@@ -25,6 +27,8 @@ struct Outcome {
     bool source_unknown = false;
     bool destination_unknown = false;
     bool guest_moved = false;
+    /// There were two guests, in the one way in which that is documented.
+    bool documented_residue = false;
     Baseline baseline;
     std::uint64_t passes = 0;
     std::uint64_t steps = 0;
@@ -65,6 +69,7 @@ private:
     void configure(Migration& migration);
     void wait_for_end();
     void end_lonely_destination();
+    void end_waiting_qemu();
     void migrate_again();
     /// A thread of the node's program does something; waits for it, unless the node dies.
     void do_on(Node& node, const char* name, std::function<void()> work);
@@ -81,6 +86,7 @@ private:
     void on_pass(std::uint64_t pass);
     void fire(PendingEvent& pending);
     void cancel_source();
+    void cancel_qemu_source();
     void cancel_destination();
     void destroy(Node& node, bool& destroyed);
     void poll_source();
@@ -100,6 +106,9 @@ private:
     std::unique_ptr<Node> source_;
     std::unique_ptr<Node> destination_;
     std::unique_ptr<Node> third_;
+    // In place of a node's godwit.
+    std::unique_ptr<QemuSource> qemu_source_;
+    std::unique_ptr<QemuDestination> qemu_destination_;
     Pools& pools_;
     std::shared_ptr<Rendezvous> place_;
     std::vector<std::unique_ptr<PendingEvent>> events_;

@@ -23,7 +23,8 @@ void Trial::migrate_again() {
             owner->with_outgoing([](Migration& migration) { migration.forget_handover(); });
         });
     }
-    if (owner == nullptr || plan_.parameters.legacy_stream) {
+    const bool is_qemu = (owner == source_.get() && qemu_source_) || (owner == destination_.get() && qemu_destination_);
+    if (owner == nullptr || is_qemu || plan_.parameters.legacy_stream) {
         return;
     }
     world_->trace("once more, from {}", owner->name);

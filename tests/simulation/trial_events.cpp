@@ -176,7 +176,18 @@ void Trial::act(const Event& event) {
     }
 }
 
+void Trial::cancel_qemu_source() {
+    if (source_over() || (qemu_source_->is_between() && !plan_.cancels_between)) {
+        return;
+    }
+    ownership_->residue_possible = qemu_source_->is_between();
+    qemu_source_->cancel();
+}
+
 void Trial::cancel_source() {
+    if (qemu_source_) {
+        return cancel_qemu_source();
+    }
     source_->with_outgoing([&](Migration& migration) {
         const MigrationState before = migration.state();
         const Duration asked_at = now();
@@ -212,6 +223,9 @@ void Trial::cancel_source() {
 }
 
 void Trial::cancel_destination() {
+    if (qemu_destination_) {
+        return crash(*destination_, CrashStyle::closed);  // its program is ended
+    }
     destination_->with_incoming([&](IncomingMigration& incoming) {
         const Duration asked_at = now();
         const Status answer = incoming.cancel();
@@ -233,6 +247,9 @@ void Trial::cancel_destination() {
 }
 
 void Trial::destroy(Node& node, bool& destroyed) {
+    if ((&node == source_.get() && qemu_source_) || (&node == destination_.get() && qemu_destination_)) {
+        return crash(node, CrashStyle::closed);
+    }
     node.executor.post([this, &node, &destroyed] {
         const Duration begun = now();
         node.destroy_migrations();

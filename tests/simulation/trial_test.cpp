@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <set>
+#include <tuple>
+
 namespace godwit::sim {
 namespace {
 
@@ -42,6 +45,48 @@ TEST(TrialTest, a_destination_that_forgets_a_page_is_caught) {
         }
     }
     EXPECT_TRUE(caught);
+}
+
+/// Undisturbed runs between a godwit and a QEMU-like peer complete, with and without a return path, in both shapes.
+TEST(TrialTest, a_qemu_on_either_side_completes) {
+    Pools pools;
+    std::set<std::tuple<Pairing, bool, bool>> seen;
+    for (std::uint64_t seed = 1; seed <= 3'000 && seen.size() < 6; ++seed) {
+        const Plan plan = make_plan(seed);
+        if (!plan.undisturbed() || plan.pairing == Pairing::godwit_to_godwit) {
+            continue;
+        }
+        const Outcome outcome = run_seed(plan, pools, false);
+        ASSERT_TRUE(outcome.good()) << "seed " << seed << ": " << outcome.violations.front();
+        EXPECT_EQ(outcome.source, MigrationState::completed) << "seed " << seed;
+        EXPECT_TRUE(outcome.guest_moved) << "seed " << seed;
+        const bool return_path = plan.parameters.return_path && !plan.parameters.legacy_stream;
+        seen.emplace(plan.pairing, plan.parameters.legacy_stream, return_path);
+    }
+    EXPECT_EQ(seen.size(), 6U);
+}
+
+/// The one way to two guests: a QEMU source is cancelled while its end of the stream is under way. The simulation shows
+/// it when the operator does that, and never otherwise.
+TEST(TrialTest, two_guests_come_only_of_a_late_cancel_at_a_qemu) {
+    Pools pools;
+    bool shown = false;
+    for (std::uint64_t seed = 1; seed <= 20'000 && !shown; ++seed) {
+        Plan plan = make_plan(seed);
+        if (plan.theme != "cancel" || plan.pairing != Pairing::qemu_to_godwit || !plan.cancels_between) {
+            continue;
+        }
+        const Outcome outcome = run_seed(plan, pools, false);
+        ASSERT_TRUE(outcome.good()) << "seed " << seed << ": " << outcome.violations.front();
+        if (outcome.documented_residue) {
+            shown = true;
+            plan.cancels_between = false;
+            const Outcome careful = run_seed(plan, pools, false);
+            EXPECT_TRUE(careful.good()) << "seed " << seed << ": " << careful.violations.front();
+            EXPECT_FALSE(careful.documented_residue);
+        }
+    }
+    EXPECT_TRUE(shown);
 }
 
 /// A few scenarios of every kind, mostly for the sanitizers' builds; the program `simulation` runs thousands.

@@ -24,6 +24,9 @@ void Verdict::broken(std::string text) {
 }
 
 void Verdict::judge() {
+    if (trial_.ownership_->residue_possible) {
+        return;  // what comes of it is told apart in the outcome
+    }
     judge_ownership();
     judge_memory();
     judge_figures();
@@ -81,7 +84,9 @@ void Verdict::judge_destination_side() {
     const SimMachine& machine = destination_.machine;
     const bool started = machine.was_started_after_load();
     const bool begun = out_.reached(HandoverStep::source_before_commit);
-    if (started && plan_.link.bidirectional && !begun) {
+    // A QEMU that dies looks like one that lets go: its end of stream is all it says.
+    const bool died_silently = plan_.pairing == Pairing::qemu_to_godwit && source_.crashed();
+    if (started && plan_.link.bidirectional && !begun && !died_silently) {
         broken("D started the guest, but S had not begun the commit");
     }
     const bool copied = trial_.ownership_->copied;
@@ -98,7 +103,7 @@ void Verdict::judge_destination_side() {
         broken("the commit reached D, but it did not start the guest");
     }
     const bool unknown = machine.ownership_unknown();
-    const bool waits = in_.reached(HandoverStep::destination_said_loaded) && !started && plan_.godwit_handover() &&
+    const bool waits = in_.reached(HandoverStep::destination_said_loaded) && !started && plan_.destination_asks() &&
                        !plan_.destination.machine.start_fails && !trial_.destination_cancel_ &&
                        !trial_.destination_destroyed_;
     if (waits && !unknown) {

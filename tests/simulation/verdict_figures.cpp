@@ -66,14 +66,15 @@ void Verdict::judge_downtime(const MigrationStatistics& figures) {
 }
 
 void Verdict::judge_deadlines() {
-    if (!source_.crashed()) {
+    if (!source_.crashed() && plan_.pairing != Pairing::qemu_to_godwit) {  // a QEMU has no deadlines
         judge_end(out_, plan_.parameters, "S");
     }
     if (!destination_.crashed()) {
         judge_end(in_, plan_.destination_parameters, "D");
     }
     const SimMachine& machine = source_.machine;
-    if (!source_.crashed() && machine.stopped_at() && machine.resumed_at()) {
+    if (!source_.crashed() && plan_.pairing != Pairing::qemu_to_godwit && machine.stopped_at() &&
+        machine.resumed_at()) {
         const Duration stopped = *machine.resumed_at() - *machine.stopped_at();
         if (stopped > milliseconds(plan_.parameters.switchover_timeout_ms) + deadline_slack) {
             broken(fmt::format("the guest was stopped for {} ms before it was resumed", in_ms(stopped)));
@@ -86,9 +87,14 @@ void Verdict::judge_end(const Observer& observer, const MigrationParameters& par
         return;
     }
     const Duration idle = observer.finished_at() - std::max(observer.progress_before_end(), observer.setup_at());
+    // What was sent may still lie in buffers: the end of a pass waits as long as the link seems to need for it.
+    const std::uint64_t rate = std::max<std::uint64_t>(plan_.link.pipes[0].bytes_per_s, 1);
+    const Duration drain = &observer == &out_ && source_figures_
+                               ? milliseconds(1'000 * source_figures_->transferred_bytes / rate)
+                               : Duration{};
     const bool waited_for_source =
         &observer == &in_ && (trial_.destination_cancelled_by_director_ || !plan_.godwit_handover());
-    if (!waited_for_source && idle > longest_deadline(parameters) + deadline_slack) {
+    if (!waited_for_source && idle > longest_deadline(parameters) + drain + deadline_slack) {
         broken(fmt::format("{} ended {} ms after the last progress", side, in_ms(idle)));
     }
 }

@@ -34,6 +34,10 @@ void Link::close(int end) {
     const Duration now = world_.now();
     const Duration latency = outgoing(end).latency();
     const int other = 1 - end;
+    if (broken(end)) {
+        wake_everybody();
+        return;  // after a reset nothing more is said
+    }
     outgoing(end).end(now);
     if (heard(end)) {
         writes_fail_at_[index(other)] = now + 2 * latency + latency / 2;

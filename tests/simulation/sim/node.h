@@ -49,6 +49,7 @@ public:
     /// The process dies, or the whole host.
     void crash(CrashStyle style);
     bool crashed() const { return machine.dead(); }
+    const std::string& machine_type() const { return machine_type_; }
     /// Lets what is left of a crashed node run to its end, without a connection: only so that nothing leaks.
     void let_it_end();
 

@@ -25,6 +25,10 @@ struct Ownership {
     /// The guest is copied rather than moved, as with a save to a file: disks are not handed over, and no side can know
     /// of the other.
     bool copied = false;
+    /// A QEMU source was cancelled while the whole machine was under way: two guests are possible now, and documented.
+    bool residue_possible = false;
+    /// It came to that.
+    bool documented_residue = false;
 };
 
 }  // namespace godwit::sim

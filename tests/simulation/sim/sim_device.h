@@ -48,7 +48,7 @@ public:
 private:
     void expect_lock(const char* what) {
         if (world_.scheduler().running()->machine_locks == 0) {
-            world_.violation(std::string("DeviceState::") + what + " without the machine lock");
+            world_.violation(fmt::format("DeviceState::{} without the machine lock", what));
         }
     }
 

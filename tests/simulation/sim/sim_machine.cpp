@@ -22,6 +22,10 @@ void Ownership::check() {
             able += " " + machine->name();
         }
     }
+    if (candidates > 1 && residue_possible) {
+        documented_residue = true;
+        return;
+    }
     if (runners > 1) {
         world.violation(fmt::format("the guest runs twice, on{}", running));
     } else if (candidates > 1) {
@@ -30,7 +34,7 @@ void Ownership::check() {
 }
 
 bool Ownership::take_disks(const SimMachine& machine) {
-    if (copied) {
+    if (copied || residue_possible) {
         return true;
     }
     if (disk_holder != nullptr && disk_holder != &machine) {
@@ -189,7 +193,7 @@ Status SimMachine::start_after_load() {
     if (plan_.start_fails) {
         return fail(ErrorCode::io, "simulated: the disks cannot be taken");
     }
-    if (!dead_ && ownership_.copied) {
+    if (!dead_ && (ownership_.copied || ownership_.residue_possible)) {
         // The source may have gone on after the copy was complete: there is no truth to compare with.
     } else if (!dead_) {
         if (!ownership_.take_disks(*this)) {

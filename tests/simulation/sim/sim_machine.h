@@ -42,6 +42,7 @@ public:
     void operator_force();
     void guest_powers_off();
 
+    bool start_fails() const { return plan_.start_fails; }
     void heal() { plan_.stop_fails = plan_.release_fails = plan_.start_fails = plan_.resume_fails = false; }
     /// The node died: the guest does not run here any more, its locks are gone.
     void die();

@@ -19,7 +19,8 @@ namespace godwit {
 class DirtySource {
 public:
     virtual ~DirtySource() = default;
-    /// Begins to track. Every page counts as dirty at this moment, whatever `collect` says about it.
+    /// Begins to track. Every page counts as dirty at this moment, whatever `collect` says about it. (A source that
+    /// clears in `collect` should begin without marks: those would be sent a second time.)
     virtual Status start() = 0;
     /// Ends tracking. Idempotent; errors cannot harm anybody any more and are logged by the implementation.
     virtual void stop() = 0;

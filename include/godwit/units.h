@@ -14,7 +14,8 @@ public:
 
     constexpr std::uint64_t value() const { return value_; }
 
-    constexpr auto operator<=>(const Quantity&) const = default;
+    // clang-tidy 14 takes the 0 that a rewritten comparison compares with for a null pointer.
+    constexpr auto operator<=>(const Quantity&) const = default;  // NOLINT(modernize-use-nullptr)
     constexpr Quantity operator+(Quantity other) const { return Quantity(value_ + other.value_); }
     constexpr Quantity operator-(Quantity other) const { return Quantity(value_ - other.value_); }
     constexpr Quantity& operator+=(Quantity other) {

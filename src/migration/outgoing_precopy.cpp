@@ -124,6 +124,9 @@ Status OutgoingSession::drain_pass() {
         put_ping(*writer_, ping);
     }
     writer_->flush();
+    if (Status sent = check(); !sent) {
+        return sent;
+    }
     last_sent_ = now();
     const Instant deadline = last_sent_ + std::chrono::milliseconds(parameters_.idle_timeout_ms) + longest_drain();
     drained_bytes_ = writer_->bytes_written();

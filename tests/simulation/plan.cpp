@@ -42,17 +42,35 @@ Trigger random_trigger(Random& random) {
     return trigger;
 }
 
-Event random_event(Random& random, Action action) {
+/// A setting changes to something that disturbs nothing. What may not change while a migration runs changes to what it
+/// is: all that can be seen is the refusal.
+void choose_change(const Plan& plan, Random& random, Event& event) {
+    const std::vector<ParameterInfo>& table = parameter_table();
+    event.parameter = &table[random.below(table.size())];
+    event.value = get_parameter(plan.parameters, *event.parameter);
+    if (event.parameter->name == "max-bandwidth") {
+        event.value = random.percent(30) ? 0 : random.spread(1'000'000, 1'000'000'000);
+    } else if (event.parameter->name == "downtime-limit") {
+        event.value = random.spread(1, 2'000) - 1;
+    } else if (event.parameter->while_running) {
+        event.value = std::get<std::uint64_t>(event.value) * random.between(100, 200) / 100;
+    }
+}
+
+Event random_event(const Plan& plan, Random& random, Action action) {
     Event event;
     event.trigger = random_trigger(random);
     event.action = action;
     event.crash_style = static_cast<CrashStyle>(random.below(3));
-    event.bandwidth = random.percent(30) ? 0 : random.spread(1'000'000, 1'000'000'000);
+    if (action == Action::change_parameter) {
+        choose_change(plan, random, event);
+    }
     return event;
 }
 
 void add_crash(Plan& plan, Random& random) {
-    plan.events.push_back(random_event(random, random.percent(50) ? Action::crash_source : Action::crash_destination));
+    plan.events.push_back(
+        random_event(plan, random, random.percent(50) ? Action::crash_source : Action::crash_destination));
 }
 
 void add_link_fault(Plan& plan, Random& random) {
@@ -115,7 +133,7 @@ void add_failure(Plan& plan, Random& random) {
             plan.destination_thread_fails = true;
             break;
         default:
-            plan.events.push_back(random_event(random, Action::power_off_guest));
+            plan.events.push_back(random_event(plan, random, Action::power_off_guest));
             break;
     }
 }
@@ -125,8 +143,8 @@ void add_operator(Plan& plan, Random& random) {
     for (std::uint64_t i = random.below(4); i > 0; --i) {
         const Action action = random.percent(40)   ? Action::stop_guest
                               : random.percent(60) ? Action::continue_guest
-                                                   : Action::change_bandwidth;
-        plan.events.push_back(random_event(random, action));
+                                                   : Action::change_parameter;
+        plan.events.push_back(random_event(plan, random, action));
     }
 }
 
@@ -135,25 +153,27 @@ void add_operator(Plan& plan, Random& random) {
 Plan make_plan(std::uint64_t seed) {
     Random random(seed * 0x2545f4914f6cdd1dULL + 1);
     Plan plan = make_base(seed, random);
-    if (random.percent(30)) {
-        add_operator(plan, random);
-    }
     plan.again = random.percent(15);
     plan.pairing = static_cast<Pairing>(std::array{0, 0, 1, 2}.at(random.below(4)));
     plan.cancels_between = random.percent(30);
     const std::uint64_t theme = random.below(100);
+    if (theme >= 12) {
+        shorten_deadlines(plan.parameters, random);
+        shorten_deadlines(plan.destination_parameters, random);
+    }
+    if (random.percent(30)) {
+        add_operator(plan, random);
+    }
     if (theme < 12) {
         plan.theme = "undisturbed";
         return plan;
     }
-    shorten_deadlines(plan.parameters, random);
-    shorten_deadlines(plan.destination_parameters, random);
     if (theme < 32) {
         plan.theme = "link fault";
         add_link_fault(plan, random);
     } else if (theme < 47) {
         plan.theme = "cancel";
-        plan.events.push_back(random_event(random, Action::cancel_source));
+        plan.events.push_back(random_event(plan, random, Action::cancel_source));
     } else if (theme < 70) {
         plan.theme = "crash";
         add_crash(plan, random);
@@ -164,11 +184,11 @@ Plan make_plan(std::uint64_t seed) {
         static constexpr Action actions[] = {Action::cancel_destination, Action::destroy_source,
                                              Action::destroy_destination};
         plan.theme = "given up";
-        plan.events.push_back(random_event(random, actions[random.below(3)]));
+        plan.events.push_back(random_event(plan, random, actions[random.below(3)]));
     } else {
         plan.theme = "several";
         add_link_fault(plan, random);
-        plan.events.push_back(random_event(random, Action::cancel_source));
+        plan.events.push_back(random_event(plan, random, Action::cancel_source));
         if (random.percent(50)) {
             add_crash(plan, random);
         }
@@ -195,7 +215,7 @@ Plan make_race_plan(std::uint64_t seed) {
     } else if (random.percent(20)) {
         add_failure(plan, random);
     }
-    Event cancel = random_event(random, Action::cancel_source);
+    Event cancel = random_event(plan, random, Action::cancel_source);
     cancel.trigger = Trigger{};
     cancel.trigger.kind = Trigger::Kind::step;
     cancel.trigger.per_mille = random.below(1'101);

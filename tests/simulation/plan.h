@@ -36,7 +36,7 @@ enum class Action {
     stop_guest,
     continue_guest,
     power_off_guest,
-    change_bandwidth,
+    change_parameter,
 };
 std::string_view to_string(Action action);
 
@@ -44,7 +44,9 @@ struct Event {
     Trigger trigger;
     Action action = Action::cancel_source;
     CrashStyle crash_style = CrashStyle::closed;
-    std::uint64_t bandwidth = 0;
+    /// What is changed to what.
+    const ParameterInfo* parameter = nullptr;
+    ParameterValue value;
 };
 
 /// A position in one direction of the link, given relative to what an undisturbed run writes.
@@ -102,6 +104,8 @@ struct Plan {
     bool godwit_handover() const;
     /// The destination says that it has the machine, and hears whether the source has let go of it.
     bool destination_asks() const;
+    /// The source's settings, with the longest of each deadline that it may come to have.
+    MigrationParameters longest_deadlines() const;
     /// Needs the figures of an undisturbed run.
     bool needs_baseline() const;
     std::string describe() const;

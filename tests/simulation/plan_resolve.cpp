@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/assert.h"
 #include "plan.h"
 
 namespace godwit::sim {
@@ -9,7 +10,7 @@ std::string_view to_string(Action action) {
     static constexpr std::string_view names[] = {
         "cancel the source",   "cancel the destination",  "crash the source", "crash the destination",
         "destroy the source",  "destroy the destination", "stop the guest",   "continue the guest",
-        "power off the guest", "change the bandwidth"};
+        "power off the guest", "change a parameter"};
     return names[static_cast<std::size_t>(action)];
 }
 
@@ -17,7 +18,7 @@ namespace {
 
 bool disturbs(const Event& event) {
     return event.action != Action::stop_guest && event.action != Action::continue_guest &&
-           event.action != Action::change_bandwidth;
+           event.action != Action::change_parameter;
 }
 
 std::string describe(const Trigger& trigger) {
@@ -74,6 +75,19 @@ bool Plan::destination_asks() const {
 bool Plan::godwit_handover() const {
     return pairing == Pairing::godwit_to_godwit && parameters.return_path && !parameters.legacy_stream &&
            link.bidirectional;
+}
+
+MigrationParameters Plan::longest_deadlines() const {
+    MigrationParameters longest = parameters;
+    for (const Event& event : events) {
+        const std::uint64_t* value = std::get_if<std::uint64_t>(&event.value);
+        if (event.action == Action::change_parameter && event.parameter->unit == "ms" && value != nullptr &&
+            *value > std::get<std::uint64_t>(get_parameter(longest, *event.parameter))) {
+            GODWIT_ASSERT(set_parameter(longest, *event.parameter, event.value).has_value(), "{} = {}",
+                          event.parameter->name, *value);
+        }
+    }
+    return longest;
 }
 
 bool Plan::needs_baseline() const {
@@ -141,8 +155,10 @@ std::string Plan::describe() const {
         }
     }
     for (const Event& event : events) {
-        text += fmt::format(", {} {}{}", sim::to_string(event.action), sim::describe(event.trigger),
-                            disturbs(event) ? "" : " (harmless)");
+        const std::string what = event.action == Action::change_parameter
+                                     ? fmt::format("change {}", event.parameter->name)
+                                     : std::string(sim::to_string(event.action));
+        text += fmt::format(", {} {}{}", what, sim::describe(event.trigger), disturbs(event) ? "" : " (harmless)");
     }
     return text;
 }

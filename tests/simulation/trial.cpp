@@ -247,7 +247,7 @@ void Trial::tear_down() {
 
 Outcome run_seed(Plan plan, Pools& pools, bool trace) {
     if (plan.needs_baseline()) {
-        const Outcome undisturbed = Trial(without_disturbances(plan), pools, false).run();
+        Outcome undisturbed = Trial(without_disturbances(plan), pools, false).run();
         if (!undisturbed.good()) {
             return undisturbed;
         }

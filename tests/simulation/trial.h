@@ -86,10 +86,12 @@ private:
     void on_pass(std::uint64_t pass);
     void fire(PendingEvent& pending);
     void cancel_source();
+    void change_parameter(const Event& event);
     void cancel_qemu_source();
     void cancel_destination();
     void destroy(Node& node, bool& destroyed);
     void poll_source();
+    void check_figures(const MigrationStatistics& last, const MigrationStatistics& figures);
 
     bool source_over() const;
     bool destination_over() const;

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "migration/state_table.h"
 #include "trial.h"
 
 namespace godwit::sim {
@@ -10,7 +11,6 @@ using std::chrono::milliseconds;
 
 /// Nothing that answers at once may take longer, peer or no peer.
 constexpr Duration at_once = milliseconds(50);
-constexpr Duration longest_poll_pause = milliseconds(400);
 
 /// The node in whose program the event happens; -1 for what comes from outside.
 int home_of(Action action) {
@@ -70,9 +70,9 @@ void Trial::run_event(PendingEvent& pending) {
     while (!pending.due && armed_) {
         scheduler().wait(pending.queue, forever, "the moment of an event");
     }
-    if (armed_ && !plan_.disarmed && !is_crash(pending.event.action)) {
-        act(pending.event);
-    } else if (armed_ && !plan_.disarmed && pending.event.trigger.kind == Trigger::Kind::time) {
+    // A crash at anything but a time has already been acted by fire().
+    const bool acted = is_crash(pending.event.action) && pending.event.trigger.kind != Trigger::Kind::time;
+    if (armed_ && !plan_.disarmed && !acted) {
         act(pending.event);
     }
 }
@@ -168,12 +168,27 @@ void Trial::act(const Event& event) {
             guest_powered_off_ = true;
             source_->guest_powers_off_soon = true;
             return source_->poke_guest();
-        case Action::change_bandwidth:
-            source_->with_outgoing([&](Migration& migration) {
-                static_cast<void>(migration.set(*find_parameter("max-bandwidth"), event.bandwidth));
-            });
-            return;
+        case Action::change_parameter:
+            return change_parameter(event);
     }
+}
+
+/// A setting that may not change while a migration runs is refused, and only then.
+void Trial::change_parameter(const Event& event) {
+    source_->with_outgoing([&](Migration& migration) {
+        const bool ran_before = is_running(migration.state());
+        const Status answer = migration.set(*event.parameter, event.value);
+        const bool ran_after = is_running(migration.state());
+        if (source_->crashed()) {
+            return;
+        }
+        if (!answer && (event.parameter->while_running || (!ran_before && !ran_after))) {
+            world_->violation(fmt::format("{} cannot be changed: {}", event.parameter->name, answer.error().message));
+        }
+        if (answer && !event.parameter->while_running && ran_before && ran_after) {
+            world_->violation(fmt::format("{} was changed while a migration runs", event.parameter->name));
+        }
+    });
 }
 
 void Trial::cancel_qemu_source() {
@@ -255,35 +270,11 @@ void Trial::destroy(Node& node, bool& destroyed) {
         node.destroy_migrations();
         destroyed = true;
         const Duration taken = now() - begun;
-        const Duration deadline = milliseconds(plan_.parameters.switchover_timeout_ms) + milliseconds(800);
+        const Duration deadline = milliseconds(plan_.longest_deadlines().switchover_timeout_ms) + milliseconds(800);
         if (!node.crashed() && taken > deadline) {
             world_->violation(fmt::format("destroying the migration of {} took {} ms", node.name, in_ms(taken)));
         }
     });
-}
-
-void Trial::poll_source() {
-    Duration pause = plan_.poll_interval;
-    std::uint64_t last_transferred = 0;
-    while (armed_ && !source_over()) {
-        source_->with_outgoing([&](Migration& migration) {
-            const Duration asked_at = now();
-            const MigrationStatistics figures = migration.statistics();
-            const bool both = migration.in_setup() && migration.is_active();
-            if (now() - asked_at > at_once && !source_->crashed()) {
-                world_->violation(fmt::format("asking for statistics took {} ms", in_ms(now() - asked_at)));
-            }
-            if (both && plan_.style.preempt_percent == 0) {
-                world_->violation("in_setup and is_active at once");
-            }
-            if (figures.transferred_bytes < last_transferred) {
-                world_->violation("transferred bytes went backwards");
-            }
-            last_transferred = figures.transferred_bytes;
-        });
-        scheduler().sleep_for(pause);
-        pause = std::min<Duration>(pause + pause / 4, longest_poll_pause);
-    }
 }
 
 }  // namespace godwit::sim

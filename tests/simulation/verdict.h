@@ -19,6 +19,8 @@ private:
     void judge_lost_guest();
     void judge_memory();
     void judge_figures();
+    void judge_page_counts();
+    void judge_sent_pages(const MigrationStatistics& figures);
     void judge_downtime(const MigrationStatistics& figures);
     void judge_deadlines();
     void judge_end(const Observer& observer, const MigrationParameters& parameters, const char* side);

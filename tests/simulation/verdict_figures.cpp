@@ -12,6 +12,11 @@ constexpr Duration deadline_slack = milliseconds(700);
 constexpr Duration cancel_limit = milliseconds(500);
 /// Latencies and the work of a few threads between what happened and what was noticed.
 constexpr Duration downtime_slack = milliseconds(60);
+/// A page's record without its data: head, name of the block, byte of the fill.
+constexpr std::uint64_t longest_page_record = 8 + 1 + 8 + 1;
+/// Bytes of a stream beside its pages: header, manifest, block list, devices, commands; and what comes with each pass.
+constexpr std::uint64_t stream_frame = 2'000;
+constexpr std::uint64_t pass_frame = 64;
 
 Duration longest_deadline(const MigrationParameters& parameters) {
     return milliseconds(std::max({parameters.connect_timeout_ms, parameters.handshake_timeout_ms,
@@ -32,7 +37,12 @@ void Verdict::judge_figures() {
         broken(fmt::format("D ({}) says that it got {} bytes, the link counted {}", to_string(in_.state()),
                            destination_figures_->transferred_bytes, fetched));
     }
-    if (!source_figures_ || out_.state() != MigrationState::completed) {
+    judge_page_counts();
+    if (source_figures_ && out_.finished() &&
+        source_figures_->precopy_bytes + source_figures_->downtime_bytes != source_figures_->transferred_bytes) {
+        broken("precopy and downtime bytes do not add up");
+    }
+    if (!source_figures_ || out_.state() != MigrationState::completed || plan_.pairing == Pairing::qemu_to_godwit) {
         return;
     }
     if (source_figures_->remaining_bytes != 0) {
@@ -41,10 +51,52 @@ void Verdict::judge_figures() {
     if (source_figures_->total_bytes != source_.memory.total_pages() * page_bytes) {
         broken("total_bytes is not the size of memory");
     }
-    if (source_figures_->precopy_bytes + source_figures_->downtime_bytes != source_figures_->transferred_bytes) {
-        broken("precopy and downtime bytes do not add up");
-    }
+    judge_sent_pages(*source_figures_);
     judge_downtime(*source_figures_);
+}
+
+/// Both sides have counted the same pages of each kind, once the destination has the machine.
+void Verdict::judge_page_counts() {
+    PageCounts sent;
+    PageCounts received;
+    if (trial_.qemu_source_) {
+        sent = trial_.qemu_source_->sent();
+    } else if (source_figures_) {
+        sent = PageCounts{source_figures_->zero_pages, source_figures_->normal_pages};
+    }
+    if (trial_.qemu_destination_) {
+        received = trial_.qemu_destination_->received();
+    } else if (destination_figures_) {
+        received = PageCounts{destination_figures_->zero_pages, destination_figures_->normal_pages};
+    }
+    const bool both_counted =
+        (trial_.qemu_source_ || source_figures_) && (trial_.qemu_destination_ || destination_figures_);
+    if (both_counted && destination_.machine.was_started_after_load() &&
+        (sent.zero != received.zero || sent.normal != received.normal)) {
+        broken(fmt::format("{} zero and {} normal pages were sent, {} and {} received", sent.zero, sent.normal,
+                           received.zero, received.normal));
+    }
+}
+
+/// What a completed migration counted fits the guest's writes and the bytes on the link.
+void Verdict::judge_sent_pages(const MigrationStatistics& figures) {
+    const std::uint64_t pages = figures.zero_pages + figures.normal_pages;
+    const std::uint64_t total = source_.memory.total_pages();
+    const std::uint64_t most = total + source_.dirty.new_marks();
+    if (pages < total || pages > most) {
+        broken(fmt::format("{} pages were sent, of {}, with at most {} dirtied again", pages, total, most - total));
+    }
+    if (figures.dirty_sync_count * source_.memory.blocks().size() != source_.dirty.collects()) {
+        broken(fmt::format("the dirty sync count is {}, the marks of {} blocks were collected",
+                           figures.dirty_sync_count, source_.dirty.collects()));
+    }
+    const std::uint64_t data = figures.normal_pages * page_bytes;
+    const std::uint64_t records = pages * longest_page_record;
+    const std::uint64_t rest = stream_frame + figures.passes * pass_frame;
+    if (figures.transferred_bytes < data || figures.transferred_bytes > data + records + rest) {
+        broken(fmt::format("{} bytes were sent for {} normal and {} zero pages in {} passes", figures.transferred_bytes,
+                           figures.normal_pages, figures.zero_pages, figures.passes));
+    }
 }
 
 void Verdict::judge_downtime(const MigrationStatistics& figures) {
@@ -67,7 +119,7 @@ void Verdict::judge_downtime(const MigrationStatistics& figures) {
 
 void Verdict::judge_deadlines() {
     if (!source_.crashed() && plan_.pairing != Pairing::qemu_to_godwit) {  // a QEMU has no deadlines
-        judge_end(out_, plan_.parameters, "S");
+        judge_end(out_, plan_.longest_deadlines(), "S");
     }
     if (!destination_.crashed()) {
         judge_end(in_, plan_.destination_parameters, "D");
@@ -76,7 +128,7 @@ void Verdict::judge_deadlines() {
     if (!source_.crashed() && plan_.pairing != Pairing::qemu_to_godwit && machine.stopped_at() &&
         machine.resumed_at()) {
         const Duration stopped = *machine.resumed_at() - *machine.stopped_at();
-        if (stopped > milliseconds(plan_.parameters.switchover_timeout_ms) + deadline_slack) {
+        if (stopped > milliseconds(plan_.longest_deadlines().switchover_timeout_ms) + deadline_slack) {
             broken(fmt::format("the guest was stopped for {} ms before it was resumed", in_ms(stopped)));
         }
     }

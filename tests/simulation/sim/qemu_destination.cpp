@@ -160,9 +160,11 @@ bool QemuDestination::load_page(std::uint64_t head) {
     if ((head & format::ram_flag::zero) != 0) {
         const std::uint8_t fill = reader_->get_u8();
         if (reader_->ok()) {
+            ++received_.zero;
             std::memset(host, fill, page_bytes);
         }
     } else if ((head & format::ram_flag::page) != 0) {
+        ++received_.normal;
         reader_->get_bytes(MutableBuffer(host, page_bytes));
     } else {
         return false;

@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "sim/node.h"
+#include "sim/page_counts.h"
 #include "stream/reader.h"
 
 namespace godwit::sim {
@@ -17,6 +18,7 @@ public:
     void run();
     /// Lets the thread end; its node is dead or its migration over.
     void end();
+    const PageCounts& received() const { return received_; }
 
 private:
     bool load();
@@ -42,6 +44,7 @@ private:
     bool modern_ = false;
     bool return_path_ = false;
     std::size_t block_ = 0;
+    PageCounts received_;
 };
 
 }  // namespace godwit::sim

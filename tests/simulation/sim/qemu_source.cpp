@@ -168,8 +168,10 @@ void QemuSource::put_page(std::size_t block, std::uint64_t page) {
     writer_->put_u64(page * page_bytes | (zero ? format::ram_flag::zero : format::ram_flag::page));
     writer_->put_string8(node_.memory.blocks()[block].id);
     if (zero) {
+        ++sent_.zero;
         writer_->put_u8(0);
     } else {
+        ++sent_.normal;
         writer_->put_reference(ConstBuffer(host, page_bytes));
     }
 }

@@ -6,6 +6,7 @@
 
 #include "migration/sections.h"
 #include "sim/node.h"
+#include "sim/page_counts.h"
 #include "stream/reader.h"
 #include "stream/writer.h"
 
@@ -30,6 +31,7 @@ public:
     /// The whole machine is under way, and it is not decided whose it is: a cancel now may end in two guests
     /// (docs/handover.md).
     bool is_between() const { return between_; }
+    const PageCounts& sent() const { return sent_; }
     /// Lets the thread end; its node is dead or its migration over.
     void end();
 
@@ -59,6 +61,7 @@ private:
     std::unique_ptr<SectionWriter> sections_;
     std::vector<std::vector<std::uint64_t>> dirty_;
     std::uint64_t pass_ = 0;
+    PageCounts sent_;
     RunState before_ = RunState::running;
     bool stopped_ = false;
     bool between_ = false;

@@ -1,5 +1,6 @@
 #include "sim/sim_dirty_source.h"
 
+#include <bit>
 #include <utility>
 
 namespace godwit::sim {
@@ -25,6 +26,9 @@ Status SimDirtySource::start() {
             const std::uint64_t left = pages_[block] - word * 64;
             const std::uint64_t all = left >= 64 ? ~std::uint64_t{0} : (std::uint64_t{1} << left) - 1;
             marks_[block][word] = plan_.all_set_at_start ? all : 0;
+            if (plan_.all_set_at_start && plan_.clears_in_collect) {
+                new_marks_ += static_cast<std::uint64_t>(std::popcount(all));
+            }
         }
     }
     tracking_ = true;

@@ -34,12 +34,19 @@ public:
     /// The guest writes to a page in this same step.
     void mark(std::size_t block, std::uint64_t page) {
         if (tracking_ && !plan_.forgets_marks) {
-            marks_[block][page / 64] |= std::uint64_t{1} << (page % 64);
+            const std::uint64_t bit = std::uint64_t{1} << (page % 64);
+            new_marks_ += std::uint64_t{(marks_[block][page / 64] & bit) == 0};
+            marks_[block][page / 64] |= bit;
         }
     }
     void heal() { plan_.failing_start = plan_.failing_collect = plan_.failing_clear = 0; }
     bool tracking() const { return tracking_; }
     unsigned starts() const { return starts_; }
+    /// Blocks collected so far.
+    unsigned collects() const { return collects_; }
+    /// Marks that a collection will report beyond those with which a migration begins anyway: of the guest's writes,
+    /// each as often as the page was not marked already.
+    std::uint64_t new_marks() const { return new_marks_; }
 
 private:
     void expect_migration_thread(const char* what);
@@ -53,6 +60,7 @@ private:
     unsigned starts_ = 0;
     unsigned collects_ = 0;
     unsigned clears_ = 0;
+    std::uint64_t new_marks_ = 0;
 };
 
 }  // namespace godwit::sim

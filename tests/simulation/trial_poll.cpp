@@ -1,0 +1,71 @@
+#include <algorithm>
+#include <utility>
+
+#include "trial.h"
+
+namespace godwit::sim {
+namespace {
+
+using std::chrono::milliseconds;
+
+/// Nothing that answers at once may take longer, peer or no peer.
+constexpr Duration at_once = milliseconds(50);
+constexpr Duration longest_poll_pause = milliseconds(400);
+
+/// Counters that only grow.
+constexpr std::pair<const char*, std::uint64_t MigrationStatistics::*> counters[] = {
+    {"transferred bytes", &MigrationStatistics::transferred_bytes},
+    {"zero pages", &MigrationStatistics::zero_pages},
+    {"normal pages", &MigrationStatistics::normal_pages},
+    {"the dirty sync count", &MigrationStatistics::dirty_sync_count},
+    {"passes", &MigrationStatistics::passes},
+    {"precopy bytes", &MigrationStatistics::precopy_bytes},
+    {"downtime bytes", &MigrationStatistics::downtime_bytes},
+};
+
+}  // namespace
+
+void Trial::poll_source() {
+    Duration pause = plan_.poll_interval;
+    MigrationStatistics last;
+    while (armed_ && !source_over()) {
+        source_->with_outgoing([&](Migration& migration) {
+            const Duration asked_at = now();
+            const MigrationStatistics figures = migration.statistics();
+            const bool both = migration.in_setup() && migration.is_active();
+            if (now() - asked_at > at_once && !source_->crashed()) {
+                world_->violation(fmt::format("asking for statistics took {} ms", in_ms(now() - asked_at)));
+            }
+            if (both && plan_.style.preempt_percent == 0) {
+                world_->violation("in_setup and is_active at once");
+            }
+            check_figures(last, figures);
+            last = figures;
+        });
+        scheduler().sleep_for(pause);
+        pause = std::min<Duration>(pause + pause / 4, longest_poll_pause);
+    }
+}
+
+/// Whenever somebody looks: counters have not gone backwards, and each page has been sent or still is to be sent.
+void Trial::check_figures(const MigrationStatistics& last, const MigrationStatistics& figures) {
+    for (const auto& [name, counter] : counters) {
+        if (figures.*counter < last.*counter) {
+            world_->violation(fmt::format("{} went backwards, from {} to {}", name, last.*counter, figures.*counter));
+        }
+    }
+    const std::uint64_t total = source_->memory.total_pages() * page_bytes;
+    if (figures.total_bytes != 0 && figures.total_bytes != total) {
+        world_->violation(fmt::format("total bytes are {}, memory has {}", figures.total_bytes, total));
+    }
+    if (figures.remaining_bytes > total) {
+        world_->violation(fmt::format("{} bytes of {} remain", figures.remaining_bytes, total));
+    }
+    const std::uint64_t sent = (figures.normal_pages + figures.zero_pages) * page_bytes;
+    if (figures.passes > 0 && sent + figures.remaining_bytes < total) {
+        world_->violation(
+            fmt::format("{} bytes were sent and {} remain, but memory has {}", sent, figures.remaining_bytes, total));
+    }
+}
+
+}  // namespace godwit::sim

@@ -191,6 +191,9 @@ void Trial::end_waiting_qemu() {
 /// A destination that nobody reached waits as long as its operator likes, and so does one whose source says nothing
 /// that it knows of.
 void Trial::end_lonely_destination() {
+    if (!qemu_destination_) {  // which may begin after the source has ended
+        wait_until([this] { return destination_over() || destination_->incoming_started; }, seconds(20));
+    }
     const bool reached = place_->link != nullptr && place_->outcome != ConnectOutcome::mute;
     const bool patient = !plan_.godwit_handover() && !wait_until([this] { return destination_over(); }, seconds(20));
     if ((!reached || patient) && !destination_over()) {

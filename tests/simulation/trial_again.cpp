@@ -75,6 +75,9 @@ void Trial::migrate_again() {
     const bool over = wait_until(
         [&] { return owner->outgoing_observer.finished() && third_->incoming_observer.finished(); }, seconds(60));
     scheduler().sleep_for(milliseconds(100));
+    if (owner->machine.state() == RunState::shutdown || third_->machine.state() == RunState::shutdown) {
+        return;  // the guest has powered itself off meanwhile
+    }
     if (!over || owner->outgoing_observer.state() != MigrationState::completed || !third_->machine.may_run()) {
         std::string why = "no error";
         owner->with_outgoing([&](Migration& migration) {

@@ -177,12 +177,14 @@ void Trial::act(const Event& event) {
 void Trial::change_parameter(const Event& event) {
     source_->with_outgoing([&](Migration& migration) {
         const bool ran_before = is_running(migration.state());
+        const std::uint64_t changes_before = source_->outgoing_observer.changes();
         const Status answer = migration.set(*event.parameter, event.value);
         const bool ran_after = is_running(migration.state());
         if (source_->crashed()) {
             return;
         }
-        if (!answer && (event.parameter->while_running || (!ran_before && !ran_after))) {
+        const bool ran = ran_before || ran_after || source_->outgoing_observer.changes() != changes_before;
+        if (!answer && (event.parameter->while_running || !ran)) {
             world_->violation(fmt::format("{} cannot be changed: {}", event.parameter->name, answer.error().message));
         }
         if (answer && !event.parameter->while_running && ran_before && ran_after) {

@@ -23,6 +23,13 @@ Duration longest_deadline(const MigrationParameters& parameters) {
                                   parameters.idle_timeout_ms, parameters.switchover_timeout_ms}));
 }
 
+/// What gets through a pipe whose room is free again a latency after it was filled.
+std::uint64_t throughput_bytes_per_s(const PipeProperties& pipe) {
+    const double round_s = std::chrono::duration<double>(pipe.latency).count() +
+                           static_cast<double>(pipe.capacity_bytes) / static_cast<double>(pipe.bytes_per_s);
+    return static_cast<std::uint64_t>(static_cast<double>(pipe.capacity_bytes) / round_s);
+}
+
 }  // namespace
 
 void Verdict::judge_figures() {
@@ -140,7 +147,7 @@ void Verdict::judge_end(const Observer& observer, const MigrationParameters& par
     }
     const Duration idle = observer.finished_at() - std::max(observer.progress_before_end(), observer.setup_at());
     // What was sent may still lie in buffers: the end of a pass waits as long as the link seems to need for it.
-    const std::uint64_t rate = std::max<std::uint64_t>(plan_.link.pipes[0].bytes_per_s, 1);
+    const std::uint64_t rate = std::max<std::uint64_t>(throughput_bytes_per_s(plan_.link.pipes[0]), 1);
     const Duration drain = &observer == &out_ && source_figures_
                                ? milliseconds(1'000 * source_figures_->transferred_bytes / rate)
                                : Duration{};

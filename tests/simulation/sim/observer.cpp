@@ -13,6 +13,7 @@ Status Observer::state_changed(MigrationState from, MigrationState to) {
         world_.violation(fmt::format("{}: {} after the end ({})", name_, to_string(to), to_string(state_)));
     }
     state_ = to;
+    ++changes_;
     if (to == MigrationState::setup) {
         steps_.clear();
         passes_ = 0;

@@ -33,6 +33,8 @@ public:
     Duration progress_before_end() const { return progress_before_end_; }
     bool reached(HandoverStep step) const { return steps_.count(step) != 0; }
     std::uint64_t passes() const { return passes_; }
+    /// Changes of the state so far.
+    std::uint64_t changes() const { return changes_; }
 
     /// Called inside the notification; may kill the node, in which case the thread goes no further.
     std::function<void(MigrationState)> on_state;
@@ -51,6 +53,7 @@ private:
     Duration progress_before_end_{};
     std::set<HandoverStep> steps_;
     std::uint64_t passes_ = 0;
+    std::uint64_t changes_ = 0;
 };
 
 }  // namespace godwit::sim

@@ -211,6 +211,9 @@ bool QemuSource::send_devices() {
         save_vmstate(GlobalState::layout(), &state, *writer_);
         sections_->end();
     }
+    if (cancelled_) {
+        return false;  // though the connection may not be shut down yet
+    }
     between_ = true;
     if (!style_.return_path) {
         // Nobody asks: with the end of the machine the guest is the destination's.

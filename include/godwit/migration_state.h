@@ -28,7 +28,7 @@ enum class HandoverStep {
     source_before_commit,      ///< source: disks released, the next byte is the commit
     source_committed,          ///< source: the commit has been written
     source_completed,          ///< source: the destination runs the guest
-    destination_received,      ///< destination: the whole stream has arrived
+    destination_received,      ///< destination: the whole machine has arrived
     destination_loaded,        ///< destination: about to say LOADED
     destination_said_loaded,   ///< destination: LOADED has been written
     destination_committed,     ///< destination: the commit has arrived

@@ -1,5 +1,6 @@
 #include "base/bitmap.h"
 
+#include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
 
 #include <set>

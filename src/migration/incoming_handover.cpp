@@ -46,13 +46,19 @@ Status IncomingSession::ownership_unknown(const std::string& why) {
                 "run it here with `godwit own` (`cont` with force)");
 }
 
-Status IncomingSession::take_over_from_godwit() {
+/// The description leaves in one write with the end byte: a source whose write failed after the end byte runs the guest
+/// again, and only the whole description tells that it has not.
+Status IncomingSession::read_description() {
     if (reader_->get_u8() != static_cast<std::uint8_t>(SectionType::vm_description)) {
         return reader_->ok() ? fail(ErrorCode::stream_corrupt, "no description after the end of the machine")
                              : reader_->status();
     }
-    if (Status skipped = skip_description(); !skipped) {
-        return skipped;
+    return skip_description();
+}
+
+Status IncomingSession::take_over_from_godwit() {
+    if (Status described = read_description(); !described) {
+        return described;
     }
     states_.handover_step(HandoverStep::destination_loaded);
     enter_handover();
@@ -97,6 +103,12 @@ Status IncomingSession::wait_for_commit() {
 /// A QEMU source resumes when its socket closes without SHUT; after SHUT(0) it closes in an orderly way, and only that
 /// says that it has let go of the guest. A cancelled one closes as orderly, but may do so before it has heard SHUT(0).
 Status IncomingSession::take_over_from_qemu() {
+    reader_->set_deadline(now() + std::chrono::milliseconds(parameters_.switchover_timeout_ms),
+                          ErrorCode::switchover_timeout);
+    if (Status described = read_description(); !described) {
+        return fail(described.error().code, "after the end of the machine: " + described.error().message,
+                    "the source must send its description: switch suppress-vmdesc off there");
+    }
     if (Result<bool> ended = reader_->drop_arrived(max_trailing_bytes); !ended || *ended) {
         return ended ? fail(ErrorCode::peer_closed, "the source closed the connection while the machine was loaded",
                             "it was cancelled there, and goes on")
@@ -131,16 +143,11 @@ Status IncomingSession::take_over_from_silent() {
     }
     reader_->set_deadline(now() + std::chrono::milliseconds(parameters_.switchover_timeout_ms),
                           ErrorCode::switchover_timeout);
-    if (modern_) {
-        const std::optional<std::uint8_t> next = reader_->peek_u8();
-        if (!reader_->ok()) {
-            return reader_->status();
-        }
-        if (next == static_cast<std::uint8_t>(SectionType::vm_description)) {
-            reader_->get_u8();
-            if (Status skipped = skip_description(); !skipped) {
-                return skipped;
-            }
+    if (modern_ && channel_->traits().bidirectional) {
+        if (Status described = read_description(); !described) {
+            enter_handover();
+            return states_.get() == MigrationState::handing_over ? ownership_unknown(described.error().message)
+                                                                 : described;
         }
     }
     if (!channel_->traits().bidirectional) {

@@ -54,6 +54,7 @@ private:
     Status read_footer(std::uint32_t id);
     Status read_command();
     Status answer_ping(std::uint32_t value);
+    Status read_description();
     Status skip_description();
     void conclude(const Status& outcome);
 

@@ -1,11 +1,12 @@
 // The frames of sections: whatever states they hold, a reader finds each where it begins and where it ends.
 #include "migration/sections.h"
 
+#include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
 
 #include <deque>
 
-#include "stream/random_layout.h"
+#include "stream/layout_testing.h"
 #include "stream/testing.h"
 #include "stream/vmstate_codec.h"
 

@@ -1,5 +1,6 @@
 #include "migration/state_table.h"
 
+#include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
 
 #include <set>

@@ -1,4 +1,5 @@
 // Memory that is written while it is sent, in rounds of any size, arrives as it is in the end.
+#include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
 
 #include "ram/loader.h"

@@ -1,7 +1,8 @@
 // Whatever is written is read: values in pieces of any size, device states of any layout.
+#include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
 
-#include "stream/random_layout.h"
+#include "stream/layout_testing.h"
 #include "stream/testing.h"
 #include "stream/vmstate_codec.h"
 

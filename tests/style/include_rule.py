@@ -32,7 +32,7 @@ def check(path: str, text: str) -> list[str]:
     folder = None if public else parts[1]
     if folder is not None and folder not in ORDER:
         return [f"{path}: the folder {folder} has no place in the include rule"]
-    is_test = path.endswith("_test.cpp")
+    is_test = path.endswith(("_test.cpp", "testing.h"))
     core = public or folder in CORE
     complaints = []
     for mark, included in tree.includes(text):

@@ -20,12 +20,13 @@ class Relay:
     """Listens on loopback and forwards each connection to (host, port).
 
     `cut_after`, `stall_after`: when so many bytes have been forwarded (client to server), the connection is reset, or nothing
-    more is read until `resume`. `tee`: path of a file that gets what the client sent. Byte counts are over all connections."""
+    more is read until `resume`. `spoil`: (first, end), bytes that arrive as 0xff instead. `tee`: path of a file that gets what the client sent. Byte counts are over all connections."""
 
-    def __init__(self, host, port, cut_after=None, stall_after=None, tee=None, family=socket.AF_INET):
+    def __init__(self, host, port, cut_after=None, stall_after=None, spoil=None, tee=None, family=socket.AF_INET):
         self.target = (host, port)
         self.cut_after = cut_after
         self.stall_after = stall_after
+        self.spoil = spoil
         self.forward = Direction("forward")
         self.backward = Direction("backward")
         self.was_cut = threading.Event()
@@ -91,6 +92,10 @@ class Relay:
         direction.stalled = False
         return 0 if self._closing else wanted
 
+    def _spoilt(self, data):
+        first, end = (min(max(edge - self.forward.bytes, 0), len(data)) for edge in self.spoil)
+        return data[:first] + b"\xff" * (end - first) + data[end:]
+
     def _pump(self, source, sink, direction):
         try:
             while True:
@@ -102,6 +107,8 @@ class Relay:
                     direction.stalled = True
                     self._flow.wait()
                     direction.stalled = False
+                if self.spoil and direction is self.forward:
+                    data = self._spoilt(data)
                 sink.sendall(data)
                 direction.bytes += len(data)
                 if self._tee and direction is self.forward:

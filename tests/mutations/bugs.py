@@ -1,0 +1,120 @@
+"""Deliberate bugs in the handover: what is changed where. Each change is one exact piece of text."""
+
+import dataclasses
+
+
+@dataclasses.dataclass(frozen=True)
+class Change:
+    path: str
+    text: str
+    instead: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Bug:
+    name: str
+    what: str
+    changes: tuple[Change, ...]
+
+
+BUGS = (
+    Bug(
+        "resume-after-commit",
+        "the source resumes its guest when it hears nothing after the COMMIT",
+        (
+            Change(
+                "src/migration/outgoing_handover.cpp",
+                """    stays_paused_ = true;
+    writer_->set_deadline(now() + std::chrono::milliseconds(parameters_.switchover_timeout_ms));
+    put_command(""",
+                """    writer_->set_deadline(now() + std::chrono::milliseconds(parameters_.switchover_timeout_ms));
+    put_command(""",
+            ),
+            Change(
+                "src/migration/outgoing_handover.cpp",
+                "        return ownership_unknown(running.error().message);",
+                "        return running;",
+            ),
+        ),
+    ),
+    Bug(
+        "run-before-commit",
+        "the destination starts the guest when it has said LOADED, without waiting for the COMMIT",
+        (
+            Change(
+                "src/migration/incoming_handover.cpp",
+                """    if (Status committed = wait_for_commit(); !committed) {
+        return ownership_unknown(committed.error().message);
+    }
+""",
+                "",
+            ),
+        ),
+    ),
+    Bug(
+        "lost-error",
+        "the destination does not tell the source why it failed",
+        (
+            Change(
+                "src/migration/incoming_session.cpp",
+                """            if (peer_ == Peer::godwit) {
+                return_path_->error(error);
+            }
+""",
+                "",
+            ),
+        ),
+    ),
+    Bug(
+        "cancel-ignored-in-switchover",
+        "the source goes on to the COMMIT although it was cancelled",
+        (
+            Change(
+                "src/migration/outgoing_handover.cpp",
+                """    if (!states_.transition(MigrationState::active, MigrationState::handing_over)) {
+        return fail(ErrorCode::cancelled, "the migration was cancelled");
+    }
+    Status released;
+""",
+                """    static_cast<void>(states_.transition(MigrationState::active, MigrationState::handing_over));
+    Status released;
+""",
+            ),
+            Change(
+                "src/migration/outgoing_handover.cpp",
+                """        if (states_.get() == MigrationState::cancelling) {
+            return fail(ErrorCode::cancelled, "the migration was cancelled");
+        }
+""",
+                "",
+            ),
+        ),
+    ),
+    Bug(
+        "mark-cleared-after-reading",
+        "the marks of dirty pages are cleared when the pages have been read, not before",
+        (
+            Change(
+                "src/ram/saver.cpp",
+                """    if (Status cleared = clear_marks(first, end); !cleared) {
+        return fail(cleared.error());
+    }
+    PageBitmap& bitmap""",
+                """    const std::uint64_t word = first.value() / 64;
+    const auto bits = bitmaps_[block_].words().subspan(word, (end.value() + 63) / 64 - word);
+    const std::vector<std::uint64_t> sent_bits(bits.begin(), bits.end());
+    PageBitmap& bitmap""",
+            ),
+            Change(
+                "src/ram/saver.cpp",
+                "    remaining_pages_ -= zeros + pages;\n",
+                """    sink.flush();
+    if (Status cleared = dirty_.clear(block_, PageNumber(word * 64), sent_bits); !cleared) {
+        return fail(cleared.error());
+    }
+    remaining_pages_ -= zeros + pages;
+""",
+            ),
+        ),
+    ),
+)

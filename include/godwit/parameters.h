@@ -43,6 +43,8 @@ struct ParameterInfo {
     std::uint64_t minimum = 0;
     std::uint64_t maximum = 0;
     std::variant<bool MigrationParameters::*, std::uint64_t MigrationParameters::*> member;
+    /// What is larger than `maximum` counts as that instead of being refused.
+    bool saturates = false;
 };
 
 /// All definitions, in alphabetical order.

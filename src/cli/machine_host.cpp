@@ -12,6 +12,7 @@
 #include "monitor/basic_commands.h"
 #include "monitor/descriptor_commands.h"
 #include "monitor/migration_commands.h"
+#include "monitor/older_migration_commands.h"
 
 namespace godwit {
 
@@ -92,6 +93,7 @@ void MachineHost::add_commands() {
     add_basic_commands(commands_, [this] { end(MachineEventReason::host_quit); });
     add_descriptor_commands(commands_, descriptors_);
     add_migration_commands(commands_, *migrations_);
+    add_older_migration_commands(commands_, *migrations_);
     add_machine_commands(commands_, {options_.machine.name, [this] { return machine_->run_state(); },
                                      [this] { return machine_->stop(); }, [this](bool force) { return cont(force); }});
 }

@@ -44,7 +44,7 @@ const std::vector<ParameterInfo>& parameter_table() {
          &P::idle_timeout_ms},
         {"legacy-stream", "", "send the stream in the shape of QEMU 1.5 and 1.6", true, false, 0, 1, &P::legacy_stream},
         {"max-bandwidth", "bytes per second", "limit of the whole migration while the guest runs; 0 is no limit", false,
-         true, 0, std::numeric_limits<std::uint64_t>::max(), &P::max_bandwidth_bytes_per_s},
+         true, 0, std::numeric_limits<std::int64_t>::max(), &P::max_bandwidth_bytes_per_s, true},
         {"return-path", "", "ask the destination to answer, where the transport allows it", true, false, 0, 1,
          &P::return_path},
         {"switchover-timeout", "ms", "longest time for the switchover before the guest goes on at the source", false,
@@ -75,12 +75,13 @@ Status set_parameter(MigrationParameters& parameters, const ParameterInfo& info,
         return fail(ErrorCode::invalid_argument,
                     fmt::format("Invalid parameter type for '{}', expected: integer", info.name));
     }
-    if (*given < info.minimum || *given > info.maximum) {
+    const std::uint64_t number = info.saturates ? std::min(*given, info.maximum) : *given;
+    if (number < info.minimum || number > info.maximum) {
         return fail(ErrorCode::invalid_argument,
                     fmt::format("Parameter '{}' expects an integer in the range of {} to {}", underscored(info.name),
                                 info.minimum, info.maximum));
     }
-    parameters.*std::get<std::uint64_t P::*>(info.member) = *given;
+    parameters.*std::get<std::uint64_t P::*>(info.member) = number;
     return {};
 }
 

@@ -4,6 +4,7 @@
 
 #include <utility>
 
+#include "monitor/qmp_schema.h"
 #include "monitor/qmp_session.h"
 
 namespace godwit {
@@ -18,6 +19,10 @@ std::string_view type_name(ArgumentType type) {
             return "boolean";
         case ArgumentType::uint64:
             return "uint64";
+        case ArgumentType::size:
+            return "size";
+        case ArgumentType::number:
+            return "number";
         case ArgumentType::array:
             return "array";
         case ArgumentType::object:
@@ -66,6 +71,10 @@ void add_basic_commands(CommandTable& commands, std::function<void()> quit) {
                       }
                       return list;
                   }});
+    commands.add({"query-qmp-schema",
+                  "The commands, their arguments and the events, in the form of QEMU's introspection.",
+                  {},
+                  [&commands](const Json&, CommandClient&) -> Result<Json> { return qmp_schema(commands); }});
     commands.add({"query-version", "The version of this program.", {}, [](const Json&, CommandClient&) -> Result<Json> {
                       return version_info();
                   }});

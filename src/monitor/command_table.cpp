@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "base/assert.h"
@@ -68,6 +69,13 @@ Status check_value(const Argument& argument, const Json& value, const std::strin
                 return {};
             }
             return fail(ErrorCode::invalid_argument, fmt::format("Parameter '{}' expects uint64", path));
+        case ArgumentType::size:
+            if (to_size(value)) {
+                return {};
+            }
+            return fail(ErrorCode::invalid_argument, fmt::format("Parameter '{}' expects uint64", path));
+        case ArgumentType::number:
+            return value.is_number() ? Status() : wrong_type(path, "number");
         case ArgumentType::array:
             return value.is_array() ? check_elements(argument, value, path) : wrong_type(path, "array");
         case ArgumentType::object:
@@ -77,6 +85,17 @@ Status check_value(const Argument& argument, const Json& value, const std::strin
 }
 
 }  // namespace
+
+std::optional<std::uint64_t> to_size(const Json& value) {
+    // The parser makes an integer that fits none of its types a double.
+    constexpr double beyond_uint64 = 18446744073709551616.0;
+    if (value.is_number_float()) {
+        const double given = value.get<double>();
+        return given >= beyond_uint64 ? std::optional(std::numeric_limits<std::uint64_t>::max()) : std::nullopt;
+    }
+    const bool fits = value.is_number_unsigned() || (value.is_number_integer() && value.get<std::int64_t>() >= 0);
+    return fits ? std::optional(value.get<std::uint64_t>()) : std::nullopt;
+}
 
 void CommandTable::add(Command command) {
     GODWIT_ASSERT(command.handler, "command '{}' has no handler", command.name);

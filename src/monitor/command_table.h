@@ -1,7 +1,9 @@
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -16,6 +18,8 @@ enum class ArgumentType {
     string,
     boolean,
     uint64,
+    size,    ///< a uint64; an integer too large for one counts as the largest
+    number,  ///< with or without a fraction
     array,   ///< its elements are described by the one member of `members`
     object,  ///< its members are described by `members`
 };
@@ -62,6 +66,9 @@ public:
 private:
     std::map<std::string, Command, std::less<>> commands_;
 };
+
+/// The value of an argument of type `size`; nothing when it is none.
+std::optional<std::uint64_t> to_size(const Json& value);
 
 /// Checks an object against a schema: nothing missing, unknown or of a wrong type. Error: `invalid_argument`, in QEMU's
 /// words.

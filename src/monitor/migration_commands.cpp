@@ -28,7 +28,7 @@ Json to_json(const ParameterValue& value) {
 }
 
 ParameterValue to_parameter_value(const Json& value) {
-    return value.is_boolean() ? ParameterValue(value.get<bool>()) : ParameterValue(value.get<std::uint64_t>());
+    return value.is_boolean() ? ParameterValue(value.get<bool>()) : ParameterValue(*to_size(value));
 }
 
 /// Makes all changes or, when one of them is wrong, none.
@@ -101,7 +101,8 @@ std::vector<Argument> parameter_arguments() {
     for (const ParameterInfo& info : parameter_table()) {
         if (!info.capability) {
             const bool boolean = std::holds_alternative<bool MigrationParameters::*>(info.member);
-            arguments.push_back({std::string(info.name), boolean ? ArgumentType::boolean : ArgumentType::uint64, true,
+            const ArgumentType number = info.saturates ? ArgumentType::size : ArgumentType::uint64;
+            arguments.push_back({std::string(info.name), boolean ? ArgumentType::boolean : number, true,
                                  fmt::format("{}{}{}", info.help, info.unit.empty() ? "" : ", in ", info.unit)});
         }
     }

@@ -4,6 +4,7 @@
 
 #include <deque>
 #include <functional>
+#include <limits>
 #include <set>
 
 #include "monitor/migration_events.h"
@@ -126,6 +127,8 @@ TEST_F(MigrationCommandsTest, SetsAndQueriesEveryParameter) {
     EXPECT_EQ(service_.values.downtime_limit_ms, 10U);
     EXPECT_EQ(service_.values.max_bandwidth_bytes_per_s, 1U << 30);
     EXPECT_EQ((*run("query-migrate-parameters"))["downtime-limit"], 10);
+    EXPECT_EQ(run("migrate-set-parameters", {{"max-bandwidth", 1e30}}), Json::object());
+    EXPECT_EQ((*run("query-migrate-parameters"))["max-bandwidth"], std::numeric_limits<std::int64_t>::max());
     EXPECT_EQ(run("migrate-set-parameters", *run("query-migrate-parameters")), Json::object());
 }
 

@@ -164,8 +164,8 @@ TEST_F(QmpSessionTest, ListsCommandsAndQuits) {
     for (const Json& entry : list) {
         names.push_back(entry["name"]);
     }
-    EXPECT_EQ(names, (std::vector<std::string>{"echo", "qmp_capabilities", "query-commands", "query-version", "quit",
-                                               "refuse"}));
+    EXPECT_EQ(names, (std::vector<std::string>{"echo", "qmp_capabilities", "query-commands", "query-qmp-schema",
+                                               "query-version", "quit", "refuse"}));
     EXPECT_FALSE(quit_);
     EXPECT_TRUE(ask_one(R"({"execute":"quit"})").contains("return"));
     EXPECT_TRUE(quit_);

@@ -106,8 +106,11 @@ Status IncomingSession::take_over_from_qemu() {
     reader_->set_deadline(now() + std::chrono::milliseconds(parameters_.switchover_timeout_ms),
                           ErrorCode::switchover_timeout);
     if (Status described = read_description(); !described) {
-        return fail(described.error().code, "after the end of the machine: " + described.error().message,
-                    "the source must send its description: switch suppress-vmdesc off there");
+        const ErrorCode code = described.error().code;
+        const bool silent = code == ErrorCode::switchover_timeout || code == ErrorCode::stream_corrupt;
+        return fail(code, "after the end of the machine: " + described.error().message,
+                    silent ? "the source must send its description: switch suppress-vmdesc off there"
+                           : "the connection to the source broke, which goes on with the guest");
     }
     if (Result<bool> ended = reader_->drop_arrived(max_trailing_bytes); !ended || *ended) {
         return ended ? fail(ErrorCode::peer_closed, "the source closed the connection while the machine was loaded",

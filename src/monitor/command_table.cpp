@@ -65,12 +65,8 @@ Status check_value(const Argument& argument, const Json& value, const std::strin
         case ArgumentType::boolean:
             return value.is_boolean() ? Status() : wrong_type(path, "boolean");
         case ArgumentType::uint64:
-            if (value.is_number_unsigned() || (value.is_number_integer() && value.get<std::int64_t>() >= 0)) {
-                return {};
-            }
-            return fail(ErrorCode::invalid_argument, fmt::format("Parameter '{}' expects uint64", path));
         case ArgumentType::size:
-            if (to_size(value)) {
+            if (to_size(value) && (argument.type == ArgumentType::size || !value.is_number_float())) {
                 return {};
             }
             return fail(ErrorCode::invalid_argument, fmt::format("Parameter '{}' expects uint64", path));

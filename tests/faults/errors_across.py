@@ -24,6 +24,12 @@ def start_pair(workspace, program):
     return source, pairs.start_godwit(workspace, "destination", program, SIZE_MIB, incoming="tcp:127.0.0.1:0")
 
 
+def start_slowly(source, destination):
+    source.qmp.command("migrate-set-parameters", {"max-bandwidth": 1 << 20})
+    source.qmp.command("migrate", {"uri": pairs.listening_uri(destination)})
+    wait_for(lambda: source.qmp.migration().get("ram", {}).get("transferred", 0) > 100_000, 30, "some memory")
+
+
 def check_kept(figures, status):
     """The figures of the attempt that is over."""
     assert figures["status"] == status, figures
@@ -62,9 +68,7 @@ def destination_finds_the_stream_corrupt(workspace, program):
 
 def destination_is_given_up(workspace, program):
     source, destination = start_pair(workspace, program)
-    source.qmp.command("migrate-set-parameters", {"max-bandwidth": 1 << 20})
-    source.qmp.command("migrate", {"uri": pairs.listening_uri(destination)})
-    wait_for(lambda: source.qmp.migration().get("ram", {}).get("transferred", 0) > 100_000, 30, "some memory")
+    start_slowly(source, destination)
     destination.qmp.command("quit")
     figures = source.qmp.wait_migration("failed")
     check_kept(figures, "failed")
@@ -77,9 +81,7 @@ def destination_is_given_up(workspace, program):
 
 def cancelled_is_kept(workspace, program):
     source, destination = start_pair(workspace, program)
-    source.qmp.command("migrate-set-parameters", {"max-bandwidth": 1 << 20})
-    source.qmp.command("migrate", {"uri": pairs.listening_uri(destination)})
-    wait_for(lambda: source.qmp.migration().get("ram", {}).get("transferred", 0) > 100_000, 30, "some memory")
+    start_slowly(source, destination)
     source.qmp.command("migrate_cancel")
     figures = source.qmp.wait_migration("cancelled")
     check_kept(figures, "cancelled")

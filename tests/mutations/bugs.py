@@ -1,4 +1,4 @@
-"""Deliberate bugs in the handover: what is changed where. Each change is one exact piece of text."""
+"""Deliberate bugs in the handover and in what it rests on: what is changed where. Each change is one exact piece of text."""
 
 import dataclasses
 
@@ -48,6 +48,22 @@ BUGS = (
     }
 """,
                 "",
+            ),
+        ),
+    ),
+    Bug(
+        "run-without-description",
+        "the destination of a QEMU takes the end byte for the whole of its last write",
+        (
+            Change(
+                "src/migration/incoming_handover.cpp",
+                "    if (Status described = read_description(); !described) {\n        const ErrorCode",
+                "    if (Status described; !described) {\n        const ErrorCode",
+            ),
+            Change(
+                "src/migration/incoming_handover.cpp",
+                "    if (modern_ && channel_->traits().bidirectional) {",
+                "    if (false) {",
             ),
         ),
     ),

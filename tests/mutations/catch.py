@@ -14,8 +14,8 @@ import time
 from bugs import BUGS, Bug
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
-# Far less than what ./check runs: a bug that takes longer to find is a weakness of the simulation.
-RUNS = (("--every-step", "4"), ("--race-cancel", "2000"), ("--runs", "4000"))
+# No more than what ./check runs: a bug that takes longer to find is a weakness of the simulation.
+RUNS = (("--every-step", "30"), ("--race-cancel", "2000"), ("--runs", "4000"))
 RUN_LIMIT_S = 300
 
 

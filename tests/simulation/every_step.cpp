@@ -12,6 +12,8 @@ namespace {
 constexpr std::uint64_t steps_after_the_end = 120;
 /// Of the many bytes of memory, only so many are tried.
 constexpr std::uint64_t most_bytes_tried = 600;
+/// ... but all of these.
+constexpr std::uint64_t last_bytes_tried = 40;
 
 Disturbance event(std::string name, Action action, CrashStyle style = CrashStyle::closed) {
     Event what;
@@ -47,6 +49,7 @@ const std::vector<Disturbance>& disturbances() {
         fault("lose the way back", Fault::lose, 1),
         fault("stall the way there", Fault::stall, 0),
         fault("stall the way back", Fault::stall, 1),
+        fault("shut the way there down", Fault::end, 0),
     };
     return list;
 }
@@ -89,6 +92,9 @@ Plan disturbed(const Plan& plan, const Disturbance& disturbance, std::uint64_t m
             faults.stall_after_bytes = moment;
             faults.stall_time = forever;
             break;
+        case RelativeFault::Kind::end:
+            faults.end_after_bytes = moment;
+            break;
     }
     return changed;
 }
@@ -97,10 +103,11 @@ Moments moments_of(const Plan& plan, const Disturbance& disturbance, Pools& pool
     outcome = Trial(without_disturbances(disturbed(plan, disturbance, no_limit)), pools, false).run();
     const Baseline& baseline = outcome.baseline;
     if (disturbance.event) {
-        return Moments{baseline.setup_step, std::min(baseline.end_step + steps_after_the_end, outcome.steps), 1};
+        return Moments{baseline.setup_step, std::min(baseline.end_step + steps_after_the_end, outcome.steps), 1, 0};
     }
     const std::uint64_t bytes = baseline.bytes[static_cast<std::size_t>(disturbance.direction)];
-    return Moments{0, bytes, std::max<std::uint64_t>(bytes / most_bytes_tried, 1)};
+    return Moments{0, bytes, std::max<std::uint64_t>(bytes / most_bytes_tried, 1),
+                   bytes - std::min(bytes, last_bytes_tried)};
 }
 
 }  // namespace godwit::sim

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <functional>
 #include <optional>
 #include <vector>
@@ -28,8 +29,13 @@ Plan disturbed(const Plan& plan, const Disturbance& disturbance, std::uint64_t m
 struct Moments {
     std::uint64_t first = 0;
     std::uint64_t end = 0;
-    /// Every so many.
+    /// Every so many, but from `every_from` on every one: the handover is at the end.
     std::uint64_t stride = 1;
+    std::uint64_t every_from = 0;
+
+    std::uint64_t after(std::uint64_t moment) const {
+        return moment < every_from ? std::min(moment + stride, every_from) : moment + 1;
+    }
 };
 Moments moments_of(const Plan& plan, const Disturbance& disturbance, Pools& pools, Outcome& outcome);
 

@@ -37,7 +37,7 @@ void run_moments(const Options& options, const Plan& plan, std::uint64_t number,
     if (!calm.good()) {
         return tally.add(plan, calm, replay);
     }
-    for (std::uint64_t at = options.moment.value_or(moments.first); at < moments.end; at += moments.stride) {
+    for (std::uint64_t at = options.moment.value_or(moments.first); at < moments.end; at = moments.after(at)) {
         if (!tally.may_go_on(watch.elapsed_s())) {
             return;
         }

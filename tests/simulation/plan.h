@@ -51,7 +51,7 @@ struct Event {
 
 /// A position in one direction of the link, given relative to what an undisturbed run writes.
 struct RelativeFault {
-    enum class Kind { none, reset, lose, stall };
+    enum class Kind { none, reset, lose, stall, end };
     Kind kind = Kind::none;
     int direction = 0;
     std::uint64_t per_mille = 0;

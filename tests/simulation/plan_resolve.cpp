@@ -53,6 +53,9 @@ void apply(PipeFaults& faults, const RelativeFault& fault, std::uint64_t undistu
             faults.stall_after_bytes = at;
             faults.stall_time = fault.stall_time;
             break;
+        case RelativeFault::Kind::end:
+            faults.end_after_bytes = at;
+            break;
     }
 }
 
@@ -144,6 +147,9 @@ std::string Plan::describe() const {
         const char* direction = i == 0 ? "to the destination" : "to the source";
         if (struck.reset_after_bytes != no_limit) {
             text += fmt::format(", reset after {} bytes {}", struck.reset_after_bytes, direction);
+        }
+        if (struck.end_after_bytes != no_limit) {
+            text += fmt::format(", shutdown after {} bytes {}", struck.end_after_bytes, direction);
         }
         if (struck.lose_after_bytes != no_limit) {
             text += fmt::format(", loss after {} bytes {}", struck.lose_after_bytes, direction);

@@ -76,6 +76,15 @@ void Link::reset() {
     wake_everybody();
 }
 
+Error Link::refuse_write(int end) {
+    if (pipes_[index(end)].written() >= properties_.faults[index(end)].end_after_bytes) {
+        return Error{ErrorCode::peer_closed, "broken pipe"};
+    }
+    reset();
+    tell_of_reset(end, world_.now());  // so its close says nothing more
+    return Error{ErrorCode::peer_closed, "connection reset"};
+}
+
 bool Link::broken(int end) const {
     return world_.now() >= reset_seen_at_[index(end)];
 }
@@ -101,6 +110,9 @@ std::size_t Link::allowed(int end, std::size_t wanted) const {
     if (faults.reset_after_bytes != no_limit) {
         limit = std::min(limit, faults.reset_after_bytes - std::min(written, faults.reset_after_bytes));
     }
+    if (faults.end_after_bytes != no_limit) {
+        limit = std::min(limit, faults.end_after_bytes - std::min(written, faults.end_after_bytes));
+    }
     if (faults.stall_after_bytes != no_limit && written < faults.stall_after_bytes) {
         limit = std::min(limit, faults.stall_after_bytes - written);
     }
@@ -118,6 +130,12 @@ void Link::after_write(int end) {
     }
     if (written >= faults.reset_after_bytes) {
         reset();
+    }
+    if (written >= faults.end_after_bytes) {
+        world_.trace("link: end {} is shut down", end);
+        outgoing(end).end(world_.now());
+        writes_fail_at_[index(end)] = world_.now();
+        wake_everybody();
     }
     if (closed_[index(1 - end)] && properties_.close_resets && heard(1 - end)) {
         tell_of_reset(end, world_.now() + 2 * outgoing(end).latency());

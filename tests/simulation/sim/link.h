@@ -46,6 +46,8 @@ public:
     void crash(int end, CrashStyle style);
     /// Both ends lose the connection now or within a latency.
     void reset();
+    /// A write of the end meets a fault: what it is told.
+    Error refuse_write(int end);
 
     /// The connection is broken as seen by this end.
     bool broken(int end) const;

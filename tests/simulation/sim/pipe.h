@@ -25,6 +25,9 @@ struct PipeProperties {
 struct PipeFaults {
     /// The connection is reset once this many bytes have been written.
     std::uint64_t reset_after_bytes = no_limit;
+    /// The writer's system shuts the connection down in an orderly way once this many bytes have been written, and lets
+    /// it write no more: a yank, for one.
+    std::uint64_t end_after_bytes = no_limit;
     /// What is written past this never arrives, and the writer is not told.
     std::uint64_t lose_after_bytes = no_limit;
     /// Nothing moves in either direction once this many bytes have been written ...

@@ -131,8 +131,8 @@ Result<std::size_t> SimChannel::write_checked(std::span<const ConstBuffer> buffe
     }
     const std::size_t wanted = link_->allowed(end_, transfer_limit(std::min(total, pipe.room())));
     if (wanted == 0) {
-        link_->reset();
-        return fail(ErrorCode::peer_closed, said("write", "connection reset"));
+        Error refused = link_->refuse_write(end_);
+        return fail(refused.code, said("write", refused.message.c_str()));
     }
     std::size_t staged = 0;
     for (ConstBuffer buffer : buffers) {

@@ -17,8 +17,8 @@ namespace godwit::testing {
 /// Guest memory of its own, with blocks as a test wants them; nothing in it is a hole.
 class VectorMemory : public GuestMemory {
 public:
-    explicit VectorMemory(std::vector<std::pair<std::string, std::size_t>> blocks, bool fresh = false) {
-        for (auto& [id, pages] : blocks) {
+    explicit VectorMemory(const std::vector<std::pair<std::string, std::size_t>>& blocks, bool fresh = false) {
+        for (const auto& [id, pages] : blocks) {
             storage_.push_back(static_cast<std::byte*>(std::aligned_alloc(page_bytes, pages * page_bytes)));
             std::memset(storage_.back(), 0, pages * page_bytes);
             blocks_.push_back(RamBlock{id, storage_.back(), ByteCount(pages * page_bytes), fresh});

@@ -69,8 +69,9 @@ RC_GTEST_PROP(VmStateProperty, AnotherVersionIsRefused, (std::uint32_t version))
 
 /// One value of a stream, or bytes that are too many for the writer's buffer and go by reference.
 struct Piece {
-    enum class Kind { u8, u16, u32, u64, text, reference } kind;
-    std::uint64_t value;
+    enum class Kind { u8, u16, u32, u64, text, reference };
+    Kind kind = Kind::u8;
+    std::uint64_t value = 0;
     std::vector<std::byte> bytes;
 };
 

@@ -40,7 +40,8 @@ public:
 
     MigrationStatistics statistics() const;
     MigrationParameters parameters() const;
-    /// Errors: `invalid_argument`; `busy` for what may not change while a migration runs.
+    /// Makes all changes, or none. Errors: `invalid_argument`; `busy` for what may not change while a migration runs.
+    Status set(std::span<const ParameterChange> changes);
     Status set(const ParameterInfo& info, const ParameterValue& value);
 
     /// Not owned; a listener must be removed before it is destroyed.

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -20,6 +21,10 @@ struct MigrationParameters {
     bool return_path = true;
     /// Emit MIGRATION events (capability `events`).
     bool events = false;
+    /// After the first pass, send pages as differences to what was sent before (capability `xbzrle`).
+    bool xbzrle = false;
+    /// Memory that keeps what was sent, a power of two; more than the guest has is not used.
+    std::uint64_t xbzrle_cache_size_bytes = 64 << 20;
     /// Send the stream as QEMU 1.5/1.6 did: no configuration, footers, commands or description.
     bool legacy_stream = false;
     /// Deadlines; see `docs/handover.md`.
@@ -35,16 +40,24 @@ using ParameterValue = std::variant<bool, std::uint64_t>;
 /// is switched by `migrate-set-capabilities`.
 struct ParameterInfo {
     std::string_view name;
-    std::string_view unit;
+    std::string_view unit = {};
     std::string_view help;
+    std::variant<bool MigrationParameters::*, std::uint64_t MigrationParameters::*> member;
     bool capability = false;
     /// May be changed while a migration runs.
     bool while_running = false;
+    /// Of numbers.
     std::uint64_t minimum = 0;
     std::uint64_t maximum = 0;
-    std::variant<bool MigrationParameters::*, std::uint64_t MigrationParameters::*> member;
     /// What is larger than `maximum` counts as that instead of being refused.
     bool saturates = false;
+    /// No other numbers are allowed.
+    bool power_of_two = false;
+};
+
+struct ParameterChange {
+    const ParameterInfo* info;
+    ParameterValue value;
 };
 
 /// All definitions, in alphabetical order.
@@ -52,7 +65,8 @@ const std::vector<ParameterInfo>& parameter_table();
 const ParameterInfo* find_parameter(std::string_view name);
 
 ParameterValue get_parameter(const MigrationParameters& parameters, const ParameterInfo& info);
-/// Checks type and range and sets the value. Errors: `invalid_argument`, worded as QEMU words them.
+/// Checks types and ranges and makes all changes, or none. Errors: `invalid_argument`, worded as QEMU words them.
+Status set_parameters(MigrationParameters& parameters, std::span<const ParameterChange> changes);
 Status set_parameter(MigrationParameters& parameters, const ParameterInfo& info, const ParameterValue& value);
 
 }  // namespace godwit

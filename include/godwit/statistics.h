@@ -10,6 +10,18 @@
 
 namespace godwit {
 
+/// What the capability `xbzrle` did. A destination counts pages and bytes only.
+struct XbzrleStatistics {
+    std::uint64_t cache_bytes = 0;      ///< size of the cache
+    std::uint64_t bytes = 0;            ///< sent or received as deltas, their records' heads included
+    std::uint64_t pages = 0;            ///< sent or received as deltas
+    std::uint64_t unchanged_pages = 0;  ///< written by the guest, but equal to what was sent before
+    std::uint64_t cache_misses = 0;     ///< pages of which the last version was not in the cache
+    std::uint64_t overflows = 0;        ///< pages of which the delta would have been longer than the page
+    double cache_miss_rate = 0;         ///< misses per page sent, over the last pass
+    double encoding_rate = 0;           ///< bytes of the pages sent as deltas over bytes of the deltas, last pass
+};
+
 /// A snapshot of a migration's figures. `docs/statistics.md` defines each.
 struct MigrationStatistics {
     MigrationState state = MigrationState::none;
@@ -39,6 +51,9 @@ struct MigrationStatistics {
     double megabits_per_s = 0.0;          ///< throughput of the last window; over the whole migration once completed
     std::uint64_t precopy_bytes = 0;      ///< written while the guest ran
     std::uint64_t downtime_bytes = 0;     ///< written while the guest was stopped
+
+    /// Where deltas are sent, or were received.
+    std::optional<XbzrleStatistics> xbzrle = {};
 
     /// Why it failed or was cancelled.
     std::optional<Error> error;

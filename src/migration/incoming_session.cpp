@@ -189,6 +189,9 @@ void IncomingSession::fill_statistics(MigrationStatistics& out) const {
     out.transferred_bytes = reader_ ? reader_->bytes_read() : 0;
     out.zero_pages = loader_.zero_pages();
     out.normal_pages = loader_.normal_pages();
+    if (const std::uint64_t deltas = loader_.delta_pages(); deltas > 0) {
+        out.xbzrle = XbzrleStatistics{.bytes = loader_.delta_bytes(), .pages = deltas};
+    }
     for (const RamBlock& block : environment_.memory.blocks()) {
         out.total_bytes += block.size.value();
     }

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <mutex>
 
 #include "godwit/migration.h"
@@ -14,7 +15,7 @@ public:
     Status cancel();
     void stop();
     MigrationStatistics statistics() const;
-    Status set(const ParameterInfo& info, const ParameterValue& value);
+    Status set(std::span<const ParameterChange> changes);
     MigrationParameters current_parameters() const override {
         const std::lock_guard lock(mutex_);
         return parameters_;
@@ -168,16 +169,15 @@ MigrationStatistics Migration::Impl::statistics() const {
     return statistics;
 }
 
-Status Migration::Impl::set(const ParameterInfo& info, const ParameterValue& value) {
+Status Migration::Impl::set(std::span<const ParameterChange> changes) {
     const std::lock_guard lock(mutex_);
-    if (is_running(states.get()) && !info.while_running) {
+    const auto is_fixed = [](const ParameterChange& change) { return !change.info->while_running; };
+    if (is_running(states.get()) && std::any_of(changes.begin(), changes.end(), is_fixed)) {
         return fail(ErrorCode::busy, "There's a migration process in progress");
     }
-    MigrationParameters changed = parameters_;
-    if (Status fits = set_parameter(changed, info, value); !fits) {
+    if (Status fits = set_parameters(parameters_, changes); !fits) {
         return fits;
     }
-    parameters_ = changed;
     if (session_) {
         session_->parameters_changed();
     }
@@ -217,8 +217,12 @@ MigrationStatistics Migration::statistics() const {
 MigrationParameters Migration::parameters() const {
     return impl_->current_parameters();
 }
+Status Migration::set(std::span<const ParameterChange> changes) {
+    return impl_->set(changes);
+}
 Status Migration::set(const ParameterInfo& info, const ParameterValue& value) {
-    return impl_->set(info, value);
+    const ParameterChange change{&info, value};
+    return impl_->set({&change, 1});
 }
 void Migration::add_listener(Listener& listener) {
     impl_->states.add(listener);

@@ -48,7 +48,7 @@ Status OutgoingSession::stop_guest() {
         f.stopped = now();
         f.bytes_at_stop = writer_->bytes_written();
         ++f.dirty_sync_count;
-        ++f.passes;
+        f.passes = ++pass_;
     });
     // The devices first: saving may write to guest memory.
     Result<DeviceSections> saved = save_devices(environment_, before, modern());
@@ -64,9 +64,12 @@ Status OutgoingSession::stop_guest() {
 
 Status OutgoingSession::send_rest() {
     saver_.begin_pass();
+    if (delta_sink_) {
+        delta_sink_->begin_last_pass();
+    }
     sections_->begin(SectionType::end, format::ram_section_id);
     while (!saver_.pass_done() && writer_->ok()) {
-        if (Result<ByteCount> sent = saver_.send(*sink_, slice); !sent) {
+        if (Result<ByteCount> sent = saver_.send(page_sink(), slice); !sent) {
             return fail(sent.error());
         }
         sink_->flush();

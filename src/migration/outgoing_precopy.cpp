@@ -1,5 +1,6 @@
 // The source's passes over memory while the guest runs.
 #include <algorithm>
+#include <utility>
 
 #include "migration/outgoing_session.h"
 #include "migration/switchover_policy.h"
@@ -55,16 +56,47 @@ Status OutgoingSession::precopy() {
 
 Status OutgoingSession::begin_pass() {
     saver_.begin_pass();
-    std::uint64_t pass = 0;
-    update([&](Figures& f) { pass = ++f.passes; });
-    states_.pass_started(pass);
+    ++pass_;
+    if (delta_sink_) {
+        delta_sink_->begin_pass();
+    }
+    update([&](Figures& f) { f.passes = pass_; });
+    states_.pass_started(pass_);
     return check();
 }
 
-void OutgoingSession::wait_for_budget() {
+/// Nothing is queued when the settings are looked at.
+void OutgoingSession::follow_parameters() {
     parameters_ = parameter_source_.current_parameters();
     limiter_.set_limit(parameters_.max_bandwidth_bytes_per_s, now());
     writer_->set_idle_timeout(std::chrono::milliseconds(parameters_.idle_timeout_ms));
+    if (delta_sink_) {
+        resize_cache();
+    }
+}
+
+void OutgoingSession::resize_cache() {
+    const ByteCount size = xbzrle_cache_size();
+    if (size == cache_size_) {
+        return;
+    }
+    cache_size_ = size;  // what failed is not tried again
+    if (Status resized = delta_sink_->resize(size); !resized) {
+        log(LogLevel::warning, "the cache for xbzrle keeps its size: " + resized.error().text());
+        return;
+    }
+    update([&](Figures& f) { f.xbzrle_rates.cache_bytes = size.value(); });
+}
+
+PageSink& OutgoingSession::page_sink() {
+    if (delta_sink_ && pass_ > 1) {
+        return *delta_sink_;
+    }
+    return *sink_;
+}
+
+void OutgoingSession::wait_for_budget() {
+    follow_parameters();
     while (states_.get() == MigrationState::active && limiter_.budget(now()).value() == 0) {
         if (return_path_ && return_path_->heard().broken()) {
             return;
@@ -75,8 +107,7 @@ void OutgoingSession::wait_for_budget() {
             last_sent_ = now();
         }
         wake_->wait_until(std::min(limiter_.next_budget_at(now()), now() + keepalive_interval));
-        parameters_ = parameter_source_.current_parameters();
-        limiter_.set_limit(parameters_.max_bandwidth_bytes_per_s, now());
+        follow_parameters();
         measure(now());
     }
 }
@@ -89,7 +120,7 @@ Status OutgoingSession::send_part() {
         if (budget.value() == 0) {
             break;
         }
-        Result<ByteCount> sent = saver_.send(*sink_, budget);
+        Result<ByteCount> sent = saver_.send(page_sink(), budget);
         if (!sent) {
             return fail(sent.error());
         }
@@ -117,9 +148,7 @@ Duration OutgoingSession::longest_drain() const {
 /// Waits until the destination has taken what was sent so far. Were the guest stopped while megabytes are still on
 /// their way, it would have to wait for them; and only what has arrived tells the bandwidth.
 Status OutgoingSession::drain_pass() {
-    std::uint64_t pass = 0;
-    update([&](Figures& f) { pass = f.passes; });
-    const std::uint32_t ping = format::pass_ping_base + static_cast<std::uint32_t>(pass % 0x10000);
+    const std::uint32_t ping = format::pass_ping_base + static_cast<std::uint32_t>(pass_ % 0x10000);
     if (return_path_) {
         put_ping(*writer_, ping);
     }
@@ -153,9 +182,11 @@ Result<bool> OutgoingSession::finish_pass() {
     const double dirty_pages_per_s = static_cast<double>(dirtied->value()) / period_s;
     last_sync_ = at;
     measure(at);
+    const XbzrleStatistics rates = xbzrle_rates();
     update([&](Figures& f) {
         ++f.dirty_sync_count;
         f.dirty_pages_per_s = static_cast<std::uint64_t>(dirty_pages_per_s);
+        f.xbzrle_rates = rates;
     });
     return is_time_to_switch_over(at, dirty_pages_per_s);
 }
@@ -178,8 +209,26 @@ bool OutgoingSession::is_time_to_switch_over(Instant at, double dirty_pages_per_
     return decision.switch_over;
 }
 
+/// Over the pass that has ended.
+XbzrleStatistics OutgoingSession::xbzrle_rates() {
+    XbzrleStatistics rates;
+    if (!delta_sink_) {
+        return rates;
+    }
+    const DeltaCounts before =
+        std::exchange(last_deltas_, DeltaCounts{delta_sink_->cache_misses(), delta_sink_->delta_pages(),
+                                                delta_sink_->delta_bytes(), saver_.sent_pages()});
+    const auto ratio = [](std::uint64_t part, std::uint64_t whole) {
+        return whole == 0 ? 0.0 : static_cast<double>(part) / static_cast<double>(whole);
+    };
+    rates.cache_bytes = cache_size_.value();
+    rates.cache_miss_rate = ratio(last_deltas_.misses - before.misses, last_deltas_.sent_pages - before.sent_pages);
+    rates.encoding_rate = ratio((last_deltas_.pages - before.pages) * page_bytes, last_deltas_.bytes - before.bytes);
+    return rates;
+}
+
 void OutgoingSession::measure(Instant at) {
-    const bool window_closed = meter_.update(at, writer_->bytes_written(), saver_.normal_pages() + saver_.zero_pages());
+    const bool window_closed = meter_.update(at, writer_->bytes_written(), saver_.sent_pages());
     update([&](Figures& f) {
         f.transferred_bytes = writer_->bytes_written();
         if (window_closed) {

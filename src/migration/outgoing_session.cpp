@@ -2,8 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <bit>
+
 #include "base/printable.h"
-#include "migration/switchover_policy.h"
 #include "stream/commands.h"
 
 namespace godwit {
@@ -145,6 +147,9 @@ Status OutgoingSession::prepare() {
     if (Status started = environment_.dirty_source->start(); !started) {
         return started;
     }
+    if (Status made = make_delta_sink(); !made) {
+        return made;
+    }
     saver_.mark_all();
     sections_->begin_named(SectionType::start, format::ram_section_id, format::ram_section_name, 0,
                            format::ram_version);
@@ -160,6 +165,28 @@ Status OutgoingSession::prepare() {
         return fail(ErrorCode::cancelled, "the migration was cancelled");
     }
     return {};
+}
+
+Status OutgoingSession::make_delta_sink() {
+    if (!parameters_.xbzrle) {
+        return {};
+    }
+    Result<XbzrleCache> cache = XbzrleCache::make(xbzrle_cache_size());
+    if (!cache) {
+        return fail(cache.error());
+    }
+    auto sink = std::make_unique<XbzrlePageSink>(*sink_, environment_.memory, std::move(*cache));
+    cache_size_ = xbzrle_cache_size();
+    const std::lock_guard lock(figures_mutex_);
+    delta_sink_ = std::move(sink);
+    figures_.xbzrle_rates.cache_bytes = cache_size_.value();
+    return {};
+}
+
+/// No more than the guest's memory needs.
+ByteCount OutgoingSession::xbzrle_cache_size() const {
+    return ByteCount(std::min(parameters_.xbzrle_cache_size_bytes,
+                              std::max<std::uint64_t>(page_bytes, std::bit_ceil(saver_.total_bytes()))));
 }
 
 void OutgoingSession::conclude(const Status& outcome) {
@@ -248,43 +275,6 @@ Error OutgoingSession::explain(const Error& local) {
         return heard.reason();
     }
     return local.code == ErrorCode::cancelled && heard.ended ? *heard.ended : local;
-}
-
-void OutgoingSession::fill_statistics(MigrationStatistics& out) const {
-    const std::lock_guard lock(figures_mutex_);
-    const Instant end = figures_.ended.value_or(now());
-    const Instant active = figures_.active.value_or(end);
-    out.total_time = end - figures_.started;
-    out.transferred_bytes = figures_.transferred_bytes;
-    out.remaining_bytes = saver_.remaining_pages() * page_bytes;
-    out.total_bytes = saver_.total_bytes();
-    out.zero_pages = saver_.zero_pages();
-    out.normal_pages = saver_.normal_pages();
-    out.dirty_pages_per_s = figures_.dirty_pages_per_s;
-    out.dirty_sync_count = figures_.dirty_sync_count;
-    out.passes = figures_.passes;
-    out.pages_per_s = static_cast<std::uint64_t>(figures_.pages_per_s);
-    out.megabits_per_s = figures_.bytes_per_s * 8 / 1e6;
-    out.precopy_bytes = figures_.stopped ? figures_.bytes_at_stop : figures_.transferred_bytes;
-    out.downtime_bytes = figures_.transferred_bytes - out.precopy_bytes;
-    out.stopped_at = figures_.stopped;
-    out.error = figures_.error;
-    out.peer = figures_.peer;
-    if (figures_.active) {
-        out.setup_time = active - figures_.started;
-    }
-    if (!figures_.ended) {
-        if (!figures_.stopped && figures_.bytes_per_s > 0) {
-            out.expected_downtime = transfer_time(out.remaining_bytes, figures_.bytes_per_s);
-        }
-        return;
-    }
-    out.running_at = figures_.running;
-    if (!figures_.error) {
-        out.downtime = *figures_.ended - figures_.stopped.value_or(*figures_.ended);
-        const double seconds = std::chrono::duration<double>(end - active).count();
-        out.megabits_per_s = seconds > 0 ? static_cast<double>(out.transferred_bytes) * 8 / seconds / 1e6 : 0;
-    }
 }
 
 void OutgoingSession::log(LogLevel level, const std::string& line) const {

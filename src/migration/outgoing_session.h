@@ -15,6 +15,7 @@
 #include "migration/throughput_meter.h"
 #include "ram/saver.h"
 #include "ram/stream_page_sink.h"
+#include "ram/xbzrle_page_sink.h"
 
 namespace godwit {
 
@@ -61,10 +62,14 @@ private:
     void put_stream_header();
     Status greet_peer();
     Status prepare();
+    Status make_delta_sink();
+    ByteCount xbzrle_cache_size() const;
     Status precopy();
     Status begin_pass();
     Status send_part();
     void wait_for_budget();
+    void follow_parameters();
+    void resize_cache();
     Result<bool> finish_pass();
     Duration longest_drain() const;
     Status drain_pass();
@@ -96,6 +101,9 @@ private:
     Status check();
     Error explain(const Error& local);
     void measure(Instant now);
+    /// Where the pages of the present pass go.
+    PageSink& page_sink();
+    XbzrleStatistics xbzrle_rates();
     bool modern() const { return !parameters_.legacy_stream; }
     Instant now() const { return environment_.clock.now(); }
     void log(LogLevel level, const std::string& line) const;
@@ -116,8 +124,20 @@ private:
     std::unique_ptr<StreamWriter> writer_;
     std::unique_ptr<SectionWriter> sections_;
     std::unique_ptr<StreamPageSink> sink_;
+    /// With the capability `xbzrle`. Set under figures_mutex_; read without it by the migration thread.
+    std::unique_ptr<XbzrlePageSink> delta_sink_;
+    /// What its counters, and those of the saver, were at the last look.
+    struct DeltaCounts {
+        std::uint64_t misses = 0;
+        std::uint64_t pages = 0;
+        std::uint64_t bytes = 0;
+        std::uint64_t sent_pages = 0;
+    };
+    DeltaCounts last_deltas_;
+    ByteCount cache_size_;
     std::unique_ptr<ReturnPath> return_path_;
     RamSaver saver_;
+    std::uint64_t pass_ = 0;
     Peer peer_ = Peer::silent;
     RateLimiter limiter_;
     ThroughputMeter meter_;
@@ -144,6 +164,7 @@ private:
         std::uint64_t passes = 0;
         double pages_per_s = 0;
         double bytes_per_s = 0;
+        XbzrleStatistics xbzrle_rates;  // the size and the rates only
         std::optional<Error> error;
         std::string peer;
     };

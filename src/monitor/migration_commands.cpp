@@ -14,8 +14,6 @@ namespace godwit {
 
 namespace {
 
-using Changes = std::vector<std::pair<const ParameterInfo*, ParameterValue>>;
-
 Result<Json> done(const Status& status) {
     if (!status) {
         return fail(status.error());
@@ -29,25 +27,6 @@ Json to_json(const ParameterValue& value) {
 
 ParameterValue to_parameter_value(const Json& value) {
     return value.is_boolean() ? ParameterValue(value.get<bool>()) : ParameterValue(*to_size(value));
-}
-
-/// Makes all changes or, when one of them is wrong, none.
-Status apply(MigrationService& service, Changes changes) {
-    MigrationParameters trial = service.parameters();
-    for (const auto& [info, value] : changes) {
-        if (auto status = set_parameter(trial, *info, value); !status) {
-            return status;
-        }
-    }
-    // Those that a running migration forbids come first: it refuses them before anything has changed.
-    std::stable_partition(changes.begin(), changes.end(),
-                          [](const auto& change) { return !change.first->while_running; });
-    for (const auto& [info, value] : changes) {
-        if (auto status = service.set(*info, value); !status) {
-            return status;
-        }
-    }
-    return {};
 }
 
 Status refuse_flags(const Json& arguments) {
@@ -112,14 +91,14 @@ std::vector<Argument> parameter_arguments() {
 void add_parameters(CommandTable& commands, MigrationService& service) {
     commands.add({"migrate-set-parameters", "Changes the parameters that are given.", parameter_arguments(),
                   [&service](const Json& arguments, CommandClient&) {
-                      Changes changes;
+                      std::vector<ParameterChange> changes;
                       for (const auto& [name, value] : arguments.items()) {
                           const ParameterInfo* info = find_parameter(name);
                           GODWIT_ASSERT(info != nullptr, "the schema comes from the table, and '{}' is not in it",
                                         name);
-                          changes.emplace_back(info, to_parameter_value(value));
+                          changes.push_back({info, to_parameter_value(value)});
                       }
-                      return done(apply(service, std::move(changes)));
+                      return done(service.set(changes));
                   }});
     commands.add({"query-migrate-parameters",
                   "The values of all parameters.",
@@ -152,13 +131,13 @@ void add_capabilities(CommandTable& commands, MigrationService& service) {
                   "Switches capabilities on or off.",
                   {capability_list()},
                   [&service](const Json& arguments, CommandClient&) {
-                      Changes changes;
+                      std::vector<ParameterChange> changes;
                       for (const Json& entry : arguments["capabilities"]) {
                           const ParameterInfo* info = find_parameter(entry["capability"].get<std::string>());
                           GODWIT_ASSERT(info != nullptr, "the schema comes from the table of parameters");
-                          changes.emplace_back(info, entry["state"].get<bool>());
+                          changes.push_back({info, entry["state"].get<bool>()});
                       }
-                      return done(apply(service, std::move(changes)));
+                      return done(service.set(changes));
                   }});
     commands.add(
         {"query-migrate-capabilities",

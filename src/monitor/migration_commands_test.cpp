@@ -30,11 +30,13 @@ public:
     bool is_incoming() const override { return incoming; }
     std::optional<std::string> listening_address() const override { return address; }
     MigrationParameters parameters() const override { return values; }
-    Status set(const ParameterInfo& info, const ParameterValue& value) override {
-        if (running && !info.while_running) {
-            return fail(ErrorCode::busy, "There's a migration process in progress");
+    Status set(std::span<const ParameterChange> changes) override {
+        for (const ParameterChange& change : changes) {
+            if (running && !change.info->while_running) {
+                return fail(ErrorCode::busy, "There's a migration process in progress");
+            }
         }
-        return set_parameter(values, info, value);
+        return set_parameters(values, changes);
     }
 
     std::vector<std::string> log;

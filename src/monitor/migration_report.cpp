@@ -57,6 +57,19 @@ void add_times(Json& report, const MigrationStatistics& s) {
     }
 }
 
+Json xbzrle_report(const XbzrleStatistics& s) {
+    return {
+        {"cache-size", s.cache_bytes},
+        {"bytes", s.bytes},
+        {"pages", s.pages},
+        {"cache-miss", s.cache_misses},
+        {"cache-miss-rate", s.cache_miss_rate},
+        {"encoding-rate", s.encoding_rate},
+        {"overflow", s.overflows},
+        {"x-godwit-unchanged", s.unchanged_pages},
+    };
+}
+
 void add_error(Json& report, const Error& error) {
     report["error-desc"] = error.message;
     report["x-godwit-error-code"] = to_string(error.code);
@@ -97,6 +110,9 @@ Json migration_report(const MigrationStatistics& statistics, const std::optional
     report["status"] = to_string(statistics.state);
     add_times(report, statistics);
     report["ram"] = ram_report(statistics);
+    if (statistics.xbzrle) {
+        report["xbzrle-cache"] = xbzrle_report(*statistics.xbzrle);
+    }
     report["x-godwit-incoming"] = incoming;
     if (!incoming) {
         report["x-godwit-passes"] = statistics.passes;

@@ -47,6 +47,22 @@ TEST(MigrationReport, TellsWhereItListens) {
     EXPECT_FALSE(migration_report({}, "exec:x").contains("socket-address"));
 }
 
+TEST(MigrationReport, HasTheCacheOfXbzrle) {
+    MigrationStatistics s = completed();
+    EXPECT_FALSE(migration_report(s, std::nullopt).contains("xbzrle-cache"));
+    s.xbzrle = XbzrleStatistics{.cache_bytes = 1,
+                                .bytes = 2,
+                                .pages = 3,
+                                .unchanged_pages = 4,
+                                .cache_misses = 5,
+                                .overflows = 6,
+                                .cache_miss_rate = 0.5,
+                                .encoding_rate = 7.5};
+    EXPECT_EQ(migration_report(s, std::nullopt)["xbzrle-cache"],
+              Json::parse(R"({"cache-size":1,"bytes":2,"pages":3,"cache-miss":5,"cache-miss-rate":0.5,
+                              "encoding-rate":7.5,"overflow":6,"x-godwit-unchanged":4})"));
+}
+
 TEST(MigrationReport, HasQemusFields) {
     const Json report = migration_report(completed(), std::nullopt);
     EXPECT_EQ(report["status"], "completed");

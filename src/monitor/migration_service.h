@@ -27,7 +27,8 @@ public:
     virtual std::optional<std::string> listening_address() const = 0;
 
     virtual MigrationParameters parameters() const = 0;
-    virtual Status set(const ParameterInfo& info, const ParameterValue& value) = 0;
+    /// Makes all changes, or none. Errors: `invalid_argument`, `busy`.
+    virtual Status set(std::span<const ParameterChange> changes) = 0;
 };
 
 }  // namespace godwit

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <bit>
 #include <cmath>
 
 #include "base/assert.h"
@@ -13,7 +14,8 @@ namespace {
 Result<Json> set(MigrationService& service, std::string_view name, std::uint64_t value) {
     const ParameterInfo* info = find_parameter(name);
     GODWIT_ASSERT(info != nullptr, "'{}' is not in the table of parameters", name);
-    if (auto status = service.set(*info, value); !status) {
+    const ParameterChange change{info, value};
+    if (auto status = service.set({&change, 1}); !status) {
         return fail(status.error());
     }
     return Json::object();
@@ -43,6 +45,18 @@ void add_older_migration_commands(CommandTable& commands, MigrationService& serv
                   {{"value", ArgumentType::number, false, "seconds"}},
                   [&service](const Json& arguments, CommandClient&) {
                       return set_downtime(service, arguments["value"].get<double>());
+                  }});
+    commands.add({"migrate-set-cache-size",
+                  "Sets xbzrle-cache-size; migrate-set-parameters does the same, but does not round.",
+                  {{"value", ArgumentType::size, false, "bytes; rounded down to a power of two"}},
+                  [&service](const Json& arguments, CommandClient&) {
+                      return set(service, "xbzrle-cache-size", std::bit_floor(*to_size(arguments["value"])));
+                  }});
+    commands.add({"query-migrate-cache-size",
+                  "The value of xbzrle-cache-size; query-migrate-parameters has it, too.",
+                  {},
+                  [&service](const Json&, CommandClient&) -> Result<Json> {
+                      return Json(service.parameters().xbzrle_cache_size_bytes);
                   }});
     commands.add({"migrate-pause",
                   "Refused: it is for a postcopy migration, which does not exist here.",

@@ -17,9 +17,7 @@ public:
     bool is_incoming() const override { return false; }
     std::optional<std::string> listening_address() const override { return std::nullopt; }
     MigrationParameters parameters() const override { return values; }
-    Status set(const ParameterInfo& info, const ParameterValue& value) override {
-        return set_parameter(values, info, value);
-    }
+    Status set(std::span<const ParameterChange> changes) override { return set_parameters(values, changes); }
     MigrationParameters values;
 
 private:
@@ -95,6 +93,21 @@ TEST_F(OlderMigrationCommands, PauseSaysWhatItIsFor) {
     const auto result = commands_.find("migrate-pause")->handler(Json::object(), client_);
     ASSERT_FALSE(result);
     EXPECT_EQ(result.error().message, "migrate-pause is currently only supported during postcopy-active state");
+}
+
+TEST_F(OlderMigrationCommands, TheCacheSizeIsRoundedDownToAPowerOfTwo) {
+    EXPECT_EQ(set("migrate-set-cache-size", "8192"), "");
+    EXPECT_EQ(service_.values.xbzrle_cache_size_bytes, 8192U);
+    EXPECT_EQ(set("migrate-set-cache-size", "100000000"), "");
+    EXPECT_EQ(service_.values.xbzrle_cache_size_bytes, 1U << 26);
+    EXPECT_EQ(*commands_.find("query-migrate-cache-size")->handler(Json::object(), client_), 1U << 26);
+    for (const char* wrong : {"0", "4095", "9223372036854775808"}) {
+        EXPECT_EQ(set("migrate-set-cache-size", wrong),
+                  "Parameter 'xbzrle_cache_size' expects a power of two from 4096 to 4611686018427387904")
+            << wrong;
+    }
+    EXPECT_EQ(set("migrate-set-cache-size", "-1"), "Parameter 'value' expects uint64");
+    EXPECT_EQ(service_.values.xbzrle_cache_size_bytes, 1U << 26);
 }
 
 }  // namespace

@@ -6,6 +6,8 @@
 #include <cstring>
 
 #include "ram/page_run_reader.h"
+#include "ram/xbzrle.h"
+#include "stream/format.h"
 
 namespace godwit {
 
@@ -171,9 +173,25 @@ Status RamLoader::finish() {
 }
 
 Status RamLoader::xbzrle_page(BlockOffset offset, ConstBuffer encoded) {
-    return fail(ErrorCode::unsupported,
-                fmt::format("an XBZRLE record of {} bytes for offset 0x{:x}", encoded.size(), offset.value()),
-                "switch the capability xbzrle off at the source");
+    if (Status inside = check_offset(offset); !inside) {
+        return inside;
+    }
+    // It may be one of those that the run is about to make zeros.
+    if (Status flushed = flush_zero_run(); !flushed) {
+        return flushed;
+    }
+    if (!blocks_[selected_].received.test(page_at(offset))) {
+        return fail(ErrorCode::stream_corrupt,
+                    fmt::format("a delta to page {} of RAM block \"{}\", which was never sent", page_at(offset).value(),
+                                block().id));
+    }
+    if (!decode_xbzrle(encoded, block().host + offset.value())) {
+        return fail(ErrorCode::stream_corrupt, fmt::format("the delta to page {} of RAM block \"{}\" is damaged",
+                                                           page_at(offset).value(), block().id));
+    }
+    ++delta_pages_;
+    delta_bytes_ += format::xbzrle_head_bytes + encoded.size();
+    return {};
 }
 
 }  // namespace godwit

@@ -25,6 +25,9 @@ public:
 
     std::uint64_t zero_pages() const { return zero_pages_.load(); }
     std::uint64_t normal_pages() const { return normal_pages_.load(); }
+    /// Pages that came as XBZRLE deltas, and the size of their records without the blocks' names.
+    std::uint64_t delta_pages() const { return delta_pages_.load(); }
+    std::uint64_t delta_bytes() const { return delta_bytes_.load(); }
 
 private:
     struct Block {
@@ -66,6 +69,8 @@ private:
 
     std::atomic<std::uint64_t> zero_pages_{0};    // written by the loading thread
     std::atomic<std::uint64_t> normal_pages_{0};  // written by the loading thread
+    std::atomic<std::uint64_t> delta_pages_{0};   // written by the loading thread
+    std::atomic<std::uint64_t> delta_bytes_{0};   // written by the loading thread
 };
 
 }  // namespace godwit

@@ -113,7 +113,7 @@ Status RamRecordDecoder::decode_xbzrle(BlockOffset offset, StreamReader& reader,
     if (!reader.ok()) {
         return reader.status();
     }
-    if (encoding != 1 || length > page_bytes) {
+    if (encoding != format::xbzrle_encoding || length > page_bytes) {
         return fail(ErrorCode::stream_corrupt,
                     fmt::format("XBZRLE record with encoding {} and {} bytes", encoding, length));
     }

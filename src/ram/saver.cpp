@@ -8,9 +8,11 @@
 namespace godwit {
 namespace {
 
-/// Bytes of a record for a zero page and for a whole page, the block's name aside.
-constexpr ByteCount zero_record(9);
+/// Bytes of a record for a whole page, the block's name aside.
 constexpr ByteCount page_record(8 + page_bytes);
+/// Pages with data that are handled in one call at most: pages that turn out to be unchanged queue nothing, and the
+/// caller wants to look at the clock.
+constexpr std::uint64_t pages_per_call = 16 * 1024;
 /// The search for zeros begins with a page's first bytes, which would be waited for.
 constexpr std::size_t prefetch_pages = 4;
 
@@ -52,7 +54,8 @@ Result<PageCount> RamSaver::collect() {
 
 Result<ByteCount> RamSaver::send(PageSink& sink, ByteCount budget) {
     ByteCount sent;
-    while (!pass_done() && sent < budget) {
+    const std::uint64_t before = sent_pages() - zero_pages();
+    while (!pass_done() && sent < budget && sent_pages() - zero_pages() - before < pages_per_call) {
         const PageBitmap& bitmap = bitmaps_[block_];
         const PageNumber found = bitmap.next_set(next_);
         if (found.value() == bitmap.size().value()) {
@@ -92,7 +95,8 @@ Result<ByteCount> RamSaver::send_chunk(PageSink& sink, PageNumber first, PageNum
     // known from before.
     Extent extent = data_;
     std::uint64_t zeros = 0;
-    std::uint64_t pages = 0;
+    std::uint64_t whole = 0;
+    std::uint64_t deltas = 0;
     ByteCount sent;
     next_ = end;
     for (PageNumber page = bitmap.next_set(first); page < end; page = bitmap.next_set(page)) {
@@ -109,18 +113,18 @@ Result<ByteCount> RamSaver::send_chunk(PageSink& sink, PageNumber first, PageNum
         const std::byte* host = block.host + offset_of(page).value();
         __builtin_prefetch(host + prefetch_pages * page_bytes);  // of memory that is not there it does nothing
         if (extent.hole || is_zero_page(host)) {
-            sink.put_zero_page(block_, page);
-            sent += zero_record;
+            sent += sink.put_zero_page(block_, page);
             ++zeros;
         } else {
-            sink.put_page(block_, page, host);
-            sent += page_record;
-            ++pages;
+            const PutPage put = sink.put_page(block_, page, host);
+            sent += put.queued;
+            ++(put.whole ? whole : deltas);
         }
     }
-    remaining_pages_ -= zeros + pages;
+    remaining_pages_ -= zeros + whole + deltas;
     zero_pages_ += zeros;
-    normal_pages_ += pages;
+    normal_pages_ += whole;
+    delta_pages_ += deltas;
     return sent;
 }
 

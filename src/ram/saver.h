@@ -28,8 +28,8 @@ public:
     /// Adds the pages written since the last time; the machine lock must be held. Returns how many were not yet to be
     /// sent.
     Result<PageCount> collect();
-    /// Sends pages in order of their addresses, from where the last call stopped, until about `budget` bytes are queued
-    /// or the pass is over. Returns the bytes queued; pages of zeros count as what their records take.
+    /// Sends pages in order of their addresses, from where the last call stopped, until about `budget` bytes are
+    /// queued, 64 MiB have been looked at, or the pass is over. Returns the bytes queued.
     Result<ByteCount> send(PageSink& sink, ByteCount budget);
     /// The pass has reached the end of the last block.
     bool pass_done() const { return block_ == bitmaps_.size(); }
@@ -47,6 +47,9 @@ public:
     std::uint64_t total_bytes() const { return total_bytes_; }
     std::uint64_t zero_pages() const { return zero_pages_.load(); }
     std::uint64_t normal_pages() const { return normal_pages_.load(); }
+    /// Pages of which less than the whole had to be sent, or nothing.
+    std::uint64_t delta_pages() const { return delta_pages_.load(); }
+    std::uint64_t sent_pages() const { return zero_pages() + normal_pages() + delta_pages(); }
 
 private:
     /// Pages handled together at most: marks are cleared with one call for each such piece.
@@ -66,6 +69,7 @@ private:
     std::atomic<std::uint64_t> remaining_pages_{0};  // written by the saving thread
     std::atomic<std::uint64_t> zero_pages_{0};       // written by the saving thread
     std::atomic<std::uint64_t> normal_pages_{0};     // written by the saving thread
+    std::atomic<std::uint64_t> delta_pages_{0};      // written by the saving thread
 };
 
 }  // namespace godwit

@@ -4,24 +4,35 @@
 
 namespace godwit {
 
-void StreamPageSink::put_head(std::size_t block, PageNumber page, std::uint64_t flags) {
+ByteCount StreamPageSink::put_head(std::size_t block, PageNumber page, std::uint64_t flags) {
     if (block_ == block) {
         writer_.put_u64(offset_of(page).value() | flags | format::ram_flag::same_block);
-        return;
+        return ByteCount(8);
     }
     writer_.put_u64(offset_of(page).value() | flags);
     writer_.put_string8(memory_.blocks()[block].id);
     block_ = block;
+    return ByteCount(8 + 1 + memory_.blocks()[block].id.size());
 }
 
-void StreamPageSink::put_zero_page(std::size_t block, PageNumber page) {
-    put_head(block, page, format::ram_flag::zero);
+ByteCount StreamPageSink::put_zero_page(std::size_t block, PageNumber page) {
+    const ByteCount head = put_head(block, page, format::ram_flag::zero);
     writer_.put_u8(0);
+    return head + ByteCount(1);
 }
 
-void StreamPageSink::put_page(std::size_t block, PageNumber page, const std::byte* host) {
-    put_head(block, page, format::ram_flag::page);
+PutPage StreamPageSink::put_page(std::size_t block, PageNumber page, const std::byte* host) {
+    const ByteCount head = put_head(block, page, format::ram_flag::page);
     writer_.put_reference({host, page_bytes});
+    return {.queued = head + ByteCount(page_bytes), .whole = true};
+}
+
+PutPage StreamPageSink::put_delta(std::size_t block, PageNumber page, ConstBuffer delta) {
+    const ByteCount head = put_head(block, page, format::ram_flag::xbzrle);
+    writer_.put_u8(format::xbzrle_encoding);
+    writer_.put_u16(static_cast<std::uint16_t>(delta.size()));
+    writer_.put_bytes(delta);
+    return {.queued = head + ByteCount(3 + delta.size()), .whole = false};
 }
 
 }  // namespace godwit

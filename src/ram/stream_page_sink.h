@@ -13,12 +13,15 @@ class StreamPageSink : public PageSink {
 public:
     StreamPageSink(StreamWriter& writer, const GuestMemory& memory) : writer_(writer), memory_(memory) {}
 
-    void put_zero_page(std::size_t block, PageNumber page) override;
-    void put_page(std::size_t block, PageNumber page, const std::byte* host) override;
+    ByteCount put_zero_page(std::size_t block, PageNumber page) override;
+    PutPage put_page(std::size_t block, PageNumber page, const std::byte* host) override;
+    /// The page as an XBZRLE delta to what was sent before; it is copied.
+    PutPage put_delta(std::size_t block, PageNumber page, ConstBuffer delta);
     void flush() override { writer_.flush(); }
 
 private:
-    void put_head(std::size_t block, PageNumber page, std::uint64_t flags);
+    /// Returns its size.
+    ByteCount put_head(std::size_t block, PageNumber page, std::uint64_t flags);
 
     StreamWriter& writer_;
     const GuestMemory& memory_;

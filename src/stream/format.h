@@ -54,6 +54,11 @@ inline constexpr const char* globalstate_section_name = "globalstate";
 inline constexpr std::uint32_t globalstate_version = 1;
 inline constexpr std::uint32_t globalstate_text_bytes = 100;
 
+/// The one encoding that an XBZRLE record may have.
+inline constexpr std::uint8_t xbzrle_encoding = 1;
+/// Offset with flags, encoding and length.
+inline constexpr std::uint64_t xbzrle_head_bytes = 8 + 1 + 2;
+
 /// Low bits of the u64 that begins each RAM record.
 namespace ram_flag {
 inline constexpr std::uint64_t zero = 0x02;

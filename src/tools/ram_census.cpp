@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "ram/xbzrle.h"
+
 namespace godwit {
 
 RamCensus::Counts& RamCensus::Counts::operator+=(const Counts& other) {
@@ -75,8 +77,12 @@ Status RamCensus::overwritten_ahead(BlockOffset, PageCount) {
     return {};
 }
 
-Status RamCensus::xbzrle_page(BlockOffset offset, ConstBuffer) {
+Status RamCensus::xbzrle_page(BlockOffset offset, ConstBuffer encoded) {
     count({.xbzrle = 1});
+    if (!decode_xbzrle(encoded, scratch_.data())) {
+        return fail(ErrorCode::stream_corrupt, fmt::format("the delta to offset 0x{:x} of RAM block \"{}\" is damaged",
+                                                           offset.value(), blocks_[selected_].id));
+    }
     return check(offset);
 }
 

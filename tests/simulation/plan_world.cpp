@@ -79,6 +79,8 @@ void choose_parameters(Plan& plan, Random& random) {
     parameters.downtime_limit_ms = random.percent(50) ? 300 : random.spread(1, 600);
     parameters.return_path = !random.percent(10);
     parameters.legacy_stream = random.percent(8);
+    parameters.xbzrle = random.percent(30);
+    parameters.xbzrle_cache_size_bytes = page_bytes << random.below(9);
     plan.link.bidirectional = !random.percent(5);
     plan.destination_parameters = parameters;
     plan.poll_interval = random_time(random, milliseconds(2), milliseconds(50));

@@ -61,7 +61,9 @@ void Trial::check_figures(const MigrationStatistics& last, const MigrationStatis
     if (figures.remaining_bytes > total) {
         world_->violation(fmt::format("{} bytes of {} remain", figures.remaining_bytes, total));
     }
-    const std::uint64_t sent = (figures.normal_pages + figures.zero_pages) * page_bytes;
+    const XbzrleStatistics deltas = figures.xbzrle.value_or(XbzrleStatistics{});
+    const std::uint64_t sent =
+        (figures.normal_pages + figures.zero_pages + deltas.pages + deltas.unchanged_pages) * page_bytes;
     if (figures.passes > 0 && sent + figures.remaining_bytes < total) {
         world_->violation(
             fmt::format("{} bytes were sent and {} remain, but memory has {}", sent, figures.remaining_bytes, total));

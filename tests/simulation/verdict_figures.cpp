@@ -30,6 +30,10 @@ std::uint64_t throughput_bytes_per_s(const PipeProperties& pipe) {
     return static_cast<std::uint64_t>(static_cast<double>(pipe.capacity_bytes) / round_s);
 }
 
+PageCounts page_counts(const MigrationStatistics& figures) {
+    return PageCounts{figures.zero_pages, figures.normal_pages, figures.xbzrle.value_or(XbzrleStatistics{}).pages};
+}
+
 }  // namespace
 
 void Verdict::judge_figures() {
@@ -69,25 +73,25 @@ void Verdict::judge_page_counts() {
     if (trial_.qemu_source_) {
         sent = trial_.qemu_source_->sent();
     } else if (source_figures_) {
-        sent = PageCounts{source_figures_->zero_pages, source_figures_->normal_pages};
+        sent = page_counts(*source_figures_);
     }
     if (trial_.qemu_destination_) {
         received = trial_.qemu_destination_->received();
     } else if (destination_figures_) {
-        received = PageCounts{destination_figures_->zero_pages, destination_figures_->normal_pages};
+        received = page_counts(*destination_figures_);
     }
     const bool both_counted =
         (trial_.qemu_source_ || source_figures_) && (trial_.qemu_destination_ || destination_figures_);
-    if (both_counted && destination_.machine.was_started_after_load() &&
-        (sent.zero != received.zero || sent.normal != received.normal)) {
-        broken(fmt::format("{} zero and {} normal pages were sent, {} and {} received", sent.zero, sent.normal,
-                           received.zero, received.normal));
+    if (both_counted && destination_.machine.was_started_after_load() && sent != received) {
+        broken(fmt::format("{} zero pages, {} normal ones and {} deltas were sent; {}, {} and {} received", sent.zero,
+                           sent.normal, sent.delta, received.zero, received.normal, received.delta));
     }
 }
 
 /// What a completed migration counted fits the guest's writes and the bytes on the link.
 void Verdict::judge_sent_pages(const MigrationStatistics& figures) {
-    const std::uint64_t pages = figures.zero_pages + figures.normal_pages;
+    const XbzrleStatistics deltas = figures.xbzrle.value_or(XbzrleStatistics{});
+    const std::uint64_t pages = figures.zero_pages + figures.normal_pages + deltas.pages + deltas.unchanged_pages;
     const std::uint64_t total = source_.memory.total_pages();
     const std::uint64_t most = total + source_.dirty.new_marks();
     if (pages < total || pages > most) {
@@ -97,12 +101,13 @@ void Verdict::judge_sent_pages(const MigrationStatistics& figures) {
         broken(fmt::format("the dirty sync count is {}, the marks of {} blocks were collected",
                            figures.dirty_sync_count, source_.dirty.collects()));
     }
-    const std::uint64_t data = figures.normal_pages * page_bytes;
+    const std::uint64_t data = figures.normal_pages * page_bytes + deltas.bytes;
     const std::uint64_t records = pages * longest_page_record;
     const std::uint64_t rest = stream_frame + figures.passes * pass_frame;
     if (figures.transferred_bytes < data || figures.transferred_bytes > data + records + rest) {
-        broken(fmt::format("{} bytes were sent for {} normal and {} zero pages in {} passes", figures.transferred_bytes,
-                           figures.normal_pages, figures.zero_pages, figures.passes));
+        broken(fmt::format("{} bytes were sent for {} normal and {} zero pages and {} deltas in {} passes",
+                           figures.transferred_bytes, figures.normal_pages, figures.zero_pages, deltas.pages,
+                           figures.passes));
     }
 }
 

@@ -8,6 +8,9 @@ namespace godwit::sim {
 struct PageCounts {
     std::uint64_t zero = 0;
     std::uint64_t normal = 0;
+    std::uint64_t delta = 0;
+
+    bool operator==(const PageCounts&) const = default;
 };
 
 }  // namespace godwit::sim

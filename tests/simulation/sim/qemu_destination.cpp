@@ -167,9 +167,43 @@ bool QemuDestination::load_page(std::uint64_t head) {
         ++received_.normal;
         reader_->get_bytes(MutableBuffer(host, page_bytes));
     } else {
-        return false;
+        return (head & format::ram_flag::xbzrle) != 0 && load_delta(host);
     }
     return reader_->ok();
+}
+
+/// Written from the description of the format, not from the tested decoder.
+bool QemuDestination::load_delta(std::byte* host) {
+    const std::uint8_t encoding = reader_->get_u8();
+    std::size_t left = reader_->get_u16();
+    std::size_t at = 0;
+    bool fits = encoding == 1 && left <= page_bytes;
+    const auto length = [&] {
+        std::size_t value = 0;
+        for (unsigned shift = 0; fits && shift < 14; shift += 7) {
+            fits = left > 0;
+            const std::uint8_t byte = fits ? reader_->get_u8() : std::uint8_t{0};
+            left -= fits ? 1 : 0;
+            value |= static_cast<std::size_t>(byte & 0x7f) << shift;
+            if ((byte & 0x80) == 0) {
+                return value;
+            }
+        }
+        fits = false;
+        return value;
+    };
+    while (fits && left > 0) {
+        at += length();
+        const std::size_t changed = length();
+        fits = fits && changed > 0 && changed <= left && at + changed <= page_bytes;
+        if (fits) {
+            reader_->get_bytes(MutableBuffer(host + at, changed));
+            at += changed;
+            left -= changed;
+        }
+    }
+    ++received_.delta;
+    return fits && reader_->ok();
 }
 
 bool QemuDestination::load_device(const std::string& name, std::uint32_t version) {

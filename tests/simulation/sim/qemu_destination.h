@@ -27,6 +27,7 @@ private:
     bool load_named_section();
     bool load_ram();
     bool load_page(std::uint64_t head);
+    bool load_delta(std::byte* host);
     bool load_block_list(std::uint64_t bytes);
     bool load_device(const std::string& name, std::uint32_t version);
     bool end_section();

@@ -1,0 +1,52 @@
+// The figures of a migration at its source, as anybody may ask for them.
+#include "migration/outgoing_session.h"
+#include "migration/switchover_policy.h"
+
+namespace godwit {
+
+void OutgoingSession::fill_statistics(MigrationStatistics& out) const {
+    const std::lock_guard lock(figures_mutex_);
+    const Instant end = figures_.ended.value_or(now());
+    const Instant active = figures_.active.value_or(end);
+    out.total_time = end - figures_.started;
+    out.transferred_bytes = figures_.transferred_bytes;
+    out.remaining_bytes = saver_.remaining_pages() * page_bytes;
+    out.total_bytes = saver_.total_bytes();
+    out.zero_pages = saver_.zero_pages();
+    out.normal_pages = saver_.normal_pages();
+    if (delta_sink_) {
+        out.xbzrle = figures_.xbzrle_rates;
+        out.xbzrle->bytes = delta_sink_->delta_bytes();
+        out.xbzrle->pages = delta_sink_->delta_pages();
+        out.xbzrle->unchanged_pages = delta_sink_->unchanged_pages();
+        out.xbzrle->cache_misses = delta_sink_->cache_misses();
+        out.xbzrle->overflows = delta_sink_->overflows();
+    }
+    out.dirty_pages_per_s = figures_.dirty_pages_per_s;
+    out.dirty_sync_count = figures_.dirty_sync_count;
+    out.passes = figures_.passes;
+    out.pages_per_s = static_cast<std::uint64_t>(figures_.pages_per_s);
+    out.megabits_per_s = figures_.bytes_per_s * 8 / 1e6;
+    out.precopy_bytes = figures_.stopped ? figures_.bytes_at_stop : figures_.transferred_bytes;
+    out.downtime_bytes = figures_.transferred_bytes - out.precopy_bytes;
+    out.stopped_at = figures_.stopped;
+    out.error = figures_.error;
+    out.peer = figures_.peer;
+    if (figures_.active) {
+        out.setup_time = active - figures_.started;
+    }
+    if (!figures_.ended) {
+        if (!figures_.stopped && figures_.bytes_per_s > 0) {
+            out.expected_downtime = transfer_time(out.remaining_bytes, figures_.bytes_per_s);
+        }
+        return;
+    }
+    out.running_at = figures_.running;
+    if (!figures_.error) {
+        out.downtime = *figures_.ended - figures_.stopped.value_or(*figures_.ended);
+        const double seconds = std::chrono::duration<double>(end - active).count();
+        out.megabits_per_s = seconds > 0 ? static_cast<double>(out.transferred_bytes) * 8 / seconds / 1e6 : 0;
+    }
+}
+
+}  // namespace godwit

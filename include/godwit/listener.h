@@ -4,6 +4,7 @@
 
 #include "godwit/error.h"
 #include "godwit/migration_state.h"
+#include "godwit/statistics.h"
 
 namespace godwit {
 
@@ -22,6 +23,8 @@ public:
     }
     /// A pass over memory begins; passes count from 1.
     virtual void pass_started(std::uint64_t pass) { (void)pass; }
+    /// The verdict on whether the migration comes to its end has changed.
+    virtual void convergence_changed(const Convergence& convergence) { (void)convergence; }
     /// A step of the handover has been reached.
     virtual void handover_step(HandoverStep step) { (void)step; }
 };

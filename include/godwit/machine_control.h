@@ -26,7 +26,7 @@ std::optional<RunState> run_state_from_string(std::string_view name);
 
 /// What a migration needs of a machine. The machine lock (`lock`, `unlock`) protects run state and devices; it is held
 /// only to collect dirty pages and to stop, save, load or start the machine, never while waiting for a peer.
-/// Every other call is made with the lock held.
+/// Every other call is made with the lock held, except where it is said.
 class MachineControl {
 public:
     virtual ~MachineControl() = default;
@@ -47,6 +47,13 @@ public:
     /// Source or destination: it is unknown who owns the guest. The machine stays paused and refuses to run unless
     /// forced.
     virtual void set_ownership_unknown() = 0;
+
+    /// Source: takes that percentage of the time (0 to 99) from the virtual CPUs, from now on; 0 gives it back. It does
+    /// not wait for them. False where that cannot be done. Any thread, without the lock.
+    virtual bool set_cpu_throttle(unsigned percent) {
+        (void)percent;
+        return false;
+    }
 
     /// Destination: the state that the source had, as a name of `RunState`; remembered for `start_after_load`.
     virtual Status set_incoming_run_state(std::string_view name) = 0;

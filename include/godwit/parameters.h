@@ -11,12 +11,32 @@
 
 namespace godwit {
 
+/// When the guest is stopped.
+enum class SwitchoverPolicy {
+    minimum,    ///< when another pass would save little of the downtime
+    first_fit,  ///< as soon as the predicted downtime is within the limit, as QEMU does
+};
+
 /// The settings of migrations. Names in QMP are the members' names without the unit and with dashes.
 struct MigrationParameters {
     /// Bytes per second of a whole migration; 0 is no limit.
     std::uint64_t max_bandwidth_bytes_per_s = 0;
     /// Longest time in ms that the guest may be stopped for the switchover, as predicted.
     std::uint64_t downtime_limit_ms = 300;
+    SwitchoverPolicy switchover_policy = SwitchoverPolicy::minimum;
+    /// Bytes per second that the switchover may count on, where the measured rate is not to be trusted; 0 is the
+    /// measured one.
+    std::uint64_t avail_switchover_bandwidth_bytes_per_s = 0;
+    /// Slow the virtual CPUs down when the guest writes faster than memory can be sent (capability `auto-converge`).
+    bool auto_converge = false;
+    /// What was dirtied in a period is too much above this percentage of what was transferred.
+    std::uint64_t throttle_trigger_threshold_percent = 50;
+    /// Part of the time that is taken from the virtual CPUs: at first, more in each step, at most.
+    std::uint64_t cpu_throttle_initial_percent = 20;
+    std::uint64_t cpu_throttle_increment_percent = 10;
+    std::uint64_t max_cpu_throttle_percent = 99;
+    /// Take smaller steps when little is missing.
+    bool cpu_throttle_tailslow = false;
     /// Ask a peer that can answer for a return path (capability `return-path`).
     bool return_path = true;
     /// Emit MIGRATION events (capability `events`).
@@ -34,7 +54,8 @@ struct MigrationParameters {
     std::uint64_t switchover_timeout_ms = 5'000;
 };
 
-using ParameterValue = std::variant<bool, std::uint64_t>;
+/// The text, which is not owned, is one of the words that the definition allows.
+using ParameterValue = std::variant<bool, std::uint64_t, std::string_view>;
 
 /// The definition of one setting; the only place that knows its name, range and unit. A capability is a parameter that
 /// is switched by `migrate-set-capabilities`.
@@ -42,7 +63,9 @@ struct ParameterInfo {
     std::string_view name;
     std::string_view unit = {};
     std::string_view help;
-    std::variant<bool MigrationParameters::*, std::uint64_t MigrationParameters::*> member;
+    std::variant<bool MigrationParameters::*, std::uint64_t MigrationParameters::*,
+                 SwitchoverPolicy MigrationParameters::*>
+        member;
     bool capability = false;
     /// May be changed while a migration runs.
     bool while_running = false;
@@ -53,6 +76,8 @@ struct ParameterInfo {
     bool saturates = false;
     /// No other numbers are allowed.
     bool power_of_two = false;
+    /// Of a choice: the names of its values, in their order.
+    std::vector<std::string_view> words = {};
 };
 
 struct ParameterChange {

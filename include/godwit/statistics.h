@@ -3,12 +3,29 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "godwit/clock.h"
 #include "godwit/error.h"
 #include "godwit/migration_state.h"
 
 namespace godwit {
+
+enum class ConvergenceVerdict {
+    unknown,     ///< no pass has ended yet
+    converging,  ///< what remains after a pass still becomes less
+    stalled,     ///< it does not any more: the migration will not end unless something changes
+};
+std::string_view to_string(ConvergenceVerdict verdict);
+
+/// Whether a migration comes to its end.
+struct Convergence {
+    ConvergenceVerdict verdict = ConvergenceVerdict::unknown;
+    /// The smallest rest at the end of a pass so far.
+    std::uint64_t smallest_remaining_bytes = 0;
+    /// For a stalled one: why, and what would help. A sentence for a person.
+    std::string advice = {};
+};
 
 /// What the capability `xbzrle` did. A destination counts pages and bytes only.
 struct XbzrleStatistics {
@@ -33,8 +50,10 @@ struct MigrationStatistics {
     /// with a peer that says nothing). Destination: from the arrival of the first byte after the source's stop,
     /// unknown: absent.
     std::optional<Duration> downtime;
-    /// While active: the predicted downtime if the switchover came now.
+    /// While active: the predicted downtime if the switchover came now. The limit until the bandwidth is known.
     std::optional<Duration> expected_downtime;
+    /// What was predicted when the guest was stopped, to be compared with `downtime`.
+    std::optional<Duration> predicted_downtime = {};
     /// The moments behind `downtime` on this side's clock: the source's stop, the destination's start.
     std::optional<Instant> stopped_at;
     std::optional<Instant> running_at;
@@ -44,6 +63,7 @@ struct MigrationStatistics {
     std::uint64_t total_bytes = 0;        ///< size of all RAM blocks
     std::uint64_t zero_pages = 0;         ///< sent or received as zero records
     std::uint64_t normal_pages = 0;       ///< sent or received as whole pages
+    std::uint64_t skipped_pages = 0;      ///< zeros that the destination's fresh memory has anyway; not sent
     std::uint64_t dirty_pages_per_s = 0;  ///< over the last period of at least a second (or last pass)
     std::uint64_t dirty_sync_count = 0;   ///< times the dirty bitmap was collected
     std::uint64_t passes = 0;             ///< passes begun, the final one with the stopped guest included
@@ -52,6 +72,9 @@ struct MigrationStatistics {
     std::uint64_t precopy_bytes = 0;      ///< written while the guest ran
     std::uint64_t downtime_bytes = 0;     ///< written while the guest was stopped
 
+    /// Percent of the time in which the virtual CPUs do not run; while auto-converge slows them down.
+    std::optional<unsigned> cpu_throttle_percent = {};
+    Convergence convergence = {};
     /// Where deltas are sent, or were received.
     std::optional<XbzrleStatistics> xbzrle = {};
 

@@ -3,6 +3,7 @@
 
 #include "godwit/machine_control.h"
 #include "godwit/migration_state.h"
+#include "godwit/statistics.h"
 
 namespace godwit {
 namespace {
@@ -88,6 +89,18 @@ std::string_view to_string(HandoverStep step) {
             return "destination-running";
         case HandoverStep::destination_said_running:
             return "destination-said-running";
+    }
+    return "unknown";
+}
+
+std::string_view to_string(ConvergenceVerdict verdict) {
+    switch (verdict) {
+        case ConvergenceVerdict::unknown:
+            return "unknown";
+        case ConvergenceVerdict::converging:
+            return "converging";
+        case ConvergenceVerdict::stalled:
+            return "stalled";
     }
     return "unknown";
 }

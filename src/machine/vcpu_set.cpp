@@ -9,7 +9,11 @@
 namespace godwit {
 
 VcpuSet::VcpuSet(KvmVm& vm, std::uint32_t count, const PortBus& ports, std::function<void()> on_request)
-    : on_request_(std::move(on_request)) {
+    : on_request_(std::move(on_request)), throttle_([this](CpuThrottle::Moment until) {
+          for (const auto& thread : threads_) {
+              thread->sleep_until(until);
+          }
+      }) {
     for (std::uint32_t index = 0; index < count; ++index) {
         threads_.push_back(std::make_unique<VcpuThread>(
             vm.vcpu(index), ports, [this](GuestRequest request) { add_request(std::move(request)); }));
@@ -25,7 +29,7 @@ Status VcpuSet::start(Executor& executor) {
             return status;
         }
     }
-    return {};
+    return throttle_.start(executor);
 }
 
 Status VcpuSet::pause(std::chrono::milliseconds timeout) {

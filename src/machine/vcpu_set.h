@@ -7,12 +7,13 @@
 
 #include "godwit/error.h"
 #include "godwit/executor.h"
+#include "machine/cpu_throttle.h"
 #include "machine/vcpu_thread.h"
 
 namespace godwit {
 
 /// All virtual CPUs of a machine, paused and resumed together; they begin paused. Also keeps what the guest asked for
-/// until somebody carries it out. All calls under the machine lock.
+/// until somebody carries it out. All calls under the machine lock, except `throttle`.
 class VcpuSet {
 public:
     /// Longest time to wait for the CPUs to pause. It takes a fraction of a millisecond; more means a kernel in
@@ -31,6 +32,9 @@ public:
     Status pause(std::chrono::milliseconds timeout = pause_timeout);
     void resume();
 
+    /// Takes that percentage of the time, 0 to 99, from the CPUs while they run. Any thread, without the lock.
+    void throttle(unsigned percent) { throttle_.set(percent); }
+
     /// The weightiest request since the last time, or one of kind `none`. After `pause` nothing new can come.
     GuestRequest take_request();
     bool has_request() const;
@@ -44,6 +48,8 @@ private:
     mutable std::mutex request_mutex_;
     GuestRequest request_;  ///< under request_mutex_
     std::vector<std::unique_ptr<VcpuThread>> threads_;
+    /// Last, so that it ends before the threads that it speaks to.
+    CpuThrottle throttle_;
 };
 
 }  // namespace godwit

@@ -1,7 +1,11 @@
 #include "machine/vcpu_set.h"
 
+#include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
+#include <limits>
+#include <thread>
 
 #include "machine/kvm_test_machine.h"
 #include "machine/test_machine.h"
@@ -17,6 +21,9 @@ constexpr std::uint64_t stuck_address = 0x4000;
 /// out %eax,$0x81; then counts up the word at 0x9000, for ever.
 const std::vector<std::uint8_t> asking_guest = {0xe7, 0x81, 0xff, 0x05, 0x00, 0x90, 0x00, 0x00, 0xeb, 0xf8};
 constexpr std::size_t counter_address = 0x9000;
+
+/// Counts up the word at 0x9000, for ever.
+const std::vector<std::uint8_t> counting_guest = {0xff, 0x05, 0x00, 0x90, 0x00, 0x00, 0xeb, 0xf8};
 
 /// Holds the CPU that writes to it until the test lets it go.
 class StickyPort : public PortDevice {
@@ -97,6 +104,51 @@ TEST_F(VcpuSetTest, ACpuThatHasAskedForSomethingWaitsThroughAFailedPause) {
         return std::atomic_ref(*reinterpret_cast<std::uint32_t*>(machine.memory().host() + counter_address)).load() > 0;
     }));
     ASSERT_TRUE(vcpus.pause());
+}
+
+/// How far the guest counts in that time.
+std::uint32_t progress(KvmTestMachine& machine, std::chrono::milliseconds time) {
+    const std::atomic_ref counter(*reinterpret_cast<std::uint32_t*>(machine.memory().host() + counter_address));
+    const std::uint32_t before = counter.load();
+    std::this_thread::sleep_for(time);
+    return counter.load() - before;
+}
+
+TEST_F(VcpuSetTest, AThrottledCpuDoesLessAndStillPausesAtOnce) {
+    KvmTestMachine machine(1);
+    machine.boot(counting_guest);
+    PortBus ports;
+    VcpuSet vcpus(machine.vm(), 1, ports, [] {});
+    ASSERT_TRUE(vcpus.start(loop));
+    vcpus.resume();
+    constexpr std::chrono::milliseconds window{200};
+    // The host may be busy, so each of both gets its best window out of some.
+    std::uint32_t most = 0;
+    std::uint32_t least = std::numeric_limits<std::uint32_t>::max();
+    for (int i = 0; i < 4; ++i) {
+        vcpus.throttle(0);
+        most = std::max(most, progress(machine, window));
+        vcpus.throttle(90);
+        least = std::min(least, progress(machine, window));
+    }
+    EXPECT_LT(least, most / 3) << "of " << most;
+    vcpus.throttle(99);
+    for (int i = 0; i < 5; ++i) {
+        const auto start = std::chrono::steady_clock::now();
+        ASSERT_TRUE(vcpus.pause(std::chrono::milliseconds(80)))
+            << "a pause does not wait for the end of a sleep of 99 ms";
+        EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::milliseconds(80));
+        vcpus.resume();
+    }
+    vcpus.throttle(0);
+    EXPECT_TRUE(wait_until([&] { return progress(machine, std::chrono::milliseconds(1)) > 0; }));
+    ASSERT_TRUE(vcpus.pause());
+}
+
+TEST(CpuThrottle, EveryRoundHasTimeToRun) {
+    EXPECT_EQ(CpuThrottle::round_length(20), std::chrono::milliseconds(10));
+    EXPECT_EQ(CpuThrottle::round_length(90), std::chrono::milliseconds(10));
+    EXPECT_EQ(CpuThrottle::round_length(99), std::chrono::milliseconds(100));
 }
 
 }  // namespace

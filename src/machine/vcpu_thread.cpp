@@ -84,6 +84,12 @@ void VcpuThread::request_end() {
     interrupt();
 }
 
+void VcpuThread::sleep_until(Deadline moment) {
+    const std::lock_guard lock(mutex_);
+    asleep_until_ = moment;
+    interrupt();
+}
+
 void VcpuThread::interrupt() {
     changed_.notify_all();
     if (entered_) {
@@ -120,7 +126,12 @@ VcpuThread::Step VcpuThread::next_step(std::unique_lock<std::mutex>& lock) {
             return Step::complete;
         }
         if (!pause_wanted_) {
-            return Step::enter;
+            const Deadline until = asleep_until_;
+            if (std::chrono::steady_clock::now() >= until) {
+                return Step::enter;
+            }
+            changed_.wait_until(lock, until, [&] { return end_wanted_ || pause_wanted_ || asleep_until_ != until; });
+            continue;
         }
         paused_ = true;
         changed_.notify_all();

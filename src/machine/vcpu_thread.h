@@ -47,6 +47,10 @@ public:
     /// Takes `request_pause` back: the CPU runs on, unless it made a request that nobody has carried out. Any thread.
     void withdraw_pause();
 
+    /// Keeps the CPU out of the guest until that moment; one that has passed lets it run. A pause is not delayed by it.
+    /// Returns at once. Any thread.
+    void sleep_until(Deadline moment);
+
     /// Tells the thread to end; returns at once. Idempotent, any thread.
     void request_end();
 
@@ -77,6 +81,7 @@ private:
     bool has_request_ = false;
     bool end_wanted_ = false;
     bool paused_ = false;
+    Deadline asleep_until_ = Deadline::min();
     /// In or about to be in KVM_RUN, so that a change has to interrupt it.
     bool entered_ = false;
     pthread_t handle_{};

@@ -86,6 +86,7 @@ public:
     Status release_disks() override { return {}; }
     void finish_migrated(bool owned_elsewhere) override { run_.finish_migrated(owned_elsewhere); }
     void set_ownership_unknown() override { run_.set_ownership_unknown(); }
+    bool set_cpu_throttle(unsigned percent) override;
     Status set_incoming_run_state(std::string_view name) override { return run_.set_incoming(name); }
     Status start_after_load() override;
 

@@ -1,4 +1,5 @@
-// What a migration does to the machine. Every function here is called with the machine lock held.
+// What a migration does to the machine. Every function here but `set_cpu_throttle` is called with the machine lock
+// held.
 
 #include <fmt/format.h>
 
@@ -34,6 +35,14 @@ Status VirtualMachine::resume_after_failure(RunState before) {
         run_guest();
     }
     return {};
+}
+
+bool VirtualMachine::set_cpu_throttle(unsigned percent) {
+    if (!microvm_) {
+        return false;
+    }
+    microvm_->vcpus().throttle(percent);
+    return true;
 }
 
 Status VirtualMachine::start_after_load() {

@@ -1,6 +1,5 @@
 // The source's passes over memory while the guest runs.
 #include <algorithm>
-#include <utility>
 
 #include "migration/outgoing_session.h"
 #include "migration/switchover_policy.h"
@@ -25,8 +24,9 @@ constexpr double slowest_disk_bytes_per_s = 10e6;
 }  // namespace
 
 Status OutgoingSession::precopy() {
-    last_sync_ = last_sent_ = now();
-    meter_.start(now(), writer_->bytes_written(), 0);
+    last_sent_ = now();
+    meter_.start(last_sent_, writer_->bytes_written(), 0);
+    start_counting_dirty_pages(last_sent_);
     if (Status begun = begin_pass(); !begun) {
         return begun;
     }
@@ -39,6 +39,9 @@ Status OutgoingSession::precopy() {
             return sent;
         }
         if (!saver_.pass_done()) {
+            if (Status looked = look_within_pass(); !looked) {
+                return looked;
+            }
             continue;
         }
         Result<bool> enough = finish_pass();
@@ -55,8 +58,9 @@ Status OutgoingSession::precopy() {
 }
 
 Status OutgoingSession::begin_pass() {
-    saver_.begin_pass();
-    ++pass_;
+    if (++pass_ > 1) {
+        saver_.begin_pass();
+    }
     if (delta_sink_) {
         delta_sink_->begin_pass();
     }
@@ -106,7 +110,9 @@ void OutgoingSession::wait_for_budget() {
             writer_->flush();
             last_sent_ = now();
         }
-        wake_->wait_until(std::min(limiter_.next_budget_at(now()), now() + keepalive_interval));
+        const Instant asleep_at = now();
+        wake_->wait_until(std::min(limiter_.next_budget_at(asleep_at), asleep_at + keepalive_interval));
+        meter_.slept(now() - asleep_at);
         follow_parameters();
         measure(now());
     }
@@ -116,7 +122,7 @@ Status OutgoingSession::send_part() {
     sections_->begin(SectionType::part, format::ram_section_id);
     const Instant until = now() + part_time;
     do {
-        const ByteCount budget = std::min(limiter_.budget(now()), slice);
+        const ByteCount budget = std::min({limiter_.budget(now()), limiter_.largest_write(), slice});
         if (budget.value() == 0) {
             break;
         }
@@ -163,79 +169,6 @@ Status OutgoingSession::drain_pass() {
         return channel_->drain(deadline);
     }
     return wait_pong(ping, deadline, ErrorCode::idle_timeout, "the destination does not take what was sent");
-}
-
-Result<bool> OutgoingSession::finish_pass() {
-    if (Status drained = drain_pass(); !drained) {
-        return fail(drained.error());
-    }
-    Result<PageCount> dirtied;
-    {
-        const MachineLock lock(environment_.machine);
-        dirtied = saver_.collect();
-    }
-    if (!dirtied) {
-        return fail(dirtied.error());
-    }
-    const Instant at = now();
-    const double period_s = std::max(1e-6, std::chrono::duration<double>(at - last_sync_).count());
-    const double dirty_pages_per_s = static_cast<double>(dirtied->value()) / period_s;
-    last_sync_ = at;
-    measure(at);
-    const XbzrleStatistics rates = xbzrle_rates();
-    update([&](Figures& f) {
-        ++f.dirty_sync_count;
-        f.dirty_pages_per_s = static_cast<std::uint64_t>(dirty_pages_per_s);
-        f.xbzrle_rates = rates;
-    });
-    return is_time_to_switch_over(at, dirty_pages_per_s);
-}
-
-bool OutgoingSession::is_time_to_switch_over(Instant at, double dirty_pages_per_s) {
-    SwitchoverInputs inputs;
-    inputs.remaining_bytes = saver_.remaining_pages() * page_bytes;
-    inputs.bandwidth_bytes_per_s = meter_.bytes_per_s();
-    inputs.dirty_bytes_per_s = dirty_pages_per_s * static_cast<double>(page_bytes);
-    inputs.downtime_limit = std::chrono::milliseconds(parameters_.downtime_limit_ms);
-    inputs.switchover_timeout = std::chrono::milliseconds(parameters_.switchover_timeout_ms);
-    update([&](Figures& f) { inputs.elapsed = at - f.active.value_or(at); });
-    if (first_fit_) {
-        inputs.since_first_fit = at - *first_fit_;
-    }
-    const SwitchoverDecision decision = decide_switchover(inputs);
-    if (decision.fits && !first_fit_) {
-        first_fit_ = at;
-    }
-    return decision.switch_over;
-}
-
-/// Over the pass that has ended.
-XbzrleStatistics OutgoingSession::xbzrle_rates() {
-    XbzrleStatistics rates;
-    if (!delta_sink_) {
-        return rates;
-    }
-    const DeltaCounts before =
-        std::exchange(last_deltas_, DeltaCounts{delta_sink_->cache_misses(), delta_sink_->delta_pages(),
-                                                delta_sink_->delta_bytes(), saver_.sent_pages()});
-    const auto ratio = [](std::uint64_t part, std::uint64_t whole) {
-        return whole == 0 ? 0.0 : static_cast<double>(part) / static_cast<double>(whole);
-    };
-    rates.cache_bytes = cache_size_.value();
-    rates.cache_miss_rate = ratio(last_deltas_.misses - before.misses, last_deltas_.sent_pages - before.sent_pages);
-    rates.encoding_rate = ratio((last_deltas_.pages - before.pages) * page_bytes, last_deltas_.bytes - before.bytes);
-    return rates;
-}
-
-void OutgoingSession::measure(Instant at) {
-    const bool window_closed = meter_.update(at, writer_->bytes_written(), saver_.sent_pages());
-    update([&](Figures& f) {
-        f.transferred_bytes = writer_->bytes_written();
-        if (window_closed) {
-            f.bytes_per_s = meter_.bytes_per_s();
-            f.pages_per_s = meter_.pages_per_s();
-        }
-    });
 }
 
 }  // namespace godwit

@@ -7,6 +7,7 @@
 
 #include "base/printable.h"
 #include "stream/commands.h"
+#include "stream/vmstate_codec.h"
 
 namespace godwit {
 
@@ -128,19 +129,36 @@ Status OutgoingSession::greet_peer() {
         return started;
     }
     peer_ = Peer::qemu;  // until it says otherwise: enough to listen to it
+    const Instant greeted = now();
     const Instant deadline = now() + std::chrono::milliseconds(parameters_.handshake_timeout_ms);
     if (Status answered = wait_pong(format::godwit_ping, deadline, ErrorCode::handshake_timeout,
                                     "the destination did not answer the greeting in time");
         !answered) {
         return answered;
     }
+    round_trip_ = now() - greeted;
+    round_trips_ = 1;
     const std::optional<Manifest> manifest = return_path_->heard().manifest;
     update([&](Figures& f) { f.peer = manifest ? "godwit " + manifest->version : "QEMU or compatible"; });
     if (!manifest) {
         return {};
     }
     peer_ = Peer::godwit;
+    round_trips_ = 2;
+    leave_out_zeros(*manifest);
     return check_preflight(make_manifest(environment_), *manifest);
+}
+
+/// Fresh memory has them already.
+void OutgoingSession::leave_out_zeros(const Manifest& destination) {
+    const std::span<const RamBlock> blocks = environment_.memory.blocks();
+    for (std::size_t i = 0; i < blocks.size(); ++i) {
+        for (const Manifest::Block& there : destination.ram) {
+            if (there.fresh && there.id == blocks[i].id) {
+                saver_.skip_zeros(i);
+            }
+        }
+    }
 }
 
 Status OutgoingSession::prepare() {
@@ -149,6 +167,9 @@ Status OutgoingSession::prepare() {
     }
     if (Status made = make_delta_sink(); !made) {
         return made;
+    }
+    for (const DeviceState* device : environment_.devices) {
+        device_bytes_ += vmstate_wire_bytes(device->layout());
     }
     saver_.mark_all();
     sections_->begin_named(SectionType::start, format::ram_section_id, format::ram_section_name, 0,
@@ -190,6 +211,7 @@ ByteCount OutgoingSession::xbzrle_cache_size() const {
 }
 
 void OutgoingSession::conclude(const Status& outcome) {
+    lift_throttle();
     if (!outcome) {
         resume_guest();  // before anything that may have to be waited for
         return give_up(explain(outcome.error()));

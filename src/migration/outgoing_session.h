@@ -7,11 +7,15 @@
 #include <string>
 
 #include "godwit/migration.h"
+#include "migration/convergence.h"
+#include "migration/dirty_rate_meter.h"
 #include "migration/manifest.h"
 #include "migration/rate_limiter.h"
 #include "migration/return_path.h"
 #include "migration/sections.h"
 #include "migration/state_table.h"
+#include "migration/switchover_policy.h"
+#include "migration/throttle_policy.h"
 #include "migration/throughput_meter.h"
 #include "ram/saver.h"
 #include "ram/stream_page_sink.h"
@@ -61,6 +65,7 @@ private:
     Status introduce();
     void put_stream_header();
     Status greet_peer();
+    void leave_out_zeros(const Manifest& destination);
     Status prepare();
     Status make_delta_sink();
     ByteCount xbzrle_cache_size() const;
@@ -70,10 +75,8 @@ private:
     void wait_for_budget();
     void follow_parameters();
     void resize_cache();
-    Result<bool> finish_pass();
     Duration longest_drain() const;
     Status drain_pass();
-    bool is_time_to_switch_over(Instant at, double dirty_pages_per_s);
     Status switch_over();
     Status stop_guest();
     Status send_rest();
@@ -81,6 +84,18 @@ private:
     void give_up(Error error);
     void resume_guest();
     void clean_up();
+
+    // Measurements and what follows from them, in outgoing_convergence.cpp.
+    void start_counting_dirty_pages(Instant at);
+    Status collect();
+    Status look_within_pass();
+    void adjust_throttle(Instant at);
+    void lift_throttle();
+    Result<bool> finish_pass();
+    SwitchoverInputs switchover_inputs(Instant at);
+    bool is_time_to_switch_over(Instant at);
+    void predict(const SwitchoverDecision& decision);
+    void watch_convergence(const SwitchoverInputs& inputs);
 
     // The handover, in outgoing_handover.cpp: who owns the guest from when on.
     Status hand_over();
@@ -141,8 +156,19 @@ private:
     Peer peer_ = Peer::silent;
     RateLimiter limiter_;
     ThroughputMeter meter_;
-    Instant last_sync_{};
     Instant last_sent_{};
+    DirtyRateMeter dirty_rate_;
+    Instant pass_began_{};
+    PageCount pass_dirtied_;
+    double pass_dirty_bytes_per_s_ = 0;  // of the last complete pass
+    ThrottlePolicy throttle_;
+    Instant throttle_period_began_{};
+    PageCount throttle_period_dirtied_;
+    std::uint64_t throttle_period_bytes_ = 0;  // what had been written when it began
+    ConvergenceWatch convergence_;
+    Duration round_trip_{};  // of the greeting
+    int round_trips_ = 0;    // that the handover to this peer takes
+    std::uint64_t device_bytes_ = 0;
     std::uint64_t drained_bytes_ = 0;  // what the destination had taken at the end of the last pass
     std::optional<Instant> first_fit_;
     std::optional<RunState> state_before_stop_;  // set while the guest is stopped for the switchover
@@ -162,6 +188,9 @@ private:
         std::uint64_t dirty_pages_per_s = 0;
         std::uint64_t dirty_sync_count = 0;
         std::uint64_t passes = 0;
+        std::optional<Duration> expected_downtime;
+        std::optional<unsigned> cpu_throttle_percent;
+        Convergence convergence;
         double pages_per_s = 0;
         double bytes_per_s = 0;
         XbzrleStatistics xbzrle_rates;  // the size and the rates only

@@ -1,6 +1,5 @@
 // The figures of a migration at its source, as anybody may ask for them.
 #include "migration/outgoing_session.h"
-#include "migration/switchover_policy.h"
 
 namespace godwit {
 
@@ -14,6 +13,7 @@ void OutgoingSession::fill_statistics(MigrationStatistics& out) const {
     out.total_bytes = saver_.total_bytes();
     out.zero_pages = saver_.zero_pages();
     out.normal_pages = saver_.normal_pages();
+    out.skipped_pages = saver_.skipped_pages();
     if (delta_sink_) {
         out.xbzrle = figures_.xbzrle_rates;
         out.xbzrle->bytes = delta_sink_->delta_bytes();
@@ -29,16 +29,20 @@ void OutgoingSession::fill_statistics(MigrationStatistics& out) const {
     out.megabits_per_s = figures_.bytes_per_s * 8 / 1e6;
     out.precopy_bytes = figures_.stopped ? figures_.bytes_at_stop : figures_.transferred_bytes;
     out.downtime_bytes = figures_.transferred_bytes - out.precopy_bytes;
+    out.cpu_throttle_percent = figures_.cpu_throttle_percent;
+    out.convergence = figures_.convergence;
     out.stopped_at = figures_.stopped;
     out.error = figures_.error;
     out.peer = figures_.peer;
     if (figures_.active) {
         out.setup_time = active - figures_.started;
     }
+    if (figures_.stopped) {
+        out.predicted_downtime = figures_.expected_downtime;
+    } else if (!figures_.ended) {
+        out.expected_downtime = figures_.expected_downtime;
+    }
     if (!figures_.ended) {
-        if (!figures_.stopped && figures_.bytes_per_s > 0) {
-            out.expected_downtime = transfer_time(out.remaining_bytes, figures_.bytes_per_s);
-        }
         return;
     }
     out.running_at = figures_.running;

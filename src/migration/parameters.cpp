@@ -55,16 +55,68 @@ Status set_member(P& parameters, const ParameterInfo& info, std::uint64_t P::*me
     return {};
 }
 
+Status set_member(P& parameters, const ParameterInfo& info, SwitchoverPolicy P::*member, const ParameterValue& value) {
+    const std::string_view* given = std::get_if<std::string_view>(&value);
+    if (given == nullptr) {
+        return wrong_type(info, "string");
+    }
+    const auto found = std::find(info.words.begin(), info.words.end(), *given);
+    if (found == info.words.end()) {
+        return fail(ErrorCode::invalid_argument,
+                    fmt::format("Parameter '{}' does not accept value '{}'", info.name, *given));
+    }
+    parameters.*member = static_cast<SwitchoverPolicy>(found - info.words.begin());
+    return {};
+}
+
+/// What no definition can say alone.
+Status check_together(const P& parameters) {
+    if (parameters.max_cpu_throttle_percent < parameters.cpu_throttle_initial_percent) {
+        return fail(ErrorCode::invalid_argument,
+                    "Parameter 'max_cpu_throttle' expects an integer in the range of cpu_throttle_initial to 99");
+    }
+    return {};
+}
+
 }  // namespace
 
 const std::vector<ParameterInfo>& parameter_table() {
     static const std::vector<ParameterInfo> table{
+        {.name = "auto-converge",
+         .help = "slow the virtual CPUs down when the guest writes faster than memory can be sent",
+         .member = &P::auto_converge,
+         .capability = true},
+        {.name = "avail-switchover-bandwidth",
+         .unit = "bytes per second",
+         .help = "rate that the switchover may count on; 0 is the measured one",
+         .member = &P::avail_switchover_bandwidth_bytes_per_s,
+         .while_running = true,
+         .maximum = std::numeric_limits<std::int64_t>::max(),
+         .saturates = true},
         {.name = "connect-timeout",
          .unit = "ms",
          .help = "longest time to reach the destination",
          .member = &P::connect_timeout_ms,
          .minimum = 1,
          .maximum = ten_minutes_ms},
+        {.name = "cpu-throttle-increment",
+         .unit = "percent",
+         .help = "what each step of auto-converge takes more",
+         .member = &P::cpu_throttle_increment_percent,
+         .while_running = true,
+         .minimum = 1,
+         .maximum = 99},
+        {.name = "cpu-throttle-initial",
+         .unit = "percent",
+         .help = "what the first step of auto-converge takes from the virtual CPUs",
+         .member = &P::cpu_throttle_initial_percent,
+         .while_running = true,
+         .minimum = 1,
+         .maximum = 99},
+        {.name = "cpu-throttle-tailslow",
+         .help = "take smaller steps when little is missing",
+         .member = &P::cpu_throttle_tailslow,
+         .while_running = true},
         {.name = "downtime-limit",
          .unit = "ms",
          .help = "longest predicted stop of the guest that is accepted for the switchover",
@@ -99,10 +151,23 @@ const std::vector<ParameterInfo>& parameter_table() {
          .while_running = true,
          .maximum = std::numeric_limits<std::int64_t>::max(),
          .saturates = true},
+        {.name = "max-cpu-throttle",
+         .unit = "percent",
+         .help = "what auto-converge takes from the virtual CPUs at most; not below cpu-throttle-initial",
+         .member = &P::max_cpu_throttle_percent,
+         .while_running = true,
+         .minimum = 1,
+         .maximum = 99},
         {.name = "return-path",
          .help = "ask the destination to answer, where the transport allows it",
          .member = &P::return_path,
          .capability = true},
+        {.name = "switchover-policy",
+         .help = "when the guest is stopped: minimum (another pass would save little) or first-fit (as soon as the "
+                 "limit allows)",
+         .member = &P::switchover_policy,
+         .while_running = true,
+         .words = {"minimum", "first-fit"}},
         {.name = "switchover-timeout",
          .unit = "ms",
          .help = "longest time for the switchover before the guest goes on at the source",
@@ -110,6 +175,13 @@ const std::vector<ParameterInfo>& parameter_table() {
          .while_running = true,
          .minimum = 1,
          .maximum = ten_minutes_ms},
+        {.name = "throttle-trigger-threshold",
+         .unit = "percent",
+         .help = "auto-converge acts when more than this part of what was transferred has been written again",
+         .member = &P::throttle_trigger_threshold_percent,
+         .while_running = true,
+         .minimum = 1,
+         .maximum = 100},
         {.name = "xbzrle",
          .help = "after the first pass, send pages as differences to what was sent before",
          .member = &P::xbzrle,
@@ -136,19 +208,32 @@ const ParameterInfo* find_parameter(std::string_view name) {
 }
 
 ParameterValue get_parameter(const MigrationParameters& parameters, const ParameterInfo& info) {
-    return std::visit([&](auto member) { return ParameterValue(parameters.*member); }, info.member);
+    if (const auto* choice = std::get_if<SwitchoverPolicy P::*>(&info.member)) {
+        return info.words[static_cast<std::size_t>(parameters.**choice)];
+    }
+    if (const auto* number = std::get_if<std::uint64_t P::*>(&info.member)) {
+        return parameters.**number;
+    }
+    return parameters.*std::get<bool P::*>(info.member);
 }
 
 Status set_parameter(MigrationParameters& parameters, const ParameterInfo& info, const ParameterValue& value) {
-    return std::visit([&](auto member) { return set_member(parameters, info, member, value); }, info.member);
+    const ParameterChange change{&info, value};
+    return set_parameters(parameters, {&change, 1});
 }
 
 Status set_parameters(MigrationParameters& parameters, std::span<const ParameterChange> changes) {
     MigrationParameters changed = parameters;
     for (const ParameterChange& change : changes) {
-        if (Status set = set_parameter(changed, *change.info, change.value); !set) {
+        const ParameterInfo& info = *change.info;
+        if (Status set =
+                std::visit([&](auto member) { return set_member(changed, info, member, change.value); }, info.member);
+            !set) {
             return set;
         }
+    }
+    if (Status fits = check_together(changed); !fits) {
+        return fits;
     }
     parameters = changed;
     return {};

@@ -2,8 +2,9 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <limits>
 
-#include "godwit/parameters.h"
+#include "migration/dirty_rate_meter.h"
 #include "migration/manifest.h"
 #include "migration/rate_limiter.h"
 #include "migration/state_table.h"
@@ -86,6 +87,35 @@ TEST(SwitchoverPolicy, Table) {
              .switchover_timeout = milliseconds(5000)},
             false,
             false},
+        Row{"first-fit stops as soon as it fits",
+            {.policy = SwitchoverPolicy::first_fit,
+             .remaining_bytes = 100 * mib,
+             .bandwidth_bytes_per_s = gib,
+             .dirty_bytes_per_s = 0,
+             .downtime_limit = limit},
+            true,
+            true},
+        Row{"the devices' state has to fit, too",
+            {.remaining_bytes = 300 * mib,
+             .device_bytes = 100 * mib,
+             .bandwidth_bytes_per_s = gib,
+             .downtime_limit = limit},
+            false,
+            false},
+        Row{"and the way to and fro",
+            {.remaining_bytes = 250 * mib,
+             .bandwidth_bytes_per_s = gib,
+             .fixed_cost = milliseconds(100),
+             .downtime_limit = limit},
+            false,
+            false},
+        Row{"which takes half of the limit at most",
+            {.remaining_bytes = mib,
+             .bandwidth_bytes_per_s = gib,
+             .fixed_cost = milliseconds(1000),
+             .downtime_limit = milliseconds(20)},
+            true,
+            true},
         Row{"limit 0 accepts only nothing", {.remaining_bytes = 4096, .bandwidth_bytes_per_s = gib}, false, false},
     };
     for (const Row& row : rows) {
@@ -93,6 +123,73 @@ TEST(SwitchoverPolicy, Table) {
         EXPECT_EQ(decision.fits, row.fits) << row.what;
         EXPECT_EQ(decision.switch_over, row.switch_over) << row.what;
     }
+}
+
+TEST(SwitchoverPolicy, PredictsTheWholeStop) {
+    const SwitchoverDecision decision = decide_switchover({.remaining_bytes = 50 * mib,
+                                                           .device_bytes = 50 * mib,
+                                                           .bandwidth_bytes_per_s = 1000.0 * mib,
+                                                           .fixed_cost = milliseconds(7),
+                                                           .downtime_limit = milliseconds(300)});
+    EXPECT_EQ(decision.transfer_time, milliseconds(100));
+    EXPECT_EQ(decision.expected_downtime, milliseconds(107));
+    EXPECT_EQ(decide_switchover({.fixed_cost = milliseconds(2)}).expected_downtime, milliseconds(2));
+    EXPECT_EQ(decide_switchover({.remaining_bytes = 1}).expected_downtime, Duration::max());
+}
+
+TEST(RateLimiter, WritesAreNoLargerThanABurst) {
+    RateLimiter limiter;
+    EXPECT_EQ(limiter.largest_write().value(), std::numeric_limits<std::uint64_t>::max());
+    const Instant start{std::chrono::seconds(1)};
+    limiter.set_limit(100 * mib, start);
+    EXPECT_EQ(limiter.largest_write(), ByteCount(mib));
+    limiter.set_limit(std::numeric_limits<std::int64_t>::max(), start);
+    EXPECT_GT(limiter.largest_write().value(), std::uint64_t{1} << 40);
+    limiter.set_limit(1, start);
+    EXPECT_EQ(limiter.largest_write(), ByteCount(1));
+}
+
+TEST(DirtyRateMeter, AveragesOverASecond) {
+    DirtyRateMeter meter;
+    const Instant start{std::chrono::seconds(5)};
+    EXPECT_EQ(meter.pages_per_s(), 0);
+    meter.start(start);
+    meter.collected(start, PageCount(10));
+    EXPECT_EQ(meter.pages_per_s(), 0) << "no time has passed";
+    meter.collected(start + milliseconds(100), PageCount(40));
+    EXPECT_EQ(meter.pages_per_s(), 500);
+    meter.collected(start + milliseconds(1000), PageCount(950));
+    EXPECT_EQ(meter.pages_per_s(), 1000);
+    meter.collected(start + milliseconds(1010), PageCount(500));
+    EXPECT_EQ(meter.pages_per_s(), 1000) << "ten milliseconds say little";
+    meter.collected(start + milliseconds(3000), PageCount(500));
+    EXPECT_EQ(meter.pages_per_s(), 500);
+    meter.collected(start + milliseconds(4000), PageCount(0));
+    EXPECT_EQ(meter.pages_per_s(), 0);
+}
+
+TEST(ThroughputMeter, TimeAsleepDoesNotCountForTheChannel) {
+    ThroughputMeter meter;
+    Instant now{std::chrono::seconds(1)};
+    meter.start(now, 0, 0);
+    EXPECT_EQ(meter.awake_bytes_per_s(), 0);
+    std::uint64_t bytes = 0;
+    for (int i = 0; i < 30; ++i) {
+        now += milliseconds(10);
+        bytes += 1000;
+        meter.update(now, bytes, 0);
+        now += milliseconds(30);
+        meter.slept(milliseconds(30));
+        meter.update(now, bytes, 0);
+    }
+    EXPECT_NEAR(meter.awake_bytes_per_s(), 100'000, 5'000);
+    EXPECT_NEAR(meter.bytes_per_s(), 25'000, 1'500);
+    for (int i = 0; i < 30; ++i) {
+        now += milliseconds(50);
+        meter.slept(milliseconds(50));
+        meter.update(now, bytes, 0);
+    }
+    EXPECT_EQ(meter.awake_bytes_per_s(), 0) << "nothing sent, all asleep";
 }
 
 TEST(RateLimiter, GivesTheBudgetOverAnySecond) {
@@ -182,32 +279,6 @@ TEST(StateMachine, EveryStateCanBeLeftOrIsFinalAndNothingSkipsSetup) {
     EXPECT_FALSE(is_allowed(MigrationState::handing_over, MigrationState::cancelling))
         << "after the commit it is too late";
     EXPECT_FALSE(is_allowed(MigrationState::active, MigrationState::completed));
-}
-
-TEST(Parameters, EachHasADefaultWithinItsRangeAndRefusesOthers) {
-    for (const ParameterInfo& info : parameter_table()) {
-        MigrationParameters parameters;
-        const ParameterValue initial = get_parameter(parameters, info);
-        EXPECT_TRUE(set_parameter(parameters, info, initial)) << info.name;
-        EXPECT_EQ(find_parameter(info.name), &info);
-        if (const std::uint64_t* number = std::get_if<std::uint64_t>(&initial)) {
-            EXPECT_GE(*number, info.minimum);
-            EXPECT_LE(*number, info.maximum);
-            EXPECT_FALSE(set_parameter(parameters, info, true)) << info.name;
-            if (info.minimum > 0) {
-                EXPECT_FALSE(set_parameter(parameters, info, info.minimum - 1)) << info.name;
-            }
-            ASSERT_TRUE(set_parameter(parameters, info, info.maximum));
-            EXPECT_EQ(std::get<std::uint64_t>(get_parameter(parameters, info)), info.maximum);
-        } else {
-            EXPECT_FALSE(set_parameter(parameters, info, std::uint64_t{1})) << info.name;
-        }
-    }
-    MigrationParameters parameters;
-    const Status status = set_parameter(parameters, *find_parameter("downtime-limit"), std::uint64_t{2'000'001});
-    ASSERT_FALSE(status);
-    EXPECT_EQ(status.error().message, "Parameter 'downtime_limit' expects an integer in the range of 0 to 2000000");
-    EXPECT_EQ(find_parameter("nonsense"), nullptr);
 }
 
 Manifest sample_manifest() {

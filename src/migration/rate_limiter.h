@@ -35,6 +35,11 @@ public:
         refill(now);
         return ByteCount(credit_bytes_ < 1 ? 0 : static_cast<std::uint64_t>(credit_bytes_));
     }
+    /// What should leave at once, so that the traffic is smooth.
+    ByteCount largest_write() const {
+        return ByteCount(limited() ? static_cast<std::uint64_t>(std::min(burst_bytes(), 1e18))
+                                   : std::numeric_limits<std::uint64_t>::max());
+    }
     void spend(ByteCount bytes) {
         if (limited()) {
             credit_bytes_ -= static_cast<double>(bytes.value());

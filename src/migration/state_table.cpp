@@ -71,6 +71,13 @@ void StateMachine::pass_started(std::uint64_t pass) {
     }
 }
 
+void StateMachine::convergence_changed(const Convergence& convergence) {
+    const std::lock_guard lock(mutex_);
+    for (Listener* listener : listeners_) {
+        listener->convergence_changed(convergence);
+    }
+}
+
 void StateMachine::handover_step(HandoverStep step) {
     const std::lock_guard lock(mutex_);
     for (Listener* listener : listeners_) {

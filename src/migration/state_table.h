@@ -41,6 +41,7 @@ public:
     void add(Listener& listener);
     void remove(Listener& listener);
     void pass_started(std::uint64_t pass);
+    void convergence_changed(const Convergence& convergence);
     void handover_step(HandoverStep step);
 
 private:

@@ -23,24 +23,32 @@ Duration transfer_time(std::uint64_t bytes, double bytes_per_s) {
 }
 
 SwitchoverDecision decide_switchover(const SwitchoverInputs& in) {
+    if (in.bandwidth_bytes_per_s <= 0 && in.remaining_bytes > 0) {
+        return {.expected_downtime = Duration::max(), .transfer_time = Duration::max()};
+    }
+    SwitchoverDecision decision;
+    decision.transfer_time = in.bandwidth_bytes_per_s <= 0
+                                 ? Duration::zero()
+                                 : transfer_time(in.remaining_bytes + in.device_bytes, in.bandwidth_bytes_per_s);
+    decision.expected_downtime = decision.transfer_time + in.fixed_cost;
     if (in.remaining_bytes == 0) {
-        return {.fits = true, .switch_over = true, .expected_downtime = Duration::zero()};
+        decision.fits = decision.switch_over = true;
+        return decision;
     }
-    if (in.bandwidth_bytes_per_s <= 0) {
-        return {.fits = false, .switch_over = false, .expected_downtime = Duration::max()};
-    }
-    const double pass_s = static_cast<double>(in.remaining_bytes) / in.bandwidth_bytes_per_s;
-    SwitchoverDecision decision{.expected_downtime = transfer_time(in.remaining_bytes, in.bandwidth_bytes_per_s)};
-    decision.fits = decision.expected_downtime <= std::min(in.downtime_limit, in.switchover_timeout / 2);
-    if (!decision.fits) {
+    const Duration time_for_data = in.downtime_limit - std::min(in.fixed_cost, in.downtime_limit / 2);
+    decision.fits = decision.transfer_time <= std::min(time_for_data, in.switchover_timeout / 2);
+    if (!decision.fits || in.policy == SwitchoverPolicy::first_fit) {
+        decision.switch_over = decision.fits;
         return decision;
     }
     // The next pass lasts as long as the rest takes to send; what is dirtied meanwhile is the rest after it.
+    const double pass_s = static_cast<double>(in.remaining_bytes) / in.bandwidth_bytes_per_s;
     const double next_s = in.dirty_bytes_per_s * pass_s / in.bandwidth_bytes_per_s;
-    const Duration saving = decision.expected_downtime - std::min(decision.expected_downtime, from_seconds(next_s));
+    const Duration now = from_seconds(pass_s);
+    const Duration saving = now - std::min(now, from_seconds(next_s));
     const Duration patience = std::max(least_patience, in.elapsed / 10);
-    decision.switch_over = saving < decision.expected_downtime / 2 || saving < worthwhile_saving ||
-                           in.since_first_fit.value_or(Duration::zero()) >= patience;
+    decision.switch_over =
+        saving < now / 2 || saving < worthwhile_saving || in.since_first_fit.value_or(Duration::zero()) >= patience;
     return decision;
 }
 

@@ -4,13 +4,19 @@
 #include <optional>
 
 #include "godwit/clock.h"
+#include "godwit/parameters.h"
 
 namespace godwit {
 
 /// What is known at the end of a pass.
 struct SwitchoverInputs {
+    SwitchoverPolicy policy = SwitchoverPolicy::minimum;
     std::uint64_t remaining_bytes = 0;
+    /// What is sent after memory.
+    std::uint64_t device_bytes = 0;
     double bandwidth_bytes_per_s = 0;
+    /// Stopping the guest, the messages to and fro, starting it there.
+    Duration fixed_cost{};
     /// Memory dirtied per second during the last pass.
     double dirty_bytes_per_s = 0;
     Duration downtime_limit{};
@@ -29,15 +35,18 @@ struct SwitchoverDecision {
     bool switch_over = false;
     /// Downtime if the guest were stopped now; `Duration::max()` while the bandwidth is unknown.
     Duration expected_downtime{};
+    /// The part of it for which data is sent.
+    Duration transfer_time{};
 };
 
 /// How long that many bytes take at that rate; `Duration::max()` if the rate is 0.
 Duration transfer_time(std::uint64_t bytes, double bytes_per_s);
 
 /// Decides at the end of a pass whether the guest is stopped now or another pass is worth its while. The rest must fit
-/// the limit, and half of the switchover's time-out; then the guest is stopped as soon as one more pass would save less
-/// than half of the predicted downtime or less than 1 ms, or when max(100 ms, a tenth of the elapsed time) has been
-/// spent on trying. Pure: no clock, no I/O.
+/// the limit, and half of the switchover's time-out. The policy `first_fit` stops the guest then. `minimum` waits until
+/// one more pass would save less than half of the time for the data or less than 1 ms, or until max(100 ms, a tenth of
+/// the elapsed time) has been spent on trying. The fixed cost takes half of the limit at most, so that a limit below
+/// what the way to the destination costs anyway still lets a migration end. Pure: no clock, no I/O.
 SwitchoverDecision decide_switchover(const SwitchoverInputs& inputs);
 
 }  // namespace godwit

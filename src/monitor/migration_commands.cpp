@@ -25,7 +25,11 @@ Json to_json(const ParameterValue& value) {
     return std::visit([](const auto& plain) { return Json(plain); }, value);
 }
 
+/// `value` outlives what is returned.
 ParameterValue to_parameter_value(const Json& value) {
+    if (value.is_string()) {
+        return std::string_view(value.get_ref<const std::string&>());
+    }
     return value.is_boolean() ? ParameterValue(value.get<bool>()) : ParameterValue(*to_size(value));
 }
 
@@ -75,14 +79,24 @@ void add_start_and_end(CommandTable& commands, MigrationService& service) {
                   }});
 }
 
+ArgumentType type_of(const ParameterInfo& info) {
+    if (!info.words.empty()) {
+        return ArgumentType::string;
+    }
+    if (std::holds_alternative<bool MigrationParameters::*>(info.member)) {
+        return ArgumentType::boolean;
+    }
+    return info.saturates ? ArgumentType::size : ArgumentType::uint64;
+}
+
 std::vector<Argument> parameter_arguments() {
     std::vector<Argument> arguments;
     for (const ParameterInfo& info : parameter_table()) {
         if (!info.capability) {
-            const bool boolean = std::holds_alternative<bool MigrationParameters::*>(info.member);
-            const ArgumentType number = info.saturates ? ArgumentType::size : ArgumentType::uint64;
-            arguments.push_back({std::string(info.name), boolean ? ArgumentType::boolean : number, true,
-                                 fmt::format("{}{}{}", info.help, info.unit.empty() ? "" : ", in ", info.unit)});
+            Argument argument{std::string(info.name), type_of(info), true,
+                              fmt::format("{}{}{}", info.help, info.unit.empty() ? "" : ", in ", info.unit)};
+            argument.words.assign(info.words.begin(), info.words.end());
+            arguments.push_back(std::move(argument));
         }
     }
     return arguments;

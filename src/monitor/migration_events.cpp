@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "monitor/migration_report.h"
+
 namespace godwit {
 
 Status MigrationEvents::state_changed(MigrationState from, MigrationState to) {
@@ -15,6 +17,10 @@ Status MigrationEvents::state_changed(MigrationState from, MigrationState to) {
 
 void MigrationEvents::pass_started(std::uint64_t pass) {
     post("MIGRATION_PASS", {{"pass", pass}});
+}
+
+void MigrationEvents::convergence_changed(const Convergence& convergence) {
+    post("X_GODWIT_CONVERGENCE", convergence_report(convergence));
 }
 
 void MigrationEvents::post(std::string_view name, Json data) {

@@ -8,8 +8,9 @@
 
 namespace godwit {
 
-/// Turns what happens in a migration into MIGRATION and MIGRATION_PASS events. Listeners are called by any thread; the
-/// events are sent from the event loop, where `enabled` is asked too. It must outlive the loop's last task.
+/// Turns what happens in a migration into MIGRATION, MIGRATION_PASS and X_GODWIT_CONVERGENCE events. Listeners are
+/// called by any thread; the events are sent from the event loop, where `enabled` is asked too. It must outlive the
+/// loop's last task.
 class MigrationEvents : public Listener {
 public:
     MigrationEvents(Executor& executor, EventSink& sink, std::function<bool()> enabled)
@@ -17,6 +18,7 @@ public:
 
     Status state_changed(MigrationState from, MigrationState to) override;
     void pass_started(std::uint64_t pass) override;
+    void convergence_changed(const Convergence& convergence) override;
 
 private:
     void post(std::string_view name, Json data);

@@ -14,13 +14,18 @@ std::int64_t in_ms(Duration duration) {
     return std::chrono::round<std::chrono::milliseconds>(duration).count();
 }
 
+/// Rounded up: a prediction is never 0.
+std::int64_t whole_ms(Duration duration) {
+    return std::chrono::ceil<std::chrono::milliseconds>(duration).count();
+}
+
 Json ram_report(const MigrationStatistics& s) {
     return {
         {"transferred", s.transferred_bytes},
         {"remaining", s.remaining_bytes},
         {"total", s.total_bytes},
         {"duplicate", s.zero_pages},
-        {"skipped", 0},
+        {"skipped", s.skipped_pages},
         {"normal", s.normal_pages},
         {"normal-bytes", s.normal_pages * page_bytes},
         {"dirty-pages-rate", s.dirty_pages_per_s},
@@ -47,7 +52,10 @@ void add_times(Json& report, const MigrationStatistics& s) {
         report["x-godwit-downtime-ns"] = s.downtime->count();
     }
     if (s.expected_downtime) {
-        report["expected-downtime"] = in_ms(*s.expected_downtime);
+        report["expected-downtime"] = whole_ms(*s.expected_downtime);
+    }
+    if (s.predicted_downtime) {
+        report["x-godwit-predicted-downtime-ns"] = s.predicted_downtime->count();
     }
     if (s.stopped_at) {
         report["x-godwit-stopped-at-ns"] = s.stopped_at->time_since_epoch().count();
@@ -79,6 +87,17 @@ void add_error(Json& report, const Error& error) {
 }
 
 }  // namespace
+
+Json convergence_report(const Convergence& convergence) {
+    Json report = {{"verdict", to_string(convergence.verdict)}};
+    if (convergence.verdict != ConvergenceVerdict::unknown) {
+        report["smallest-remaining"] = convergence.smallest_remaining_bytes;
+    }
+    if (!convergence.advice.empty()) {
+        report["advice"] = convergence.advice;
+    }
+    return report;
+}
 
 std::optional<Json> socket_address_json(const std::string& uri) {
     const auto address = parse_address(uri);
@@ -113,8 +132,12 @@ Json migration_report(const MigrationStatistics& statistics, const std::optional
     if (statistics.xbzrle) {
         report["xbzrle-cache"] = xbzrle_report(*statistics.xbzrle);
     }
+    if (statistics.cpu_throttle_percent) {
+        report["cpu-throttle-percentage"] = *statistics.cpu_throttle_percent;
+    }
     report["x-godwit-incoming"] = incoming;
     if (!incoming) {
+        report["convergence"] = convergence_report(statistics.convergence);
         report["x-godwit-passes"] = statistics.passes;
     }
     if (!statistics.peer.empty()) {

@@ -14,6 +14,9 @@ namespace godwit {
 Json migration_report(const MigrationStatistics& statistics, const std::optional<std::string>& listening_address,
                       bool incoming = false);
 
+/// The member `convergence` of it, and the data of the event.
+Json convergence_report(const Convergence& convergence);
+
 /// An address as QEMU's SocketAddress, or nothing for one that is not a socket's.
 std::optional<Json> socket_address_json(const std::string& uri);
 

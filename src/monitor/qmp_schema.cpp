@@ -21,6 +21,10 @@ const std::vector<Event>& events() {
         {"RESUME", {}},
         {"SHUTDOWN", {{"guest", ArgumentType::boolean}, {"reason", ArgumentType::string}}},
         {"STOP", {}},
+        {"X_GODWIT_CONVERGENCE",
+         {{"verdict", ArgumentType::string, false, "", {}, {"unknown", "converging", "stalled"}},
+          {"smallest-remaining", ArgumentType::uint64, true},
+          {"advice", ArgumentType::string, true}}},
     };
     return all;
 }

@@ -13,6 +13,8 @@ constexpr ByteCount page_record(8 + page_bytes);
 /// Pages with data that are handled in one call at most: pages that turn out to be unchanged queue nothing, and the
 /// caller wants to look at the clock.
 constexpr std::uint64_t pages_per_call = 16 * 1024;
+/// Pages of zeros are quickly done, mostly as holes.
+constexpr std::uint64_t skipped_per_page = 16;
 /// The search for zeros begins with a page's first bytes, which would be waited for.
 constexpr std::size_t prefetch_pages = 4;
 
@@ -27,6 +29,7 @@ RamSaver::RamSaver(const GuestMemory& memory, DirtySource& dirty) : memory_(memo
         bitmaps_.emplace_back(pages_in(block.size));
         total_bytes_ += block.size.value();
     }
+    skips_zeros_.resize(bitmaps_.size(), false);
 }
 
 void RamSaver::mark_all() {
@@ -34,7 +37,8 @@ void RamSaver::mark_all() {
         bitmap.set_all();
     }
     remaining_pages_ = total_bytes_ / page_bytes;
-    begin_pass();
+    first_pass_ = true;
+    rewind();
 }
 
 Result<PageCount> RamSaver::collect() {
@@ -54,8 +58,9 @@ Result<PageCount> RamSaver::collect() {
 
 Result<ByteCount> RamSaver::send(PageSink& sink, ByteCount budget) {
     ByteCount sent;
-    const std::uint64_t before = sent_pages() - zero_pages();
-    while (!pass_done() && sent < budget && sent_pages() - zero_pages() - before < pages_per_call) {
+    const auto looked_at = [&] { return normal_pages() + delta_pages() + skipped_pages() / skipped_per_page; };
+    const std::uint64_t before = looked_at();
+    while (!pass_done() && sent < budget && looked_at() - before < pages_per_call) {
         const PageBitmap& bitmap = bitmaps_[block_];
         const PageNumber found = bitmap.next_set(next_);
         if (found.value() == bitmap.size().value()) {
@@ -95,6 +100,8 @@ Result<ByteCount> RamSaver::send_chunk(PageSink& sink, PageNumber first, PageNum
     // known from before.
     Extent extent = data_;
     std::uint64_t zeros = 0;
+    const bool skip = first_pass_ && skips_zeros_[block_];
+    std::uint64_t skipped = 0;
     std::uint64_t whole = 0;
     std::uint64_t deltas = 0;
     ByteCount sent;
@@ -113,6 +120,10 @@ Result<ByteCount> RamSaver::send_chunk(PageSink& sink, PageNumber first, PageNum
         const std::byte* host = block.host + offset_of(page).value();
         __builtin_prefetch(host + prefetch_pages * page_bytes);  // of memory that is not there it does nothing
         if (extent.hole || is_zero_page(host)) {
+            if (skip) {
+                ++skipped;
+                continue;
+            }
             sent += sink.put_zero_page(block_, page);
             ++zeros;
         } else {
@@ -121,7 +132,8 @@ Result<ByteCount> RamSaver::send_chunk(PageSink& sink, PageNumber first, PageNum
             ++(put.whole ? whole : deltas);
         }
     }
-    remaining_pages_ -= zeros + whole + deltas;
+    remaining_pages_ -= skipped + zeros + whole + deltas;
+    skipped_pages_ += skipped;
     zero_pages_ += zeros;
     normal_pages_ += whole;
     delta_pages_ += deltas;

@@ -54,7 +54,9 @@ void choose_change(const Plan& plan, Random& random, Event& event) {
         event.value = random.spread(1, 2'000) - 1;
     } else if (event.parameter->name == "xbzrle-cache-size") {
         event.value = page_bytes << random.below(9);
-    } else if (event.parameter->while_running) {
+    } else if (event.parameter->name == "avail-switchover-bandwidth") {
+        event.value = random.spread(1'000'000, 1'000'000'000);
+    } else if (event.parameter->unit == "ms" && event.parameter->while_running) {
         event.value = std::get<std::uint64_t>(event.value) * random.between(100, 200) / 100;
     }
 }

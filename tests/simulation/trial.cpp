@@ -145,10 +145,12 @@ void Trial::start_source(Node& node) {
 }
 
 void Trial::configure(Migration& migration) {
+    std::vector<ParameterChange> changes;
     for (const ParameterInfo& info : parameter_table()) {
-        if (Status set = migration.set(info, get_parameter(plan_.parameters, info)); !set) {
-            world_->violation(fmt::format("cannot set {}: {}", info.name, set.error().message));
-        }
+        changes.push_back({&info, get_parameter(plan_.parameters, info)});
+    }
+    if (Status set = migration.set(changes); !set) {
+        world_->violation("cannot set the parameters: " + set.error().message);
     }
 }
 

@@ -63,7 +63,8 @@ void Trial::check_figures(const MigrationStatistics& last, const MigrationStatis
     }
     const XbzrleStatistics deltas = figures.xbzrle.value_or(XbzrleStatistics{});
     const std::uint64_t sent =
-        (figures.normal_pages + figures.zero_pages + deltas.pages + deltas.unchanged_pages) * page_bytes;
+        (figures.normal_pages + figures.zero_pages + figures.skipped_pages + deltas.pages + deltas.unchanged_pages) *
+        page_bytes;
     if (figures.passes > 0 && sent + figures.remaining_bytes < total) {
         world_->violation(
             fmt::format("{} bytes were sent and {} remain, but memory has {}", sent, figures.remaining_bytes, total));

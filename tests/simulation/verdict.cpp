@@ -185,6 +185,10 @@ void Verdict::judge_leftovers() {
         if (node->dirty.tracking()) {
             broken(fmt::format("{} still tracks dirty pages after the end", node->name));
         }
+        if (node->machine.throttle_percent() != 0) {
+            broken(fmt::format("{}'s guest is still throttled by {} % after the end", node->name,
+                               node->machine.throttle_percent()));
+        }
     }
 }
 

@@ -91,7 +91,8 @@ void Verdict::judge_page_counts() {
 /// What a completed migration counted fits the guest's writes and the bytes on the link.
 void Verdict::judge_sent_pages(const MigrationStatistics& figures) {
     const XbzrleStatistics deltas = figures.xbzrle.value_or(XbzrleStatistics{});
-    const std::uint64_t pages = figures.zero_pages + figures.normal_pages + deltas.pages + deltas.unchanged_pages;
+    const std::uint64_t pages =
+        figures.zero_pages + figures.skipped_pages + figures.normal_pages + deltas.pages + deltas.unchanged_pages;
     const std::uint64_t total = source_.memory.total_pages();
     const std::uint64_t most = total + source_.dirty.new_marks();
     if (pages < total || pages > most) {

@@ -91,7 +91,8 @@ void Node::run_guest() {
             scheduler.wait(machine.guest_may_run, forever, "the guest to run");
             continue;
         }
-        scheduler.wait(machine.guest_may_run, world.now() + guest_.pause(), "the guest's next burst");
+        const Duration pause = guest_.pause() * 100 / (100 - machine.throttle_percent());
+        scheduler.wait(machine.guest_may_run, world.now() + pause, "the guest's next burst");
         guest_.burst(memory, dirty, [&] { return machine.guest_runs() && !guest_ends_; });
         if (std::exchange(guest_powers_off_soon, false)) {
             machine.guest_powers_off();

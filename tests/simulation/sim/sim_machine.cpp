@@ -118,6 +118,14 @@ RunState SimMachine::run_state() const {
     return state_;
 }
 
+bool SimMachine::set_cpu_throttle(unsigned percent) {
+    if (percent > 99) {
+        world_.violation(fmt::format("{} is to be throttled by {} %", name_, percent));
+    }
+    throttle_percent_ = percent;
+    return true;
+}
+
 Status SimMachine::stop_for_switchover() {
     expect_lock("stop_for_switchover");
     if (state_ == RunState::shutdown) {

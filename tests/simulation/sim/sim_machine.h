@@ -31,6 +31,7 @@ public:
     Status release_disks() override;
     void finish_migrated(bool owned_elsewhere) override;
     void set_ownership_unknown() override;
+    bool set_cpu_throttle(unsigned percent) override;
     Status set_incoming_run_state(std::string_view name) override;
     Status start_after_load() override;
 
@@ -53,6 +54,7 @@ public:
     /// The guest runs here, or an ordinary `cont` would make it run.
     bool may_run() const;
     RunState state() const { return state_; }
+    unsigned throttle_percent() const { return throttle_percent_; }
     bool ownership_unknown() const { return ownership_unknown_; }
     bool owned_elsewhere() const { return owned_elsewhere_; }
     bool was_started_after_load() const { return started_after_load_; }
@@ -85,6 +87,7 @@ private:
     std::optional<RunState> incoming_;
     const Fiber* lock_holder_ = nullptr;
     WaitQueue lock_queue_;
+    unsigned throttle_percent_ = 0;
     bool dead_ = false;
     bool ownership_unknown_ = false;
     bool owned_elsewhere_ = false;

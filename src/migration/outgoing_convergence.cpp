@@ -1,0 +1,192 @@
+// What the source makes of its measurements: when the guest is stopped, and what is done about a guest that writes too
+// fast.
+#include <algorithm>
+#include <utility>
+
+#include "migration/outgoing_session.h"
+#include "migration/switchover_policy.h"
+
+namespace godwit {
+
+namespace {
+
+/// Auto-converge looks so often, so that with the time for a look it acts every 500 ms at least.
+constexpr Duration throttle_period = std::chrono::milliseconds(450);
+/// Stopping and starting a guest, without the messages to and fro.
+constexpr Duration stop_and_start = std::chrono::milliseconds(1);
+
+}  // namespace
+
+void OutgoingSession::start_counting_dirty_pages(Instant at) {
+    pass_began_ = throttle_period_began_ = at;
+    dirty_rate_.start(at);
+    throttle_period_bytes_ = writer_->bytes_written();
+    update([&](Figures& f) { f.expected_downtime = std::chrono::milliseconds(parameters_.downtime_limit_ms); });
+}
+
+/// The marks of the pages written since the last time become pages to be sent.
+Status OutgoingSession::collect() {
+    Result<PageCount> dirtied;
+    {
+        const MachineLock lock(environment_.machine);
+        dirtied = saver_.collect();
+    }
+    if (!dirtied) {
+        return fail(dirtied.error());
+    }
+    const Instant at = now();
+    pass_dirtied_ += *dirtied;
+    throttle_period_dirtied_ += *dirtied;
+    dirty_rate_.collected(at, *dirtied);
+    update([&](Figures& f) {
+        ++f.dirty_sync_count;
+        f.dirty_pages_per_s = static_cast<std::uint64_t>(dirty_rate_.pages_per_s());
+    });
+    adjust_throttle(at);
+    return {};
+}
+
+/// A pass may last minutes: too long for auto-converge.
+Status OutgoingSession::look_within_pass() {
+    if (!parameters_.auto_converge || now() - throttle_period_began_ < throttle_period) {
+        return {};
+    }
+    return collect();
+}
+
+void OutgoingSession::adjust_throttle(Instant at) {
+    if (!parameters_.auto_converge || at - throttle_period_began_ < throttle_period) {
+        return;
+    }
+    const std::uint64_t bytes = writer_->bytes_written();
+    const unsigned before = throttle_.percent();
+    const unsigned percent = throttle_.decide(
+        parameters_, {.dirtied_bytes = std::exchange(throttle_period_dirtied_, PageCount(0)).value() * page_bytes,
+                      .transferred_bytes = bytes - std::exchange(throttle_period_bytes_, bytes)});
+    throttle_period_began_ = at;
+    if (percent == before) {
+        return;
+    }
+    if (!environment_.machine.set_cpu_throttle(percent)) {
+        log(LogLevel::warning, "auto-converge: this machine's virtual CPUs cannot be slowed down");
+        return;
+    }
+    update([&](Figures& f) { f.cpu_throttle_percent = percent; });
+}
+
+void OutgoingSession::lift_throttle() {
+    if (throttle_.percent() > 0) {
+        environment_.machine.set_cpu_throttle(0);
+        update([&](Figures& f) { f.cpu_throttle_percent.reset(); });
+    }
+}
+
+/// All that has been sent is there. Returns whether the guest is to be stopped now.
+Result<bool> OutgoingSession::finish_pass() {
+    if (Status drained = drain_pass(); !drained) {
+        return fail(drained.error());
+    }
+    if (Status collected = collect(); !collected) {
+        return fail(collected.error());
+    }
+    const Instant at = now();
+    const double pass_s = std::max(1e-6, std::chrono::duration<double>(at - pass_began_).count());
+    pass_began_ = at;
+    pass_dirty_bytes_per_s_ =
+        static_cast<double>(std::exchange(pass_dirtied_, PageCount(0)).value() * page_bytes) / pass_s;
+    measure(at);
+    const XbzrleStatistics rates = xbzrle_rates();
+    update([&](Figures& f) { f.xbzrle_rates = rates; });
+    return is_time_to_switch_over(at);
+}
+
+SwitchoverInputs OutgoingSession::switchover_inputs(Instant at) {
+    SwitchoverInputs inputs;
+    inputs.policy = parameters_.switchover_policy;
+    inputs.remaining_bytes = saver_.remaining_pages() * page_bytes;
+    inputs.device_bytes = device_bytes_;
+    inputs.bandwidth_bytes_per_s = meter_.bytes_per_s();
+    if (const std::uint64_t given = parameters_.avail_switchover_bandwidth_bytes_per_s; given != 0) {
+        inputs.bandwidth_bytes_per_s = static_cast<double>(given);
+    }
+    inputs.fixed_cost = stop_and_start + round_trips_ * round_trip_;
+    inputs.dirty_bytes_per_s = pass_dirty_bytes_per_s_;
+    inputs.downtime_limit = std::chrono::milliseconds(parameters_.downtime_limit_ms);
+    inputs.switchover_timeout = std::chrono::milliseconds(parameters_.switchover_timeout_ms);
+    update([&](Figures& f) { inputs.elapsed = at - f.active.value_or(at); });
+    if (first_fit_) {
+        inputs.since_first_fit = at - *first_fit_;
+    }
+    return inputs;
+}
+
+bool OutgoingSession::is_time_to_switch_over(Instant at) {
+    const SwitchoverInputs inputs = switchover_inputs(at);
+    const SwitchoverDecision decision = decide_switchover(inputs);
+    if (decision.fits && !first_fit_) {
+        first_fit_ = at;
+    }
+    predict(decision);
+    if (!decision.switch_over) {
+        watch_convergence(inputs);
+    }
+    return decision.switch_over;
+}
+
+void OutgoingSession::predict(const SwitchoverDecision& decision) {
+    if (decision.expected_downtime != Duration::max()) {
+        update([&](Figures& f) { f.expected_downtime = decision.expected_downtime; });
+    }
+}
+
+void OutgoingSession::watch_convergence(const SwitchoverInputs& inputs) {
+    const Convergence result = convergence_.after_pass({.elapsed = inputs.elapsed,
+                                                        .remaining_bytes = inputs.remaining_bytes,
+                                                        .bandwidth_bytes_per_s = inputs.bandwidth_bytes_per_s,
+                                                        .dirty_bytes_per_s = inputs.dirty_bytes_per_s,
+                                                        .throttle_percent = throttle_.percent()},
+                                                       parameters_);
+    ConvergenceVerdict before = ConvergenceVerdict::unknown;
+    update([&](Figures& f) { before = std::exchange(f.convergence, result).verdict; });
+    if (before == result.verdict) {
+        return;
+    }
+    if (result.verdict == ConvergenceVerdict::stalled) {
+        log(LogLevel::warning, "the migration does not converge: " + result.advice);
+    }
+    states_.convergence_changed(result);
+}
+
+/// Over the pass that has ended.
+XbzrleStatistics OutgoingSession::xbzrle_rates() {
+    XbzrleStatistics rates;
+    if (!delta_sink_) {
+        return rates;
+    }
+    const DeltaCounts before =
+        std::exchange(last_deltas_, DeltaCounts{delta_sink_->cache_misses(), delta_sink_->delta_pages(),
+                                                delta_sink_->delta_bytes(), saver_.sent_pages()});
+    const auto ratio = [](std::uint64_t part, std::uint64_t whole) {
+        return whole == 0 ? 0.0 : static_cast<double>(part) / static_cast<double>(whole);
+    };
+    rates.cache_bytes = cache_size_.value();
+    rates.cache_miss_rate = ratio(last_deltas_.misses - before.misses, last_deltas_.sent_pages - before.sent_pages);
+    rates.encoding_rate = ratio((last_deltas_.pages - before.pages) * page_bytes, last_deltas_.bytes - before.bytes);
+    return rates;
+}
+
+void OutgoingSession::measure(Instant at) {
+    const bool window_closed = meter_.update(at, writer_->bytes_written(), saver_.sent_pages());
+    update([&](Figures& f) {
+        f.transferred_bytes = writer_->bytes_written();
+        if (window_closed) {
+            f.bytes_per_s = meter_.awake_bytes_per_s();
+            f.pages_per_s = meter_.pages_per_s();
+        }
+    });
+    if (window_closed) {
+        predict(decide_switchover(switchover_inputs(at)));
+    }
+}
+
+}  // namespace godwit

@@ -30,6 +30,10 @@ public:
     /// the guest has been handed over.
     Status cancel();
 
+    /// The operator's word for which a migration waits with `pause_before_switchover`. Errors: `wrong_state` unless one
+    /// waits.
+    Status continue_switchover();
+
     MigrationState state() const;
     bool in_setup() const;
     /// Pages are moving (not yet while setting up, no longer once it has ended).

@@ -6,14 +6,16 @@ namespace godwit {
 
 /// The states of one migration, on either side. `docs/architecture.md` has the table of allowed transitions.
 enum class MigrationState {
-    none,          ///< nothing has run
-    setup,         ///< connecting, agreeing with the peer, preparing to track pages
-    active,        ///< pages are moving; the switchover is part of it
-    handing_over,  ///< the commit has been begun: a cancel comes too late; QMP shows it as `active`
-    completed,     ///< the guest is the destination's
-    failed,        ///< the migration ended with an error
-    cancelling,    ///< a cancel was asked for and is being carried out
-    cancelled,     ///< ended by request
+    none,            ///< nothing has run
+    setup,           ///< connecting, agreeing with the peer, preparing to track pages
+    active,          ///< pages are moving; the switchover is part of it
+    pre_switchover,  ///< the guest is stopped and the operator's word is waited for (`pause-before-switchover`)
+    device,          ///< the switchover goes on after that
+    handing_over,    ///< the commit has been begun: a cancel comes too late; QMP shows it as `active` or `device`
+    completed,       ///< the guest is the destination's
+    failed,          ///< the migration ended with an error
+    cancelling,      ///< a cancel was asked for and is being carried out
+    cancelled,       ///< ended by request
 };
 
 /// QEMU's name, as in `query-migrate`.

@@ -23,6 +23,8 @@ struct MigrationParameters {
     std::uint64_t max_bandwidth_bytes_per_s = 0;
     /// Longest time in ms that the guest may be stopped for the switchover, as predicted.
     std::uint64_t downtime_limit_ms = 300;
+    /// Wait, with the guest stopped, for `Migration::continue_switchover` (capability `pause-before-switchover`).
+    bool pause_before_switchover = false;
     SwitchoverPolicy switchover_policy = SwitchoverPolicy::minimum;
     /// Bytes per second that the switchover may count on, where the measured rate is not to be trusted; 0 is the
     /// measured one.

@@ -54,6 +54,8 @@ struct MigrationStatistics {
     std::optional<Duration> expected_downtime;
     /// What was predicted when the guest was stopped, to be compared with `downtime`.
     std::optional<Duration> predicted_downtime = {};
+    /// The switchover waits, or has waited, for the operator's word; that time is part of the downtime.
+    bool paused_before_switchover = false;
     /// The moments behind `downtime` on this side's clock: the source's stop, the destination's start.
     std::optional<Instant> stopped_at;
     std::optional<Instant> running_at;

@@ -49,6 +49,10 @@ std::string_view to_string(MigrationState state) {
         case MigrationState::active:
         case MigrationState::handing_over:
             return "active";
+        case MigrationState::pre_switchover:
+            return "pre-switchover";
+        case MigrationState::device:
+            return "device";
         case MigrationState::completed:
             return "completed";
         case MigrationState::failed:

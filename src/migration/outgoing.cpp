@@ -1,3 +1,5 @@
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <mutex>
 
@@ -13,6 +15,7 @@ public:
 
     Status start(std::unique_ptr<ChannelOpener> opener);
     Status cancel();
+    Status continue_switchover();
     void stop();
     MigrationStatistics statistics() const;
     Status set(std::span<const ParameterChange> changes);
@@ -99,8 +102,7 @@ Status Migration::Impl::start(std::unique_ptr<ChannelOpener> opener) {
 }
 
 void Migration::Impl::clean_up() {
-    if (states.get() == MigrationState::setup || states.get() == MigrationState::active ||
-        states.get() == MigrationState::handing_over) {
+    if (const MigrationState state = states.get(); is_running(state) && state != MigrationState::cancelling) {
         return;  // a later attempt is running: its predecessor was retired when it started
     }
     retire_session();
@@ -128,7 +130,7 @@ Status Migration::Impl::cancel() {
                         "the guest is being handed over; the migration cannot be cancelled any more",
                         "the handover ends by itself within its deadline");
         }
-        if (state != MigrationState::setup && state != MigrationState::active) {
+        if (!is_running(state) || state == MigrationState::cancelling) {
             return {};
         }
         if (states.transition(state, MigrationState::cancelling)) {
@@ -142,6 +144,17 @@ Status Migration::Impl::cancel() {
     if (const std::shared_ptr<OutgoingSession> after = session();
         after && after != before && states.get() == MigrationState::cancelling) {
         after->interrupt();
+    }
+    return {};
+}
+
+Status Migration::Impl::continue_switchover() {
+    if (!states.transition(MigrationState::pre_switchover, MigrationState::device)) {
+        return fail(ErrorCode::wrong_state,
+                    fmt::format("Migration not in expected state: {}", to_string(states.get())));
+    }
+    if (const std::shared_ptr<OutgoingSession> running = session()) {
+        running->wake();
     }
     return {};
 }
@@ -179,7 +192,7 @@ Status Migration::Impl::set(std::span<const ParameterChange> changes) {
         return fits;
     }
     if (session_) {
-        session_->parameters_changed();
+        session_->wake();
     }
     return {};
 }
@@ -195,6 +208,9 @@ Status Migration::start(std::unique_ptr<ChannelOpener> opener) {
 Status Migration::cancel() {
     return impl_->cancel();
 }
+Status Migration::continue_switchover() {
+    return impl_->continue_switchover();
+}
 MigrationState Migration::state() const {
     return impl_->states.get();
 }
@@ -203,7 +219,7 @@ bool Migration::in_setup() const {
 }
 bool Migration::is_active() const {
     const MigrationState now = state();
-    return now == MigrationState::active || now == MigrationState::handing_over;
+    return is_running(now) && now != MigrationState::setup && now != MigrationState::cancelling;
 }
 bool Migration::has_finished() const {
     return is_final(state());

@@ -20,8 +20,6 @@ Status late_switchover(const Status& status, const char* what) {
 }  // namespace
 
 Status OutgoingSession::switch_over() {
-    parameters_ = parameter_source_.current_parameters();
-    const Instant deadline = now() + std::chrono::milliseconds(parameters_.switchover_timeout_ms);
     states_.handover_step(HandoverStep::source_stopping);
     if (Status fine = check(); !fine) {
         return fine;
@@ -30,7 +28,13 @@ Status OutgoingSession::switch_over() {
         return stopped;
     }
     states_.handover_step(HandoverStep::source_stopped);
-    writer_->set_deadline(deadline);
+    if (parameters_.pause_before_switchover) {
+        if (Status word = wait_for_operator(); !word) {
+            return word;
+        }
+    }
+    parameters_ = parameter_source_.current_parameters();
+    writer_->set_deadline(now() + std::chrono::milliseconds(parameters_.switchover_timeout_ms));
     if (Status sent = send_rest(); !sent) {
         return sent;
     }
@@ -60,6 +64,23 @@ Status OutgoingSession::stop_guest() {
         return fail(dirtied.error());
     }
     return {};
+}
+
+/// No deadline: it is the operator's time. A peer that has gone is noticed.
+Status OutgoingSession::wait_for_operator() {
+    update([](Figures& f) { f.paused_before_switchover = true; });
+    if (!states_.transition(MigrationState::active, MigrationState::pre_switchover)) {
+        return check();
+    }
+    last_sent_ = now();
+    while (states_.get() == MigrationState::pre_switchover) {
+        if (Status fine = check(); !fine) {
+            return fine;
+        }
+        keep_alive();
+        wake_->wait_until(now() + keepalive_interval);
+    }
+    return check();
 }
 
 Status OutgoingSession::send_rest() {
@@ -119,9 +140,16 @@ Status OutgoingSession::hand_over() {
     return {};
 }
 
+bool OutgoingSession::begin_handing_over() {
+    // Nobody else leads from one of these states to the other once the rest is being sent.
+    const MigrationState from =
+        states_.get() == MigrationState::device ? MigrationState::device : MigrationState::active;
+    return states_.transition(from, MigrationState::handing_over);
+}
+
 /// The point of no return: after it this side never resumes by itself, except where the peer is known to have refused.
 Status OutgoingSession::begin_commit() {
-    if (!states_.transition(MigrationState::active, MigrationState::handing_over)) {
+    if (!begin_handing_over()) {
         return fail(ErrorCode::cancelled, "the migration was cancelled");
     }
     Status released;
@@ -257,7 +285,7 @@ Status OutgoingSession::hand_over_one_way() {
     if (Status finished = channel_->finish_writing(deadline); !finished) {
         return late_switchover(finished, "the stream was not made permanent within the switchover deadline");
     }
-    if (!states_.transition(MigrationState::active, MigrationState::handing_over)) {
+    if (!begin_handing_over()) {
         return fail(ErrorCode::cancelled, "the migration was cancelled");
     }
     return complete(false);

@@ -13,8 +13,6 @@ namespace {
 
 /// Longest stretch of one PART section: QEMU's figure, so that a receiver sees the end of a section often enough.
 constexpr Duration part_time = std::chrono::milliseconds(50);
-/// With nothing else to send, the peer hears from us this often.
-constexpr Duration keepalive_interval = std::chrono::seconds(5);
 /// What the systems of both sides may hold between them, and the longest time granted to a slow link for it.
 constexpr std::uint64_t max_in_flight_bytes = 32 << 20;
 constexpr Duration slowest_link_drain = std::chrono::minutes(10);
@@ -99,17 +97,22 @@ PageSink& OutgoingSession::page_sink() {
     return *sink_;
 }
 
+/// A destination that hears nothing for long takes its source for dead.
+void OutgoingSession::keep_alive() {
+    if (return_path_ && now() - last_sent_ >= keepalive_interval) {
+        put_ping(*writer_, format::keepalive_ping);
+        writer_->flush();
+        last_sent_ = now();
+    }
+}
+
 void OutgoingSession::wait_for_budget() {
     follow_parameters();
     while (states_.get() == MigrationState::active && limiter_.budget(now()).value() == 0) {
         if (return_path_ && return_path_->heard().broken()) {
             return;
         }
-        if (return_path_ && now() - last_sent_ >= keepalive_interval) {
-            put_ping(*writer_, format::keepalive_ping);
-            writer_->flush();
-            last_sent_ = now();
-        }
+        keep_alive();
         const Instant asleep_at = now();
         wake_->wait_until(std::min(limiter_.next_budget_at(asleep_at), asleep_at + keepalive_interval));
         meter_.slept(now() - asleep_at);

@@ -32,7 +32,7 @@ public:
 
 /// One attempt to move the machine away: owns the channel and the migration thread, and dies with the attempt.
 ///
-/// `run` is the thread's body. `interrupt`, `parameters_changed` and `fill_statistics` may be called by any thread;
+/// `run` is the thread's body. `interrupt`, `wake` and `fill_statistics` may be called by any thread;
 /// everything else belongs to the migration thread.
 class OutgoingSession {
 public:
@@ -49,12 +49,15 @@ public:
 
     /// Wakes whatever the migration thread waits for, after the state has become `cancelling`.
     void interrupt();
-    void parameters_changed() { wake_->notify(); }
+    /// The parameters, or the state, are to be looked at again.
+    void wake() { wake_->notify(); }
     void fill_statistics(MigrationStatistics& statistics) const;
 
 private:
     /// Bytes between two looks at the clock and the state.
     static constexpr ByteCount slice{1024 * 1024};
+    /// With nothing else to send, the peer hears from us this often.
+    static constexpr Duration keepalive_interval = std::chrono::seconds(5);
 
     enum class Peer { one_way, silent, qemu, godwit };
 
@@ -73,12 +76,14 @@ private:
     Status begin_pass();
     Status send_part();
     void wait_for_budget();
+    void keep_alive();
     void follow_parameters();
     void resize_cache();
     Duration longest_drain() const;
     Status drain_pass();
     Status switch_over();
     Status stop_guest();
+    Status wait_for_operator();
     Status send_rest();
     void conclude(const Status& outcome);
     void give_up(Error error);
@@ -103,6 +108,8 @@ private:
     Status hand_over_by_eof();
     Status hand_over_one_way();
     Status begin_commit();
+    /// False when a cancel was faster.
+    bool begin_handing_over();
     void put_eof();
     template <typename Condition>
     Status wait_heard(Condition condition, Instant deadline, ErrorCode late, const char* what);
@@ -183,6 +190,7 @@ private:
         std::optional<Instant> ended;
         std::optional<Instant> stopped;
         std::optional<Instant> running;  // at the destination
+        bool paused_before_switchover = false;
         std::uint64_t transferred_bytes = 0;
         std::uint64_t bytes_at_stop = 0;
         std::uint64_t dirty_pages_per_s = 0;

@@ -31,6 +31,7 @@ void OutgoingSession::fill_statistics(MigrationStatistics& out) const {
     out.downtime_bytes = figures_.transferred_bytes - out.precopy_bytes;
     out.cpu_throttle_percent = figures_.cpu_throttle_percent;
     out.convergence = figures_.convergence;
+    out.paused_before_switchover = figures_.paused_before_switchover;
     out.stopped_at = figures_.stopped;
     out.error = figures_.error;
     out.peer = figures_.peer;

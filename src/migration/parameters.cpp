@@ -43,8 +43,9 @@ Status set_member(P& parameters, const ParameterInfo& info, std::uint64_t P::*me
     }
     const std::uint64_t number = info.saturates ? std::min(*given, info.maximum) : *given;
     if (info.power_of_two && (!std::has_single_bit(number) || number < info.minimum || number > info.maximum)) {
-        return fail(ErrorCode::invalid_argument, fmt::format("Parameter '{}' expects a power of two from {} to {}",
-                                                             underscored(info.name), info.minimum, info.maximum));
+        return fail(ErrorCode::invalid_argument,
+                    fmt::format("Parameter '{}' expects a power of two no less than the target page size",
+                                underscored(info.name)));
     }
     if (number < info.minimum || number > info.maximum) {
         return fail(ErrorCode::invalid_argument,
@@ -158,6 +159,10 @@ const std::vector<ParameterInfo>& parameter_table() {
          .while_running = true,
          .minimum = 1,
          .maximum = 99},
+        {.name = "pause-before-switchover",
+         .help = "wait for migrate-continue once the guest is stopped",
+         .member = &P::pause_before_switchover,
+         .capability = true},
         {.name = "return-path",
          .help = "ask the destination to answer, where the transport allows it",
          .member = &P::return_path,

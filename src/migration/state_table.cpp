@@ -10,7 +10,8 @@ namespace {
 
 using enum MigrationState;
 
-constexpr std::array<Transition, 13> transitions{{
+// clang-format off
+constexpr std::array<Transition, 20> transitions{{
     {none, setup},
     {completed, setup},  // after a save to a file, or a takeover by force
     {failed, setup},
@@ -18,13 +19,21 @@ constexpr std::array<Transition, 13> transitions{{
     {setup, active},
     {setup, failed},
     {setup, cancelling},
+    {active, pre_switchover},
     {active, handing_over},
     {active, failed},
     {active, cancelling},
+    {pre_switchover, device},
+    {pre_switchover, failed},
+    {pre_switchover, cancelling},
+    {device, handing_over},
+    {device, failed},
+    {device, cancelling},
     {handing_over, completed},
     {handing_over, failed},
     {cancelling, cancelled},
 }};
+// clang-format on
 
 }  // namespace
 

@@ -65,6 +65,19 @@ void add_start_and_end(CommandTable& commands, MigrationService& service) {
                   "Ends the outgoing migration; the guest goes on here. Does nothing when none runs.",
                   {},
                   [&service](const Json&, CommandClient&) { return done(service.cancel()); }});
+    Argument state{"state", ArgumentType::string, false, "the state that is to be left: pre-switchover"};
+    state.words = {"none",   "setup",     "cancelling", "cancelled",     "active",
+                   "device", "completed", "failed",     "pre-switchover"};
+    commands.add({"migrate-continue",
+                  "Lets a migration go on that waits with the guest stopped (capability pause-before-switchover).",
+                  {state},
+                  [&service](const Json& arguments, CommandClient&) -> Result<Json> {
+                      if (arguments["state"] != to_string(MigrationState::pre_switchover)) {
+                          return fail(ErrorCode::wrong_state, fmt::format("Migration not in expected state: {}",
+                                                                          to_string(service.statistics().state)));
+                      }
+                      return done(service.continue_switchover());
+                  }});
     commands.add({"migrate-incoming",
                   "Begins to wait for the machine that is to arrive here, after a start with '--incoming defer'.",
                   {uri},

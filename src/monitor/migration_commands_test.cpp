@@ -22,6 +22,10 @@ public:
         log.push_back("cancel");
         return answer;
     }
+    Status continue_switchover() override {
+        log.push_back("continue");
+        return answer;
+    }
     Status receive(const std::string& uri) override {
         log.push_back("receive " + uri);
         return answer;
@@ -103,6 +107,16 @@ TEST_F(MigrationCommandsTest, PassesErrorsOn) {
     EXPECT_EQ(mistake("migrate", {{"uri", "tcp:a:1"}}), "There's a migration process in progress");
     EXPECT_EQ(mistake("migrate-incoming", {{"uri", "tcp:a:1"}}), "There's a migration process in progress");
     EXPECT_EQ(mistake("migrate_cancel", Json::object()), "There's a migration process in progress");
+}
+
+TEST_F(MigrationCommandsTest, ContinuesAPausedSwitchover) {
+    EXPECT_EQ(mistake("migrate-continue", Json::object()), "Parameter 'state' is missing");
+    EXPECT_EQ(mistake("migrate-continue", {{"state", "soon"}}), "Parameter 'state' does not accept value 'soon'");
+    service_.figures.state = MigrationState::pre_switchover;
+    EXPECT_EQ(mistake("migrate-continue", {{"state", "active"}}), "Migration not in expected state: pre-switchover");
+    EXPECT_TRUE(service_.log.empty());
+    EXPECT_EQ(run("migrate-continue", {{"state", "pre-switchover"}}), Json::object());
+    EXPECT_EQ(service_.log, std::vector<std::string>{"continue"});
 }
 
 TEST_F(MigrationCommandsTest, QueriesTheMigration) {

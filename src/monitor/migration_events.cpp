@@ -7,8 +7,8 @@
 namespace godwit {
 
 Status MigrationEvents::state_changed(MigrationState from, MigrationState to) {
-    // Some states have one name in QMP.
-    if (to_string(from) == to_string(to)) {
+    // Clients know it by the name of the state before it.
+    if (to_string(from) == to_string(to) || to == MigrationState::handing_over) {
         return {};
     }
     post("MIGRATION", {{"status", to_string(to)}});

@@ -19,6 +19,11 @@ std::int64_t whole_ms(Duration duration) {
     return std::chrono::ceil<std::chrono::milliseconds>(duration).count();
 }
 
+std::string_view status_name(const MigrationStatistics& statistics) {
+    const bool after_pause = statistics.state == MigrationState::handing_over && statistics.paused_before_switchover;
+    return to_string(after_pause ? MigrationState::device : statistics.state);
+}
+
 Json ram_report(const MigrationStatistics& s) {
     return {
         {"transferred", s.transferred_bytes},
@@ -126,7 +131,7 @@ Json migration_report(const MigrationStatistics& statistics, const std::optional
     if (statistics.state == MigrationState::none) {
         return report;
     }
-    report["status"] = to_string(statistics.state);
+    report["status"] = status_name(statistics);
     add_times(report, statistics);
     report["ram"] = ram_report(statistics);
     if (statistics.xbzrle) {

@@ -16,6 +16,8 @@ public:
     virtual Status migrate(const std::string& uri) = 0;
     /// Ends the outgoing migration. Does nothing when none runs. Errors: `too_late`.
     virtual Status cancel() = 0;
+    /// The word that a migration with pause-before-switchover waits for. Errors: `wrong_state`.
+    virtual Status continue_switchover() = 0;
     /// Begins to wait at `uri` for the machine that is to arrive here. Errors: of the address, `wrong_state`, `busy`.
     virtual Status receive(const std::string& uri) = 0;
 

@@ -13,6 +13,7 @@ public:
     Status migrate(const std::string&) override { return unexpected(); }
     Status cancel() override { return unexpected(); }
     Status receive(const std::string&) override { return unexpected(); }
+    Status continue_switchover() override { return unexpected(); }
     MigrationStatistics statistics() const override { return {}; }
     bool is_incoming() const override { return false; }
     std::optional<std::string> listening_address() const override { return std::nullopt; }
@@ -103,7 +104,7 @@ TEST_F(OlderMigrationCommands, TheCacheSizeIsRoundedDownToAPowerOfTwo) {
     EXPECT_EQ(*commands_.find("query-migrate-cache-size")->handler(Json::object(), client_), 1U << 26);
     for (const char* wrong : {"0", "4095", "9223372036854775808"}) {
         EXPECT_EQ(set("migrate-set-cache-size", wrong),
-                  "Parameter 'xbzrle_cache_size' expects a power of two from 4096 to 4611686018427387904")
+                  "Parameter 'xbzrle_cache_size' expects a power of two no less than the target page size")
             << wrong;
     }
     EXPECT_EQ(set("migrate-set-cache-size", "-1"), "Parameter 'value' expects uint64");

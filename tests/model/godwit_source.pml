@@ -57,6 +57,7 @@ proctype return_path() {
 #define begin_commit(failing) \
     if \
     :: transition(SOURCE, active, handing_over) \
+    :: transition(SOURCE, device, handing_over) \
     :: state[SOURCE] == st_cancelling -> goto failing \
     fi; \
     if \
@@ -90,10 +91,16 @@ proctype godwit_source() {
         :: stop_for_switchover(SOURCE)
         :: goto failing /* its disk writes do not end, or the guest is gone */
         fi;
-        atomic {
-            step(source_stopped);
-            write(SOURCE, REST, failing)
-        };
+        step(source_stopped);
+        if
+        :: skip
+        :: transition(SOURCE, active, pre_switchover); /* pause-before-switchover: the operator's word is waited for */
+           if
+           :: transition(SOURCE, pre_switchover, device)
+           :: state[SOURCE] == st_cancelling || heard_broken -> goto failing
+           fi
+        fi;
+        write(SOURCE, REST, failing);
         atomic {
             check(failing);
             if
@@ -177,6 +184,8 @@ failing: /* conclude: the guest goes on first, and everything that can be undone
         if
         :: transition(SOURCE, setup, failed)
         :: transition(SOURCE, active, failed)
+        :: transition(SOURCE, pre_switchover, failed)
+        :: transition(SOURCE, device, failed)
         :: transition(SOURCE, handing_over, failed)
         :: state[SOURCE] == st_cancelling -> skip
         fi;

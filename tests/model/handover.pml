@@ -63,6 +63,8 @@ bool forced;
     if \
     :: transition(SOURCE, setup, cancelling); shut_down[SOURCE] = true \
     :: transition(SOURCE, active, cancelling); shut_down[SOURCE] = true \
+    :: transition(SOURCE, pre_switchover, cancelling); shut_down[SOURCE] = true \
+    :: transition(SOURCE, device, cancelling); shut_down[SOURCE] = true \
     :: state[SOURCE] == st_handing_over -> note("event operator: cancel, too late") \
     fi
 

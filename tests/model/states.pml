@@ -8,7 +8,7 @@
 #define SOURCE 0
 #define DESTINATION 1
 
-mtype:migration = { st_none, st_setup, st_active, st_handing_over, st_completed, st_failed, st_cancelling, st_cancelled };
+mtype:migration = { st_none, st_setup, st_active, st_pre_switchover, st_device, st_handing_over, st_completed, st_failed, st_cancelling, st_cancelled };
 mtype:migration state[2] = st_none;
 
 /* Says, once, that this place was reached: in a search for check_model.py, in the replay of a run for its reader. It is no

@@ -79,6 +79,7 @@ void choose_parameters(Plan& plan, Random& random) {
     parameters.downtime_limit_ms = random.percent(50) ? 300 : random.spread(1, 600);
     parameters.return_path = !random.percent(10);
     parameters.legacy_stream = random.percent(8);
+    parameters.pause_before_switchover = random.percent(10);
     parameters.switchover_policy = random.percent(20) ? SwitchoverPolicy::first_fit : SwitchoverPolicy::minimum;
     parameters.avail_switchover_bandwidth_bytes_per_s =
         random.percent(10) ? random.spread(1'000'000, 1'000'000'000) : 0;

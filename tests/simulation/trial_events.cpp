@@ -222,15 +222,13 @@ void Trial::cancel_source() {
             if (answer.error().code != ErrorCode::too_late) {
                 world_->violation("cancel failed: " + answer.error().message);
             }
-            if (after == MigrationState::setup || after == MigrationState::active ||
-                after == MigrationState::cancelling) {
+            if (is_running(after) && after != MigrationState::handing_over) {
                 world_->violation("cancel came too late, but the migration goes on");
             }
             return;
         }
         // `completed` is possible: it may have been over when the cancel looked, and then there was nothing to do.
-        if (after == MigrationState::setup || after == MigrationState::active ||
-            after == MigrationState::handing_over) {
+        if (is_running(after) && after != MigrationState::cancelling) {
             world_->violation(fmt::format("cancel was accepted, but the state is {}", to_string(after)));
         }
         if (!source_cancel_ && after != MigrationState::none && before != MigrationState::none) {
@@ -269,8 +267,11 @@ void Trial::destroy(Node& node, bool& destroyed) {
     }
     node.executor.post([this, &node, &destroyed] {
         const Duration begun = now();
+        bool exists = false;
+        node.with_outgoing([&](Migration&) { exists = true; });
+        node.with_incoming([&](IncomingMigration&) { exists = true; });
         node.destroy_migrations();
-        destroyed = true;
+        destroyed = destroyed || exists;  // it may not have begun yet: then it will, untouched
         const Duration taken = now() - begun;
         const Duration deadline = milliseconds(plan_.longest_deadlines().switchover_timeout_ms) + milliseconds(800);
         if (!node.crashed() && taken > deadline) {

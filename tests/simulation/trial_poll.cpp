@@ -39,6 +39,10 @@ void Trial::poll_source() {
             if (both && plan_.style.preempt_percent == 0) {
                 world_->violation("in_setup and is_active at once");
             }
+            if (figures.state == MigrationState::pre_switchover) {
+                // A cancel, or the end of the peer, may be faster.
+                static_cast<void>(migration.continue_switchover());
+            }
             check_figures(last, figures);
             last = figures;
         });

@@ -146,8 +146,9 @@ void Verdict::judge_lost_guest() {
 }
 
 void Verdict::judge_memory() {
-    if (trial_.ownership_->copied && source_.machine.may_run() && destination_.machine.may_run()) {
-        return;  // each goes on with its own copy
+    if (trial_.ownership_->copied && destination_.machine.may_run() &&
+        (source_.machine.may_run() || source_.machine.resumed_at())) {
+        return;  // each goes on, or went on, with its own copy
     }
     const SimMemory& truth = trial_.guest_->shadow();
     if (source_.machine.may_run()) {

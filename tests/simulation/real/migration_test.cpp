@@ -25,20 +25,34 @@ public:
         Status answer = on_state ? on_state(to) : Status();
         const std::lock_guard lock(mutex_);
         state_ = to;
+        history_.push_back(to);
         changed_.notify_all();
         return answer;
     }
     MigrationState wait_for_end() {
-        std::unique_lock lock(mutex_);
-        wait_for(changed_, lock, RealClock().now() + seconds(20), [this] { return is_final(state_); });
-        return state_;
+        return wait([](MigrationState state) { return is_final(state); });
+    }
+    MigrationState wait_for_state(MigrationState wanted) {
+        return wait([wanted](MigrationState state) { return state == wanted || is_final(state); });
+    }
+    std::vector<MigrationState> history() {
+        const std::lock_guard lock(mutex_);
+        return history_;
     }
     std::function<Status(MigrationState)> on_state;
 
 private:
+    template <typename Condition>
+    MigrationState wait(Condition reached) {
+        std::unique_lock lock(mutex_);
+        wait_for(changed_, lock, RealClock().now() + seconds(20), [&] { return reached(state_); });
+        return state_;
+    }
+
     std::mutex mutex_;
     std::condition_variable changed_;
     MigrationState state_ = MigrationState::none;  // under mutex_
+    std::vector<MigrationState> history_;          // under mutex_
 };
 
 struct OneByte {
@@ -91,6 +105,7 @@ protected:
         source_loop_.call([&] {
             outgoing_ = std::make_unique<Migration>(environment);
             outgoing_->add_listener(at_source_);
+            ASSERT_TRUE(outgoing_->set(settings_));
             started = outgoing_->start(std::make_unique<MemoryOpener>(link_, 0));
         });
         return started;
@@ -110,6 +125,7 @@ protected:
     TinyMachine destination_{faults_, running_guests_, RunState::inmigrate};
     RealExecutor source_loop_;
     RealExecutor destination_loop_;
+    std::vector<ParameterChange> settings_;  // of the source
     Watcher at_source_;
     Watcher at_destination_;
     std::unique_ptr<Migration> outgoing_;
@@ -182,6 +198,48 @@ TEST_F(MigrationTest, BothSidesNameTwoMachinesThatDoNotFit) {
     const ErrorCode code = code_of(outgoing_->statistics());
     EXPECT_TRUE(code == ErrorCode::preflight_mismatch || code == ErrorCode::machine_mismatch) << to_string(code);
     EXPECT_EQ(code_of(incoming_->statistics()), ErrorCode::machine_mismatch);
+    EXPECT_TRUE(source_.guest_runs());
+}
+
+TEST_F(MigrationTest, PausesBeforeTheSwitchoverUntilToldToGoOn) {
+    settings_ = {{find_parameter("pause-before-switchover"), true}};
+    ASSERT_TRUE(receive(destination_environment()));
+    ASSERT_TRUE(send(source_environment()));
+    ASSERT_EQ(at_source_.wait_for_state(MigrationState::pre_switchover), MigrationState::pre_switchover);
+    EXPECT_TRUE(outgoing_->is_active());
+    EXPECT_FALSE(source_.guest_runs());
+    EXPECT_FALSE(destination_.guest_runs());
+    ASSERT_TRUE(outgoing_->continue_switchover());
+    EXPECT_EQ(at_source_.wait_for_end(), MigrationState::completed);
+    using enum MigrationState;
+    EXPECT_EQ(at_source_.history(), (std::vector{setup, active, pre_switchover, device, handing_over, completed}));
+    EXPECT_TRUE(outgoing_->statistics().paused_before_switchover);
+    EXPECT_TRUE(destination_.guest_runs());
+    const Status again = outgoing_->continue_switchover();
+    ASSERT_FALSE(again);
+    EXPECT_EQ(again.error().code, ErrorCode::wrong_state);
+    EXPECT_EQ(again.error().message, "Migration not in expected state: completed");
+}
+
+TEST_F(MigrationTest, ACancelInThePauseLetsTheGuestGoOn) {
+    settings_ = {{find_parameter("pause-before-switchover"), true}};
+    ASSERT_TRUE(receive(destination_environment()));
+    ASSERT_TRUE(send(source_environment()));
+    ASSERT_EQ(at_source_.wait_for_state(MigrationState::pre_switchover), MigrationState::pre_switchover);
+    ASSERT_TRUE(outgoing_->cancel());
+    EXPECT_EQ(at_source_.wait_for_end(), MigrationState::cancelled);
+    EXPECT_EQ(at_destination_.wait_for_end(), MigrationState::failed);
+    EXPECT_TRUE(source_.guest_runs());
+    EXPECT_FALSE(outgoing_->continue_switchover());
+}
+
+TEST_F(MigrationTest, APeerThatGoesInThePauseIsNoticed) {
+    settings_ = {{find_parameter("pause-before-switchover"), true}};
+    ASSERT_TRUE(receive(destination_environment()));
+    ASSERT_TRUE(send(source_environment()));
+    ASSERT_EQ(at_source_.wait_for_state(MigrationState::pre_switchover), MigrationState::pre_switchover);
+    ASSERT_TRUE(incoming_->cancel());
+    EXPECT_EQ(at_source_.wait_for_end(), MigrationState::failed);
     EXPECT_TRUE(source_.guest_runs());
 }
 

@@ -176,14 +176,18 @@ XbzrleStatistics OutgoingSession::xbzrle_rates() {
 }
 
 void OutgoingSession::measure(Instant at) {
-    const bool window_closed = meter_.update(at, writer_->bytes_written(), saver_.sent_pages());
-    update([&](Figures& f) {
-        f.transferred_bytes = writer_->bytes_written();
-        if (window_closed) {
+    const std::uint64_t bytes = writer_->bytes_written();
+    const std::uint64_t pages = saver_.sent_pages();
+    const bool window_closed = meter_.update(at, bytes, pages);
+    if (window_closed) {
+        update([&](Figures& f) {
             f.bytes_per_s = meter_.awake_bytes_per_s();
             f.pages_per_s = meter_.pages_per_s();
-        }
-    });
+            f.measured_at = at;
+            f.measured_bytes = bytes;
+            f.measured_pages = pages;
+        });
+    }
     if (window_closed) {
         predict(decide_switchover(switchover_inputs(at)));
     }

@@ -93,7 +93,8 @@ Status OutgoingSession::connect() {
 }
 
 Status OutgoingSession::introduce() {
-    writer_ = std::make_unique<StreamWriter>(*channel_, environment_.clock);
+    auto writer = std::make_unique<StreamWriter>(*channel_, environment_.clock);
+    update([&](Figures&) { writer_ = std::move(writer); });
     writer_->set_idle_timeout(std::chrono::milliseconds(parameters_.idle_timeout_ms));
     sections_ = std::make_unique<SectionWriter>(*writer_, modern());
     sink_ = std::make_unique<StreamPageSink>(*writer_, environment_.memory);

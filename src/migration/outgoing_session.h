@@ -54,6 +54,8 @@ public:
     void fill_statistics(MigrationStatistics& statistics) const;
 
 private:
+    void fill_rates(MigrationStatistics& statistics) const;
+
     /// Bytes between two looks at the clock and the state.
     static constexpr ByteCount slice{1024 * 1024};
     /// With nothing else to send, the peer hears from us this often.
@@ -143,7 +145,7 @@ private:
     std::unique_ptr<Channel> channel_;  // set once, under channel_mutex_; read without it by the migration thread
     bool interrupted_ = false;          // under channel_mutex_
 
-    std::unique_ptr<StreamWriter> writer_;
+    std::unique_ptr<StreamWriter> writer_;  // set once, under figures_mutex_; read without it by the migration thread
     std::unique_ptr<SectionWriter> sections_;
     std::unique_ptr<StreamPageSink> sink_;
     /// With the capability `xbzrle`. Set under figures_mutex_; read without it by the migration thread.
@@ -191,7 +193,7 @@ private:
         std::optional<Instant> stopped;
         std::optional<Instant> running;  // at the destination
         bool paused_before_switchover = false;
-        std::uint64_t transferred_bytes = 0;
+        std::uint64_t transferred_bytes = 0;  // once it has ended
         std::uint64_t bytes_at_stop = 0;
         std::uint64_t dirty_pages_per_s = 0;
         std::uint64_t dirty_sync_count = 0;
@@ -199,8 +201,12 @@ private:
         std::optional<Duration> expected_downtime;
         std::optional<unsigned> cpu_throttle_percent;
         Convergence convergence;
+        // The last window, and where it ended.
         double pages_per_s = 0;
         double bytes_per_s = 0;
+        Instant measured_at{};
+        std::uint64_t measured_bytes = 0;
+        std::uint64_t measured_pages = 0;
         XbzrleStatistics xbzrle_rates;  // the size and the rates only
         std::optional<Error> error;
         std::string peer;

@@ -3,12 +3,18 @@
 
 namespace godwit {
 
+namespace {
+
+constexpr double longest_window_s = 1;
+
+}  // namespace
+
 void OutgoingSession::fill_statistics(MigrationStatistics& out) const {
     const std::lock_guard lock(figures_mutex_);
     const Instant end = figures_.ended.value_or(now());
     const Instant active = figures_.active.value_or(end);
     out.total_time = end - figures_.started;
-    out.transferred_bytes = figures_.transferred_bytes;
+    out.transferred_bytes = figures_.ended || !writer_ ? figures_.transferred_bytes : writer_->bytes_written();
     out.remaining_bytes = saver_.remaining_pages() * page_bytes;
     out.total_bytes = saver_.total_bytes();
     out.zero_pages = saver_.zero_pages();
@@ -25,10 +31,9 @@ void OutgoingSession::fill_statistics(MigrationStatistics& out) const {
     out.dirty_pages_per_s = figures_.dirty_pages_per_s;
     out.dirty_sync_count = figures_.dirty_sync_count;
     out.passes = figures_.passes;
-    out.pages_per_s = static_cast<std::uint64_t>(figures_.pages_per_s);
-    out.megabits_per_s = figures_.bytes_per_s * 8 / 1e6;
-    out.precopy_bytes = figures_.stopped ? figures_.bytes_at_stop : figures_.transferred_bytes;
-    out.downtime_bytes = figures_.transferred_bytes - out.precopy_bytes;
+    fill_rates(out);
+    out.precopy_bytes = figures_.stopped ? figures_.bytes_at_stop : out.transferred_bytes;
+    out.downtime_bytes = out.transferred_bytes - out.precopy_bytes;
     out.cpu_throttle_percent = figures_.cpu_throttle_percent;
     out.convergence = figures_.convergence;
     out.paused_before_switchover = figures_.paused_before_switchover;
@@ -52,6 +57,21 @@ void OutgoingSession::fill_statistics(MigrationStatistics& out) const {
         const double seconds = std::chrono::duration<double>(end - active).count();
         out.megabits_per_s = seconds > 0 ? static_cast<double>(out.transferred_bytes) * 8 / seconds / 1e6 : 0;
     }
+}
+
+/// A thread that is in a long write closes no window: then what has been written since the last one counts. Under
+/// figures_mutex_.
+void OutgoingSession::fill_rates(MigrationStatistics& out) const {
+    const double silent_s = std::chrono::duration<double>(now() - figures_.measured_at).count();
+    if (figures_.ended || !figures_.active || silent_s <= longest_window_s) {
+        out.pages_per_s = static_cast<std::uint64_t>(figures_.pages_per_s);
+        out.megabits_per_s = figures_.bytes_per_s * 8 / 1e6;
+        return;
+    }
+    const std::uint64_t pages = saver_.sent_pages() - figures_.measured_pages;
+    const std::uint64_t bytes = out.transferred_bytes - figures_.measured_bytes;
+    out.pages_per_s = static_cast<std::uint64_t>(static_cast<double>(pages) / silent_s);
+    out.megabits_per_s = static_cast<double>(bytes) * 8 / silent_s / 1e6;
 }
 
 }  // namespace godwit

@@ -1,7 +1,8 @@
-"""A TCP relay that can cut or stall a connection after a number of bytes, counts them and keeps a copy."""
+"""A TCP relay that can cut, stall or slow down a connection, counts its bytes and keeps a copy."""
 
 import socket
 import threading
+import time
 
 from .deadlines import wait_for
 
@@ -20,12 +21,15 @@ class Relay:
     """Listens on loopback and forwards each connection to (host, port).
 
     `cut_after`, `stall_after`: when so many bytes have been forwarded (client to server), the connection is reset, or nothing
-    more is read until `resume`. `spoil`: (first, end), bytes that arrive as 0xff instead. `tee`: path of a file that gets what the client sent. Byte counts are over all connections."""
+    more is read until `resume`. `bytes_per_s`: what goes through at most, client to server; `delay_s`: each piece of at most 256 KiB waits so long there. `spoil`: (first, end), bytes that arrive as 0xff instead. `tee`: path of a file that gets what the client sent. Byte counts are over all connections."""
 
-    def __init__(self, host, port, cut_after=None, stall_after=None, spoil=None, tee=None, family=socket.AF_INET):
+    def __init__(self, host, port, cut_after=None, stall_after=None, bytes_per_s=None, delay_s=0, spoil=None, tee=None, family=socket.AF_INET):
         self.target = (host, port)
         self.cut_after = cut_after
         self.stall_after = stall_after
+        self.bytes_per_s = bytes_per_s
+        self.delay_s = delay_s
+        self._paced_from = None  # (moment, bytes before it)
         self.spoil = spoil
         self.forward = Direction("forward")
         self.backward = Direction("backward")
@@ -92,6 +96,14 @@ class Relay:
         direction.stalled = False
         return 0 if self._closing else wanted
 
+    def _pace(self, size):
+        """Waits until so many bytes more may have gone through. A late wake-up is made up for."""
+        if self._paced_from is None:
+            self._paced_from = (time.monotonic(), self.forward.bytes)
+        begin, before = self._paced_from
+        due = begin + (self.forward.bytes - before + size) / self.bytes_per_s
+        time.sleep(max(0, due - time.monotonic()))
+
     def _spoilt(self, data):
         first, end = (min(max(edge - self.forward.bytes, 0), len(data)) for edge in self.spoil)
         return data[:first] + b"\xff" * (end - first) + data[end:]
@@ -99,7 +111,7 @@ class Relay:
     def _pump(self, source, sink, direction):
         try:
             while True:
-                allowed = self._allowance(direction, 256 * 1024)
+                allowed = self._allowance(direction, 64 * 1024 if self.bytes_per_s else 256 * 1024)
                 data = source.recv(allowed) if allowed else b""
                 if not data:
                     break
@@ -109,6 +121,10 @@ class Relay:
                     direction.stalled = False
                 if self.spoil and direction is self.forward:
                     data = self._spoilt(data)
+                if self.bytes_per_s and direction is self.forward:
+                    self._pace(len(data))
+                if direction is self.forward:
+                    time.sleep(self.delay_s)
                 sink.sendall(data)
                 direction.bytes += len(data)
                 if self._tee and direction is self.forward:

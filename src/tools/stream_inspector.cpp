@@ -215,7 +215,7 @@ Status StreamInspector::read_device_part(std::uint64_t at) {
         return reader_.status();
     }
     DevicePart part;
-    const Status split = split_device_part(bytes, footers_.value_or(configuration_), part);
+    Status split = split_device_part(bytes, footers_.value_or(configuration_), part);
     for (const DeviceSection& section : part.sections) {
         line(at + section.offset, section.bytes,
              fmt::format("FULL  \"{}\" instance {} version {}, {} bytes of state", section.name, section.instance,

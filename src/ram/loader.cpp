@@ -19,8 +19,8 @@ RamLoader::RamLoader(GuestMemory& memory) : memory_(memory) {
 
 Status RamLoader::load_section(StreamReader& reader) {
     Status decoded = decoder_.decode_section(reader, *this);
-    Status flushed = flush_zero_run();
-    return decoded ? flushed : decoded;
+    Status ended = end_section();
+    return decoded ? ended : decoded;
 }
 
 Status RamLoader::listed_block(const std::string& id, ByteCount used_length) {

@@ -12,12 +12,14 @@ namespace godwit {
 
 /// Puts the pages of a stream into guest memory: the destination's side of RAM. Everything is checked before memory is
 /// touched. One thread loads; the counters may be read by any.
-class RamLoader : private RamRecordVisitor {
+class RamLoader : public RamRecordVisitor {
 public:
     explicit RamLoader(GuestMemory& memory);
 
     /// Loads one START, PART or END section. Errors: `ram_mismatch`, `stream_corrupt`, `memory`, those of the stream.
     Status load_section(StreamReader& reader);
+    /// For one who decodes sections by himself and hands on what he finds: a section has ended. Errors: `memory`.
+    Status end_section() { return flush_zero_run(); }
 
     /// To be called at the end of the stream. Errors: `ram_mismatch` when it had not every block, `stream_corrupt` when
     /// a page was never sent that had to be.

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "ram/xbzrle.h"
+#include "stream/format.h"
 
 namespace godwit {
 
@@ -12,6 +13,7 @@ RamCensus::Counts& RamCensus::Counts::operator+=(const Counts& other) {
     normal += other.normal;
     zero += other.zero;
     xbzrle += other.xbzrle;
+    xbzrle_bytes += other.xbzrle_bytes;
     return *this;
 }
 
@@ -25,21 +27,21 @@ Status RamCensus::listed_block(const std::string& id, ByteCount used_length) {
     }
     listed_ = true;
     blocks_.push_back(Block{id, used_length, {}});
-    return {};
+    return next_ != nullptr && used_length.value() != 0 ? next_->listed_block(id, used_length) : Status();
 }
 
 Status RamCensus::select_block(const std::string& id) {
     const auto found = std::find_if(blocks_.begin(), blocks_.end(), [&](const Block& block) { return block.id == id; });
     selected_ = static_cast<std::size_t>(found - blocks_.begin());
     if (found != blocks_.end()) {
-        return {};
+        return next_ != nullptr ? next_->select_block(id) : Status();
     }
     if (listed_) {
         return fail(ErrorCode::ram_mismatch, fmt::format("RAM block \"{}\" is not in the stream's list of blocks", id));
     }
     const Status added = listed_block(id, ByteCount(0));
     listed_ = false;
-    return added;
+    return added && next_ != nullptr ? next_->select_block(id) : added;
 }
 
 Status RamCensus::check(BlockOffset offset) const {
@@ -56,34 +58,36 @@ void RamCensus::count(const Counts& counts) {
     recent_ += counts;
 }
 
-Status RamCensus::zero_page(BlockOffset offset, std::uint8_t) {
+Status RamCensus::zero_page(BlockOffset offset, std::uint8_t fill) {
     count({.zero = 1});
-    return check(offset);
+    Status inside = check(offset);
+    return inside && next_ != nullptr ? next_->zero_page(offset, fill) : inside;
 }
 
 Result<PageTarget> RamCensus::page_target(BlockOffset offset) {
     if (Status inside = check(offset); !inside) {
         return fail(inside.error());
     }
-    return PageTarget{scratch_.data(), 0};
+    return next_ != nullptr ? next_->page_target(offset) : PageTarget{scratch_.data(), 0};
 }
 
-Status RamCensus::pages_arrived(BlockOffset, PageCount pages) {
+Status RamCensus::pages_arrived(BlockOffset offset, PageCount pages) {
     count({.normal = pages.value()});
-    return {};
+    return next_ != nullptr ? next_->pages_arrived(offset, pages) : Status();
 }
 
-Status RamCensus::overwritten_ahead(BlockOffset, PageCount) {
-    return {};
+Status RamCensus::overwritten_ahead(BlockOffset offset, PageCount pages) {
+    return next_ != nullptr ? next_->overwritten_ahead(offset, pages) : Status();
 }
 
 Status RamCensus::xbzrle_page(BlockOffset offset, ConstBuffer encoded) {
-    count({.xbzrle = 1});
+    count({.xbzrle = 1, .xbzrle_bytes = format::xbzrle_head_bytes + encoded.size()});
     if (!decode_xbzrle(encoded, scratch_.data())) {
         return fail(ErrorCode::stream_corrupt, fmt::format("the delta to offset 0x{:x} of RAM block \"{}\" is damaged",
                                                            offset.value(), blocks_[selected_].id));
     }
-    return check(offset);
+    Status inside = check(offset);
+    return inside && next_ != nullptr ? next_->xbzrle_page(offset, encoded) : inside;
 }
 
 }  // namespace godwit

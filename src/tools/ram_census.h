@@ -9,13 +9,15 @@
 
 namespace godwit {
 
-/// Counts the pages of a stream by block and kind, without a machine.
+/// Counts the pages of a stream by block and kind, without a machine, and hands them on to somebody who wants them.
 class RamCensus : public RamRecordVisitor {
 public:
     struct Counts {
         std::uint64_t normal = 0;
         std::uint64_t zero = 0;
         std::uint64_t xbzrle = 0;
+        /// Of the records of deltas, without the blocks' names.
+        std::uint64_t xbzrle_bytes = 0;
 
         Counts& operator+=(const Counts& other);
         bool operator==(const Counts&) const = default;
@@ -26,6 +28,9 @@ public:
         ByteCount size;
         Counts counts;
     };
+
+    /// `next` may be null; what it objects to is an error of the stream.
+    explicit RamCensus(RamRecordVisitor* next = nullptr) : next_(next) {}
 
     const std::vector<Block>& blocks() const { return blocks_; }
     /// Counts of the records since the last call.
@@ -43,6 +48,7 @@ private:
     Status check(BlockOffset offset) const;
     void count(const Counts& counts);
 
+    RamRecordVisitor* const next_;
     static constexpr std::size_t max_blocks = 1024;
     std::vector<Block> blocks_;
     bool listed_ = false;

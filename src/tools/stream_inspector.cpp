@@ -19,17 +19,20 @@ constexpr std::size_t max_device_part_bytes = 64 * 1024 * 1024;
 std::string counts_text(const RamCensus::Counts& counts) {
     std::string text = fmt::format("{} whole pages, {} zero pages", counts.normal, counts.zero);
     if (counts.xbzrle > 0) {
-        text += fmt::format(", {} XBZRLE deltas", counts.xbzrle);
+        text += fmt::format(", {} XBZRLE deltas of {} bytes", counts.xbzrle, counts.xbzrle_bytes);
     }
     return text;
 }
 
 }  // namespace
 
-StreamInspector::StreamInspector(Channel& channel, const Clock& clock, std::function<void(const std::string&)> print)
+StreamInspector::StreamInspector(Channel& channel, const Clock& clock, std::function<void(const std::string&)> print,
+                                 RamExtractor* extractor)
     : reader_(channel, clock),
       // Names come from the stream.
-      print_([print = std::move(print)](const std::string& text) { print(printable(text)); }) {}
+      print_([print = std::move(print)](const std::string& text) { print(printable(text)); }),
+      extractor_(extractor),
+      census_(extractor) {}
 
 void StreamInspector::line(std::uint64_t at, std::uint64_t bytes, const std::string& what) {
     print_(fmt::format("{:>12} {:>12}  {}", at, bytes, what));
@@ -38,7 +41,15 @@ void StreamInspector::line(std::uint64_t at, std::uint64_t bytes, const std::str
 Status StreamInspector::inspect() {
     print_(fmt::format("{:>12} {:>12}  {}", "offset", "bytes", "what"));
     Status read = read_all();
+    if (extractor_ != nullptr) {
+        Status finished = extractor_->finish();
+        read = read ? finished : read;
+    }
     print_summary();
+    if (extractor_ != nullptr && extractor_->obstacle()) {
+        const Error& error = *extractor_->obstacle();
+        return fail(error.code, printable(error.message), error.hint);
+    }
     if (!read) {
         return fail(read.error().code,
                     fmt::format("broken near byte {}: {}", reader_.position(), printable(read.error().message)),
@@ -143,7 +154,10 @@ Status StreamInspector::read_ram(const char* kind, const Section& section, std::
         return fail(ErrorCode::unknown_section,
                     fmt::format("{} of \"{}\" ({}): only \"ram\" is understood", kind, section.name, section.instance));
     }
-    const Status decoded = decoder_.decode_section(reader_, census_);
+    Status decoded = decoder_.decode_section(reader_, census_);
+    if (extractor_ != nullptr && decoded) {
+        decoded = extractor_->end_section();
+    }
     const bool list = kind[0] == 'S';
     line(at, reader_.position() - at,
          fmt::format("{:<5} \"{}\" {}", kind, section.name,
@@ -201,7 +215,7 @@ Status StreamInspector::read_device_part(std::uint64_t at) {
         return reader_.status();
     }
     DevicePart part;
-    const Status split = split_device_part(bytes, footers_.value_or(configuration_), part);
+    Status split = split_device_part(bytes, footers_.value_or(configuration_), part);
     for (const DeviceSection& section : part.sections) {
         line(at + section.offset, section.bytes,
              fmt::format("FULL  \"{}\" instance {} version {}, {} bytes of state", section.name, section.instance,
@@ -238,6 +252,11 @@ Status StreamInspector::read_end(std::uint64_t at) {
 void StreamInspector::print_summary() {
     for (const RamCensus::Block& block : census_.blocks()) {
         print_(fmt::format("RAM block \"{}\": {}", block.id, counts_text(block.counts)));
+    }
+    if (extractor_ != nullptr) {
+        for (const std::string& file : extractor_->files()) {
+            print_(fmt::format("extracted: {}", file));
+        }
     }
 }
 

@@ -9,6 +9,7 @@
 #include "stream/format.h"
 #include "stream/reader.h"
 #include "tools/ram_census.h"
+#include "tools/ram_extractor.h"
 
 namespace godwit {
 
@@ -16,10 +17,11 @@ namespace godwit {
 /// is broken.
 class StreamInspector {
 public:
-    /// `print` gets one line at a time, without the line's end.
-    StreamInspector(Channel& channel, const Clock& clock, std::function<void(const std::string&)> print);
+    /// `print` gets one line at a time, without the line's end. The memory goes to `extractor`, unless it is null.
+    StreamInspector(Channel& channel, const Clock& clock, std::function<void(const std::string&)> print,
+                    RamExtractor* extractor = nullptr);
 
-    /// Errors say at which byte, in which section, block and offset the stream is broken.
+    /// Errors say at which byte, in which section, block and offset the stream is broken. Those of the extractor too.
     Status inspect();
 
 private:
@@ -43,6 +45,7 @@ private:
     StreamReader reader_;
     std::function<void(const std::string&)> print_;
     RamRecordDecoder decoder_;
+    RamExtractor* const extractor_;
     RamCensus census_;
     std::map<std::uint32_t, Section> sections_;
     bool configuration_ = false;

@@ -12,6 +12,11 @@ public:
 
     Status start(std::unique_ptr<ChannelOpener> opener);
     Status cancel();
+    void yank() {
+        if (const std::shared_ptr<OutgoingSession> running = session()) {
+            running->yank();
+        }
+    }
     void stop();
     MigrationStatistics statistics() const;
     Status set(const ParameterInfo& info, const ParameterValue& value);
@@ -194,6 +199,9 @@ Status Migration::start(std::unique_ptr<ChannelOpener> opener) {
 }
 Status Migration::cancel() {
     return impl_->cancel();
+}
+void Migration::yank() {
+    impl_->yank();
 }
 MigrationState Migration::state() const {
     return impl_->states.get();

@@ -66,7 +66,7 @@ void OutgoingSession::wait_for_budget() {
     limiter_.set_limit(parameters_.max_bandwidth_bytes_per_s, now());
     writer_->set_idle_timeout(std::chrono::milliseconds(parameters_.idle_timeout_ms));
     while (states_.get() == MigrationState::active && limiter_.budget(now()).value() == 0) {
-        if (return_path_ && return_path_->heard().broken()) {
+        if (yanked_ || (return_path_ && return_path_->heard().broken())) {
             return;
         }
         if (return_path_ && now() - last_sent_ >= keepalive_interval) {

@@ -27,8 +27,8 @@ public:
 
 /// One attempt to move the machine away: owns the channel and the migration thread, and dies with the attempt.
 ///
-/// `run` is the thread's body. `interrupt`, `parameters_changed` and `fill_statistics` may be called by any thread;
-/// everything else belongs to the migration thread.
+/// `run` is the thread's body. `interrupt`, `yank`, `parameters_changed` and `fill_statistics` may be called by any
+/// thread; everything else belongs to the migration thread.
 class OutgoingSession {
 public:
     OutgoingSession(const Environment& environment, StateMachine& states, const ParameterSource& parameters,
@@ -44,6 +44,8 @@ public:
 
     /// Wakes whatever the migration thread waits for, after the state has become `cancelling`.
     void interrupt();
+    /// Breaks the connection off, or the attempt to get one, whatever the state.
+    void yank();
     void parameters_changed() { wake_->notify(); }
     void fill_statistics(MigrationStatistics& statistics) const;
 
@@ -95,6 +97,8 @@ private:
     // Helpers.
     Status check();
     Error explain(const Error& local);
+    Error first_cause(const Error& local);
+    static Error yank_error() { return {ErrorCode::io, "the connection was broken off by 'yank'"}; }
     void measure(Instant now);
     bool modern() const { return !parameters_.legacy_stream; }
     Instant now() const { return environment_.clock.now(); }
@@ -112,6 +116,7 @@ private:
     mutable std::mutex channel_mutex_;
     std::unique_ptr<Channel> channel_;  // set once, under channel_mutex_; read without it by the migration thread
     bool interrupted_ = false;          // under channel_mutex_
+    std::atomic<bool> yanked_{false};
 
     std::unique_ptr<StreamWriter> writer_;
     std::unique_ptr<SectionWriter> sections_;

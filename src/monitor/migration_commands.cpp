@@ -81,7 +81,8 @@ void add_start_and_end(CommandTable& commands, MigrationService& service) {
     commands.add({"migrate_cancel",
                   "Ends the outgoing migration; the guest goes on here. Does nothing when none runs.",
                   {},
-                  [&service](const Json&, CommandClient&) { return done(service.cancel()); }});
+                  [&service](const Json&, CommandClient&) { return done(service.cancel()); },
+                  true});
     commands.add({"migrate-incoming",
                   "Begins to wait for the machine that is to arrive here, after a start with '--incoming defer'.",
                   {uri},

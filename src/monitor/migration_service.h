@@ -16,6 +16,9 @@ public:
     virtual Status migrate(const std::string& uri) = 0;
     /// Ends the outgoing migration. Does nothing when none runs. Errors: `too_late`.
     virtual Status cancel() = 0;
+    /// Breaks the connection of the migration that runs off at once, incoming or outgoing. Does nothing when there is
+    /// none.
+    virtual void yank() = 0;
     /// Begins to wait at `uri` for the machine that is to arrive here. Errors: of the address, `wrong_state`, `busy`.
     virtual Status receive(const std::string& uri) = 0;
 

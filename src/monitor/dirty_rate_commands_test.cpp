@@ -18,7 +18,7 @@ public:
     FileDescriptor take_descriptor() override { return {}; }
 };
 
-class DirtyRateCommandsTest : public testing::Test {
+class DirtyRateCommandsTest : public ::testing::Test {
 protected:
     DirtyRateCommandsTest() { add_dirty_rate_commands(commands_, *meter_); }
 

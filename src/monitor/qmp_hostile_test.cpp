@@ -29,7 +29,7 @@ struct Rubbish {
 /// Each is one line and gets one answer: an error.
 std::vector<Rubbish> rubbish() {
     return {
-        {"half an object", R"({"execute":)"},
+        {"an object without a value", R"({"execute":})"},
         {"no JSON", "quit"},
         {"a closing bracket", "}"},
         {"a wrong bracket", R"({"execute":"query-version"])"},
@@ -72,10 +72,11 @@ TEST_F(QmpServerTest, WhatIsNoRequestGetsAnErrorAndHarmsNobody) {
 }
 
 TEST_F(QmpServerTest, AnUrgentCommandOvertakesThoseThatWaitForTheClientToRead) {
+    constexpr std::size_t huge_bytes = 768 << 10;
     std::atomic<int> ran = 0;
     std::atomic<bool> urgent = false;
     commands_.add({"huge", "", {}, [](const Json&, CommandClient&) -> Result<Json> {
-                       return std::string(std::size_t{1} << 20, 'x');  // more than the systems of both sides hold
+                       return std::string(huge_bytes, 'x');  // more than the systems of both sides hold
                    }});
     commands_.add({"count", "", {}, [&ran](const Json&, CommandClient&) -> Result<Json> { return ++ran; }});
     commands_.add({"urgent",
@@ -101,7 +102,7 @@ TEST_F(QmpServerTest, AnUrgentCommandOvertakesThoseThatWaitForTheClientToRead) {
     EXPECT_TRUE(urgent);
     EXPECT_EQ(ran, 0);
     // Once it reads, it gets everything: the urgent answer before those that waited, which are in order.
-    EXPECT_EQ(client.receive()["return"].get_ref<const std::string&>().size(), std::size_t{1} << 20);
+    EXPECT_EQ(client.receive()["return"].get_ref<const std::string&>().size(), huge_bytes);
     EXPECT_EQ(client.receive()["return"], "urgent");
     for (int i = 1; i <= 5; ++i) {
         EXPECT_EQ(client.receive()["return"], i);

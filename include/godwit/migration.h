@@ -29,6 +29,10 @@ public:
     /// Ends the running migration; the guest goes on here. Does nothing when none runs. Errors: `too_late` once
     /// the guest has been handed over.
     Status cancel();
+    /// Breaks the connection off at once, as if the network had: the way out of a hang. What follows from it is in
+    /// docs/handover.md; an attempt that ends before the commit fails with `io`, and the guest goes on here. Does
+    /// nothing when none runs.
+    void yank();
 
     /// The operator's word for which a migration waits with `pause_before_switchover`. Errors: `wrong_state` unless one
     /// waits.
@@ -75,6 +79,9 @@ public:
     Status start(std::unique_ptr<ChannelOpener> opener);
     /// Gives up. Errors: `too_late` once the guest is here.
     Status cancel();
+    /// Breaks the connection off at once, as if the network had; see `Migration::yank`. Does nothing while there is
+    /// none yet.
+    void yank();
 
     MigrationState state() const;
     MigrationStatistics statistics() const;

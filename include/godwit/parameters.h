@@ -74,6 +74,8 @@ struct ParameterInfo {
     /// Of numbers.
     std::uint64_t minimum = 0;
     std::uint64_t maximum = 0;
+    /// For messages, where another parameter is the minimum.
+    std::string_view minimum_name = {};
     /// What is larger than `maximum` counts as that instead of being refused.
     bool saturates = false;
     /// No other numbers are allowed.

@@ -10,7 +10,9 @@
 #include "cli/machine_commands.h"
 #include "cli/subcommands.h"
 #include "monitor/basic_commands.h"
+#include "monitor/control_commands.h"
 #include "monitor/descriptor_commands.h"
+#include "monitor/dirty_rate_commands.h"
 #include "monitor/migration_commands.h"
 #include "monitor/older_migration_commands.h"
 
@@ -77,6 +79,7 @@ Status MachineHost::prepare() {
         MachineMigrations::Callbacks{[this](MigrationState state) { outgoing_changed(state); },
                                      [this](MigrationState state) { incoming_changed(state); },
                                      [this] { return machine_->check_departure(); }});
+    dirty_rate_ = std::make_unique<DirtyRateMeter>(clock_, waiter_, loop_, machine_->memory());
     add_commands();
     if (options_.qmp) {
         auto server = QmpServer::listen(*options_.qmp, loop_, clock_, commands_, log_);
@@ -94,6 +97,8 @@ void MachineHost::add_commands() {
     add_descriptor_commands(commands_, descriptors_);
     add_migration_commands(commands_, *migrations_);
     add_older_migration_commands(commands_, *migrations_);
+    add_control_commands(commands_, *migrations_);
+    add_dirty_rate_commands(commands_, *dirty_rate_);
     add_machine_commands(commands_, {options_.machine.name, [this] { return machine_->run_state(); },
                                      [this] { return machine_->stop(); }, [this](bool force) { return cont(force); }});
 }

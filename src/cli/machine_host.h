@@ -14,6 +14,7 @@
 #include "io/thread_waiter.h"
 #include "machine/virtual_machine.h"
 #include "monitor/command_table.h"
+#include "monitor/dirty_rate_meter.h"
 #include "monitor/event_sink.h"
 #include "monitor/qmp_server.h"
 
@@ -73,6 +74,7 @@ private:
     NamedDescriptors descriptors_;
     std::unique_ptr<VirtualMachine> machine_;
     std::unique_ptr<MachineMigrations> migrations_;
+    std::unique_ptr<DirtyRateMeter> dirty_rate_;
     CommandTable commands_;
     std::unique_ptr<QmpServer> server_;
     std::optional<int> signal_watch_;

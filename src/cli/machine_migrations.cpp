@@ -47,6 +47,13 @@ Status MachineMigrations::migrate(const std::string& uri) {
     return outgoing_.start(std::move(*opener));
 }
 
+void MachineMigrations::yank() {
+    outgoing_.yank();
+    if (incoming_) {
+        incoming_->yank();
+    }
+}
+
 Status MachineMigrations::receive(const std::string& uri) {
     if (incoming_expected_ == Incoming::none) {
         return fail(ErrorCode::wrong_state, "'-incoming' was not specified on the command line",

@@ -47,6 +47,7 @@ public:
 
     Status migrate(const std::string& uri) override;
     Status cancel() override { return outgoing_.cancel(); }
+    void yank() override;
     Status receive(const std::string& uri) override;
     MigrationStatistics statistics() const override;
     bool is_incoming() const override { return incoming_ && outgoing_.state() == MigrationState::none; }

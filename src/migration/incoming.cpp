@@ -13,6 +13,11 @@ public:
 
     Status start(std::unique_ptr<ChannelOpener> opener);
     Status cancel();
+    void yank() {
+        if (IncomingSession* running = session()) {
+            running->yank();
+        }
+    }
     void stop();
     MigrationStatistics statistics() const;
 
@@ -108,6 +113,9 @@ Status IncomingMigration::start(std::unique_ptr<ChannelOpener> opener) {
 }
 Status IncomingMigration::cancel() {
     return impl_->cancel();
+}
+void IncomingMigration::yank() {
+    impl_->yank();
 }
 MigrationState IncomingMigration::state() const {
     return impl_->states.get();

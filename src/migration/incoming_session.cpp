@@ -55,6 +55,14 @@ void IncomingSession::interrupt() {
     }
 }
 
+void IncomingSession::yank() {
+    const std::lock_guard lock(channel_mutex_);
+    if (channel_) {
+        yanked_ = true;
+        channel_->shutdown();
+    }
+}
+
 void IncomingSession::run() {
     conclude(receive());
     environment_.executor.post(ended_);
@@ -146,6 +154,9 @@ void IncomingSession::conclude(const Status& outcome) {
     if (!outcome) {
         const bool given_up = states_.get() == MigrationState::cancelling;
         Error error = given_up ? Error{ErrorCode::cancelled, "the incoming migration was given up"} : outcome.error();
+        if (error.code == ErrorCode::cancelled && !given_up && yanked_) {
+            error = {ErrorCode::io, "the connection was broken off by 'yank'"};
+        }
         error.message = printable(error.message);  // it may quote the stream
         if (return_path_ && error.code != ErrorCode::handover_unknown) {
             return_path_->set_deadline(now() + last_words_time);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -18,7 +19,7 @@ namespace godwit {
 
 /// Receives one machine: owns the channel and the loading thread.
 ///
-/// `run` is the thread's body; `interrupt` and `fill_statistics` may be called by any thread.
+/// `run` is the thread's body; `interrupt`, `yank` and `fill_statistics` may be called by any thread.
 class IncomingSession {
 public:
     IncomingSession(const Environment& environment, StateMachine& states, const MigrationParameters& parameters,
@@ -29,6 +30,8 @@ public:
     /// Ends the attempt before it begins. Main loop's thread, instead of `start`.
     void refuse(const Error& error) { conclude(fail(error)); }
     void interrupt();
+    /// Breaks the connection off, if there is one, whatever the state.
+    void yank();
     void fill_statistics(MigrationStatistics& statistics) const;
 
 private:
@@ -82,6 +85,7 @@ private:
     std::mutex channel_mutex_;
     std::unique_ptr<Channel> channel_;  // set once, under channel_mutex_
     bool interrupted_ = false;          // under channel_mutex_
+    std::atomic<bool> yanked_{false};
 
     std::unique_ptr<StreamReader> reader_;  // set once, under figures_mutex_
     std::unique_ptr<ReturnPathWriter> return_path_;

@@ -16,6 +16,11 @@ public:
     Status start(std::unique_ptr<ChannelOpener> opener);
     Status cancel();
     Status continue_switchover();
+    void yank() {
+        if (const std::shared_ptr<OutgoingSession> running = session()) {
+            running->yank();
+        }
+    }
     void stop();
     MigrationStatistics statistics() const;
     Status set(std::span<const ParameterChange> changes);
@@ -210,6 +215,9 @@ Status Migration::cancel() {
 }
 Status Migration::continue_switchover() {
     return impl_->continue_switchover();
+}
+void Migration::yank() {
+    impl_->yank();
 }
 MigrationState Migration::state() const {
     return impl_->states.get();

@@ -149,6 +149,9 @@ bool OutgoingSession::begin_handing_over() {
 
 /// The point of no return: after it this side never resumes by itself, except where the peer is known to have refused.
 Status OutgoingSession::begin_commit() {
+    if (yanked_) {
+        return fail(yank_error());  // a commit could not be sent any more: the guest is still this side's
+    }
     if (!begin_handing_over()) {
         return fail(ErrorCode::cancelled, "the migration was cancelled");
     }

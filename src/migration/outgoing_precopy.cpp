@@ -109,7 +109,7 @@ void OutgoingSession::keep_alive() {
 void OutgoingSession::wait_for_budget() {
     follow_parameters();
     while (states_.get() == MigrationState::active && limiter_.budget(now()).value() == 0) {
-        if (return_path_ && return_path_->heard().broken()) {
+        if (yanked_ || (return_path_ && return_path_->heard().broken())) {
             return;
         }
         keep_alive();

@@ -63,6 +63,11 @@ void OutgoingSession::interrupt() {
     wake_->notify();
 }
 
+void OutgoingSession::yank() {
+    yanked_ = true;
+    interrupt();
+}
+
 void OutgoingSession::run() {
     conclude(migrate());
     environment_.executor.post(ended_);
@@ -271,6 +276,9 @@ Status OutgoingSession::check() {
     if (const MigrationState state = states_.get(); state == MigrationState::cancelling) {
         return fail(ErrorCode::cancelled, "the migration was cancelled");
     }
+    if (yanked_) {
+        return fail(yank_error());
+    }
     if (return_path_ && !stays_paused_) {
         if (const ReturnPath::Heard heard = return_path_->heard(); heard.broken()) {
             return fail(heard.reason());
@@ -279,11 +287,17 @@ Status OutgoingSession::check() {
     return writer_ ? writer_->status() : Status();
 }
 
-/// The first cause: a cancel, then what the peer said, then what this side saw.
+/// The first cause: a cancel, then what the peer said, then what this side did or saw.
 Error OutgoingSession::explain(const Error& local) {
     if (states_.get() == MigrationState::cancelling) {
         return Error{ErrorCode::cancelled, "the migration was cancelled"};
     }
+    Error cause = first_cause(local);
+    // Nothing but a yank makes an open channel say so here.
+    return cause.code == ErrorCode::cancelled && yanked_ ? yank_error() : cause;
+}
+
+Error OutgoingSession::first_cause(const Error& local) {
     const bool by_connection =
         local.code == ErrorCode::peer_closed || local.code == ErrorCode::io || local.code == ErrorCode::cancelled;
     if (!return_path_ || !by_connection) {

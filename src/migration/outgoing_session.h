@@ -8,7 +8,7 @@
 
 #include "godwit/migration.h"
 #include "migration/convergence.h"
-#include "migration/dirty_rate_meter.h"
+#include "migration/dirty_pages_meter.h"
 #include "migration/manifest.h"
 #include "migration/rate_limiter.h"
 #include "migration/return_path.h"
@@ -32,7 +32,7 @@ public:
 
 /// One attempt to move the machine away: owns the channel and the migration thread, and dies with the attempt.
 ///
-/// `run` is the thread's body. `interrupt`, `wake` and `fill_statistics` may be called by any thread;
+/// `run` is the thread's body. `interrupt`, `wake`, `yank` and `fill_statistics` may be called by any thread;
 /// everything else belongs to the migration thread.
 class OutgoingSession {
 public:
@@ -51,6 +51,8 @@ public:
     void interrupt();
     /// The parameters, or the state, are to be looked at again.
     void wake() { wake_->notify(); }
+    /// Breaks the connection off, or the attempt to get one, whatever the state.
+    void yank();
     void fill_statistics(MigrationStatistics& statistics) const;
 
 private:
@@ -124,6 +126,8 @@ private:
     // Helpers.
     Status check();
     Error explain(const Error& local);
+    Error first_cause(const Error& local);
+    static Error yank_error() { return {ErrorCode::io, "the connection was broken off by 'yank'"}; }
     void measure(Instant now);
     /// Where the pages of the present pass go.
     PageSink& page_sink();
@@ -144,6 +148,7 @@ private:
     mutable std::mutex channel_mutex_;
     std::unique_ptr<Channel> channel_;  // set once, under channel_mutex_; read without it by the migration thread
     bool interrupted_ = false;          // under channel_mutex_
+    std::atomic<bool> yanked_{false};
 
     std::unique_ptr<StreamWriter> writer_;  // set once, under figures_mutex_; read without it by the migration thread
     std::unique_ptr<SectionWriter> sections_;
@@ -166,7 +171,7 @@ private:
     RateLimiter limiter_;
     ThroughputMeter meter_;
     Instant last_sent_{};
-    DirtyRateMeter dirty_rate_;
+    DirtyPagesMeter dirty_rate_;
     Instant pass_began_{};
     PageCount pass_dirtied_;
     double pass_dirty_bytes_per_s_ = 0;  // of the last complete pass

@@ -27,6 +27,13 @@ Status wrong_type(const ParameterInfo& info, std::string_view expected) {
                 fmt::format("Invalid parameter type for '{}', expected: {}", info.name, expected));
 }
 
+Status out_of_range(const ParameterInfo& info) {
+    const std::string minimum =
+        info.minimum_name.empty() ? fmt::format("{}", info.minimum) : std::string(info.minimum_name);
+    return fail(ErrorCode::invalid_argument, fmt::format("Parameter '{}' expects an integer in the range of {} to {}",
+                                                         underscored(info.name), minimum, info.maximum));
+}
+
 Status set_member(P& parameters, const ParameterInfo& info, bool P::*member, const ParameterValue& value) {
     const bool* given = std::get_if<bool>(&value);
     if (given == nullptr) {
@@ -48,9 +55,7 @@ Status set_member(P& parameters, const ParameterInfo& info, std::uint64_t P::*me
                                 underscored(info.name)));
     }
     if (number < info.minimum || number > info.maximum) {
-        return fail(ErrorCode::invalid_argument,
-                    fmt::format("Parameter '{}' expects an integer in the range of {} to {}", underscored(info.name),
-                                info.minimum, info.maximum));
+        return out_of_range(info);
     }
     parameters.*member = number;
     return {};
@@ -73,8 +78,7 @@ Status set_member(P& parameters, const ParameterInfo& info, SwitchoverPolicy P::
 /// What no definition can say alone.
 Status check_together(const P& parameters) {
     if (parameters.max_cpu_throttle_percent < parameters.cpu_throttle_initial_percent) {
-        return fail(ErrorCode::invalid_argument,
-                    "Parameter 'max_cpu_throttle' expects an integer in the range of cpu_throttle_initial to 99");
+        return out_of_range(*find_parameter("max-cpu-throttle"));
     }
     return {};
 }
@@ -158,7 +162,8 @@ const std::vector<ParameterInfo>& parameter_table() {
          .member = &P::max_cpu_throttle_percent,
          .while_running = true,
          .minimum = 1,
-         .maximum = 99},
+         .maximum = 99,
+         .minimum_name = "cpu_throttle_initial"},
         {.name = "pause-before-switchover",
          .help = "wait for migrate-continue once the guest is stopped",
          .member = &P::pause_before_switchover,

@@ -4,7 +4,7 @@
 #include <array>
 #include <limits>
 
-#include "migration/dirty_rate_meter.h"
+#include "migration/dirty_pages_meter.h"
 #include "migration/manifest.h"
 #include "migration/rate_limiter.h"
 #include "migration/state_table.h"
@@ -149,8 +149,8 @@ TEST(RateLimiter, WritesAreNoLargerThanABurst) {
     EXPECT_EQ(limiter.largest_write(), ByteCount(1));
 }
 
-TEST(DirtyRateMeter, AveragesOverASecond) {
-    DirtyRateMeter meter;
+TEST(DirtyPagesMeter, AveragesOverASecond) {
+    DirtyPagesMeter meter;
     const Instant start{std::chrono::seconds(5)};
     EXPECT_EQ(meter.pages_per_s(), 0);
     meter.start(start);

@@ -1,7 +1,5 @@
 #include "monitor/basic_commands.h"
 
-#include <fmt/format.h>
-
 #include <utility>
 
 #include "monitor/qmp_schema.h"
@@ -17,6 +15,8 @@ std::string_view type_name(ArgumentType type) {
             return "string";
         case ArgumentType::boolean:
             return "boolean";
+        case ArgumentType::integer:
+            return "integer";
         case ArgumentType::uint64:
             return "uint64";
         case ArgumentType::size:
@@ -51,16 +51,9 @@ void add_basic_commands(CommandTable& commands, std::function<void()> quit) {
                   {{"enable",
                     ArgumentType::array,
                     true,
-                    "capabilities of the protocol to switch on; none is offered",
-                    {{"enable", ArgumentType::string}}}},
-                  [](const Json& arguments, CommandClient&) -> Result<Json> {
-                      if (const Json enable = arguments.value("enable", Json::array()); !enable.empty()) {
-                          return fail(ErrorCode::invalid_argument,
-                                      fmt::format("Parameter 'enable' does not accept value '{}'",
-                                                  enable[0].get_ref<const std::string&>()));
-                      }
-                      return Json::object();
-                  }});
+                    "capabilities of the protocol to switch on: oob, the out-of-band execution of some commands",
+                    {{"enable", ArgumentType::string, false, "", {}, {std::string(oob_capability)}}}}},
+                  [](const Json&, CommandClient&) -> Result<Json> { return Json::object(); }});
     commands.add({"query-commands",
                   "The commands of this monitor.",
                   {},

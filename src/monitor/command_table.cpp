@@ -19,23 +19,56 @@ Status wrong_type(const std::string& path, std::string_view expected) {
                 fmt::format("Invalid parameter type for '{}', expected: {}", path, expected));
 }
 
-Status check_members(const std::vector<Argument>& schema, const Json& object, const std::string& prefix) {
-    for (const auto& [name, value] : object.items()) {
-        const auto known =
-            std::find_if(schema.begin(), schema.end(), [&name = name](const Argument& a) { return a.name == name; });
-        if (known == schema.end()) {
-            return fail(ErrorCode::invalid_argument, fmt::format("Parameter '{}' is unexpected", prefix + name));
-        }
-        if (auto status = check_value(*known, value, prefix + name); !status) {
+Status check_known_members(const std::vector<Argument>& schema, const Json& object, const std::string& prefix) {
+    for (const Argument& argument : schema) {
+        const auto value = object.find(argument.name);
+        if (value == object.end()) {
+            if (!argument.optional) {
+                return fail(ErrorCode::invalid_argument,
+                            fmt::format("Parameter '{}' is missing", prefix + argument.name));
+            }
+        } else if (auto status = check_value(argument, *value, prefix + argument.name); !status) {
             return status;
         }
     }
-    for (const Argument& argument : schema) {
-        if (!argument.optional && !object.contains(argument.name)) {
-            return fail(ErrorCode::invalid_argument, fmt::format("Parameter '{}' is missing", prefix + argument.name));
+    return {};
+}
+
+/// As in QEMU, what is in the schema is looked at first, in the schema's order.
+Status check_members(const std::vector<Argument>& schema, const Json& object, const std::string& prefix) {
+    if (auto status = check_known_members(schema, object, prefix); !status) {
+        return status;
+    }
+    for (const auto& [name, value] : object.items()) {
+        if (std::none_of(schema.begin(), schema.end(), [&name = name](const Argument& a) { return a.name == name; })) {
+            return fail(ErrorCode::invalid_argument, fmt::format("Parameter '{}' is unexpected", prefix + name));
         }
     }
     return {};
+}
+
+Status check_object(const Argument& argument, const Json& object, const std::string& prefix) {
+    if (argument.variants.empty()) {
+        return check_members(argument.members, object, prefix);
+    }
+    if (auto status = check_known_members(argument.members, object, prefix); !status) {
+        return status;
+    }
+    std::vector<Argument> members = argument.members;
+    for (const Argument::Variant& variant : argument.variants) {
+        if (object[members.front().name] == variant.word) {
+            members.insert(members.end(), variant.members.begin(), variant.members.end());
+            break;
+        }
+    }
+    return check_members(members, object, prefix);
+}
+
+bool is_int64(const Json& value) {
+    if (value.is_number_unsigned()) {
+        return value.get<std::uint64_t>() <= static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
+    }
+    return value.is_number_integer();
 }
 
 Status check_word(const Argument& argument, const std::string& word) {
@@ -64,6 +97,8 @@ Status check_value(const Argument& argument, const Json& value, const std::strin
                                      : wrong_type(path, "string");
         case ArgumentType::boolean:
             return value.is_boolean() ? Status() : wrong_type(path, "boolean");
+        case ArgumentType::integer:
+            return is_int64(value) ? Status() : wrong_type(path, "integer");
         case ArgumentType::uint64:
         case ArgumentType::size:
             if (to_size(value) && (argument.type == ArgumentType::size || !value.is_number_float())) {
@@ -75,7 +110,7 @@ Status check_value(const Argument& argument, const Json& value, const std::strin
         case ArgumentType::array:
             return value.is_array() ? check_elements(argument, value, path) : wrong_type(path, "array");
         case ArgumentType::object:
-            return value.is_object() ? check_members(argument.members, value, path + ".") : wrong_type(path, "object");
+            return value.is_object() ? check_object(argument, value, path + ".") : wrong_type(path, "object");
     }
     return {};
 }

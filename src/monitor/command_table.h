@@ -17,6 +17,7 @@ namespace godwit {
 enum class ArgumentType {
     string,
     boolean,
+    integer,  ///< an int64
     uint64,
     size,    ///< a uint64; an integer too large for one counts as the largest
     number,  ///< with or without a fraction
@@ -26,6 +27,12 @@ enum class ArgumentType {
 
 /// One argument of a command, or a member of one.
 struct Argument {
+    /// What an object has besides `members` when the first of these, a string, is `word`.
+    struct Variant {
+        std::string word;
+        std::vector<Argument> members = {};
+    };
+
     std::string name;
     ArgumentType type = ArgumentType::string;
     bool optional = false;
@@ -33,6 +40,8 @@ struct Argument {
     std::vector<Argument> members = {};
     /// The words that a string may be; empty: any.
     std::vector<std::string> words = {};
+    /// Of an object: one for each word of its first member; empty: it has `members` alone.
+    std::vector<Variant> variants = {};
 };
 
 /// The client that has sent a command, as far as a handler may use it.
@@ -52,6 +61,10 @@ struct Command {
     std::string help;
     std::vector<Argument> arguments;
     CommandHandler handler;
+    /// May be run out-of-band: before the client's commands that wait still.
+    bool allow_oob = false;
+    /// Class, in an answer, of the handler's error `not_found`.
+    std::string not_found_class = "GenericError";
 };
 
 /// The commands that a monitor knows, in alphabetical order.

@@ -55,6 +55,41 @@ TEST(CheckArguments, NamesThePlaceInsideAList) {
               "Parameter 'list[0].x' is unexpected");
 }
 
+TEST(CheckArguments, LooksAtTheSchemaFirst) {
+    EXPECT_EQ(mistake(R"({"a":1})"), "Parameter 'uri' is missing");
+    EXPECT_EQ(mistake(R"({"a":1,"uri":5,"detach":1})"), "Invalid parameter type for 'uri', expected: string");
+    EXPECT_EQ(mistake(R"({"a":1,"uri":"x","detach":1})"), "Invalid parameter type for 'detach', expected: boolean");
+}
+
+TEST(CheckArguments, TakesIntegersOf64Bits) {
+    const std::vector<Argument> schema = {{"n", ArgumentType::integer}};
+    for (const char* good : {"0", "-1", "9223372036854775807", "-9223372036854775808"}) {
+        EXPECT_TRUE(check_arguments(schema, Json::parse(std::string(R"({"n":)") + good + "}"))) << good;
+    }
+    for (const char* bad : {"1.0", "1e3", "\"1\"", "true", "9223372036854775808", "-9223372036854775809"}) {
+        const Status status = check_arguments(schema, Json::parse(std::string(R"({"n":)") + bad + "}"));
+        ASSERT_FALSE(status) << bad;
+        EXPECT_EQ(status.error().message, "Invalid parameter type for 'n', expected: integer");
+    }
+}
+
+TEST(CheckArguments, ChecksTheVariantThatTheFirstMemberNames) {
+    Argument element{"", ArgumentType::object, false, "", {{"type", ArgumentType::string, false, "", {}, {"a", "b"}}}};
+    element.variants = {{"a", {{"name", ArgumentType::string}}}, {"b", {}}};
+    const std::vector<Argument> schema = {{"list", ArgumentType::array, false, "", {element}}};
+    const auto refusal = [&](const char* item) {
+        const auto status = check_arguments(schema, Json{{"list", Json::array({Json::parse(item)})}});
+        return status ? "" : status.error().message;
+    };
+    EXPECT_EQ(refusal(R"({"type":"a","name":"x"})"), "");
+    EXPECT_EQ(refusal(R"({"type":"b"})"), "");
+    EXPECT_EQ(refusal("{}"), "Parameter 'list[0].type' is missing");
+    EXPECT_EQ(refusal(R"({"type":5})"), "Invalid parameter type for 'list[0].type', expected: string");
+    EXPECT_EQ(refusal(R"({"type":"c"})"), "Parameter 'type' does not accept value 'c'");
+    EXPECT_EQ(refusal(R"({"type":"a"})"), "Parameter 'list[0].name' is missing");
+    EXPECT_EQ(refusal(R"({"type":"b","name":"x"})"), "Parameter 'list[0].name' is unexpected");
+}
+
 TEST(CommandTable, FindsByName) {
     CommandTable table;
     table.add({"b", "", {}, [](const Json&, CommandClient&) -> Result<Json> { return 2; }});

@@ -28,7 +28,7 @@ std::string shown(char byte) {
     return fmt::format("\\x{:02x}", static_cast<unsigned char>(byte));
 }
 
-/// The library's message without its own tag and position prefix.
+/// The library's message without its own tag and position prefix. It may quote a piece of the input of any length.
 std::string parser_message(std::string_view what) {
     if (const auto tag = what.find("] "); tag != std::string_view::npos) {
         what.remove_prefix(tag + 2);
@@ -36,7 +36,8 @@ std::string parser_message(std::string_view what) {
     if (const auto position = what.find(": "); what.starts_with("parse error") && position != std::string_view::npos) {
         what.remove_prefix(position + 2);
     }
-    return std::string(what);
+    constexpr std::size_t longest = 200;
+    return what.size() <= longest ? std::string(what) : std::string(what.substr(0, longest)) + "...";
 }
 
 }  // namespace

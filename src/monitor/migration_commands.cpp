@@ -64,7 +64,8 @@ void add_start_and_end(CommandTable& commands, MigrationService& service) {
     commands.add({"migrate_cancel",
                   "Ends the outgoing migration; the guest goes on here. Does nothing when none runs.",
                   {},
-                  [&service](const Json&, CommandClient&) { return done(service.cancel()); }});
+                  [&service](const Json&, CommandClient&) { return done(service.cancel()); },
+                  true});
     Argument state{"state", ArgumentType::string, false, "the state that is to be left: pre-switchover"};
     state.words = {"none",   "setup",     "cancelling", "cancelled",     "active",
                    "device", "completed", "failed",     "pre-switchover"};

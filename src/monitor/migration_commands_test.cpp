@@ -26,6 +26,7 @@ public:
         log.push_back("continue");
         return answer;
     }
+    void yank() override { log.push_back("yank"); }
     Status receive(const std::string& uri) override {
         log.push_back("receive " + uri);
         return answer;

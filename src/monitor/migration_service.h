@@ -18,6 +18,9 @@ public:
     virtual Status cancel() = 0;
     /// The word that a migration with pause-before-switchover waits for. Errors: `wrong_state`.
     virtual Status continue_switchover() = 0;
+    /// Breaks the connection of the migration that runs off at once, incoming or outgoing. Does nothing when there is
+    /// none.
+    virtual void yank() = 0;
     /// Begins to wait at `uri` for the machine that is to arrive here. Errors: of the address, `wrong_state`, `busy`.
     virtual Status receive(const std::string& uri) = 0;
 

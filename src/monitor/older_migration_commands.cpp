@@ -64,7 +64,8 @@ void add_older_migration_commands(CommandTable& commands, MigrationService& serv
                   [](const Json&, CommandClient&) -> Result<Json> {
                       return fail(ErrorCode::unsupported,
                                   "migrate-pause is currently only supported during postcopy-active state");
-                  }});
+                  },
+                  true});
 }
 
 }  // namespace godwit

@@ -12,6 +12,7 @@ class Settings : public MigrationService {
 public:
     Status migrate(const std::string&) override { return unexpected(); }
     Status cancel() override { return unexpected(); }
+    void yank() override {}
     Status receive(const std::string&) override { return unexpected(); }
     Status continue_switchover() override { return unexpected(); }
     MigrationStatistics statistics() const override { return {}; }

@@ -100,8 +100,11 @@ void QmpConnection::read_some() {
 }
 
 void QmpConnection::run_commands() {
+    if (!busy()) {
+        session_.resume();
+    }
     std::size_t consumed = 0;
-    while (!closed() && !busy() && consumed < input_.size()) {
+    while (!closed() && session_.accepts() && consumed < input_.size()) {
         consumed += session_.receive(std::string_view(input_).substr(consumed));
     }
     input_.erase(0, consumed);
@@ -165,7 +168,7 @@ void QmpConnection::flush() {
     if (queued_bytes() == 0) {
         queue_.clear();
         sent_ = 0;
-        if (input_ended_ && input_.empty()) {
+        if (input_ended_ && !has_input()) {
             return drop("");
         }
     } else if (sent_ > queue_.size() / 2) {
@@ -179,8 +182,8 @@ void QmpConnection::flush() {
 }
 
 void QmpConnection::update_watch() {
-    const bool read = !input_ended_ && input_.empty() && !busy();
-    const bool write = queued_bytes() > 0 || !input_.empty();
+    const bool read = !input_ended_ && input_.empty() && (!busy() || session_.can_keep());
+    const bool write = queued_bytes() > 0 || has_input();
     const auto events = static_cast<short>((read ? POLLIN : 0) | (write ? POLLOUT : 0));
     if (watch_ && events == watched_events_) {
         return;

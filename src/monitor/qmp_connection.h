@@ -44,6 +44,7 @@ private:
     void restart_stall_timer();
     std::size_t queued_bytes() const { return queue_.size() - sent_; }
     bool busy() const { return queued_bytes() >= server_.limits_.busy_queue_bytes; }
+    bool has_input() const { return !input_.empty() || session_.has_waiting(); }
     void drop(std::string_view reason);
 
     QmpServer& server_;

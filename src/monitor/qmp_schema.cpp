@@ -50,7 +50,7 @@ public:
                             {"meta-type", "command"},
                             {"arg-type", arguments},
                             {"ret-type", "any"},
-                            {"allow-oob", false}});
+                            {"allow-oob", command.allow_oob}});
     }
     void add(const Event& event) {
         const std::string members = object(event.members);
@@ -61,7 +61,7 @@ public:
 private:
     std::string next_name() { return std::to_string(next_++); }
 
-    std::string object(const std::vector<Argument>& arguments) {
+    std::string object(const std::vector<Argument>& arguments, const std::vector<Argument::Variant>& variants = {}) {
         Json members = Json::array();
         for (const Argument& argument : arguments) {
             Json member = {{"name", argument.name}, {"type", type_of(argument)}};
@@ -70,8 +70,17 @@ private:
             }
             members.push_back(std::move(member));
         }
+        Json cases = Json::array();
+        for (const Argument::Variant& variant : variants) {
+            cases.push_back({{"case", variant.word}, {"type", object(variant.members)}});
+        }
         std::string name = next_name();
-        entries_.push_back({{"name", name}, {"meta-type", "object"}, {"members", std::move(members)}});
+        Json entry = {{"name", name}, {"meta-type", "object"}, {"members", std::move(members)}};
+        if (!variants.empty()) {
+            entry["tag"] = arguments.front().name;
+            entry["variants"] = std::move(cases);
+        }
+        entries_.push_back(std::move(entry));
         return name;
     }
     std::string enumeration(const std::vector<std::string>& words) {
@@ -95,6 +104,7 @@ private:
                 return argument.words.empty() ? "str" : enumeration(argument.words);
             case ArgumentType::boolean:
                 return "bool";
+            case ArgumentType::integer:
             case ArgumentType::uint64:
             case ArgumentType::size:
                 return "int";
@@ -103,7 +113,7 @@ private:
             case ArgumentType::array:
                 return array(argument.members.front());
             case ArgumentType::object:
-                return object(argument.members);
+                return object(argument.members, argument.variants);
         }
         return "any";
     }

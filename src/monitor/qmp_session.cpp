@@ -31,12 +31,15 @@ Json command_not_found(std::string message) {
 }
 
 /// Says what is wrong with the frame of a request, or nothing.
-std::string frame_mistake(const Json& request) {
+std::string frame_mistake(const Json& request, bool oob) {
     bool has_verb = false;
     for (const auto& [name, value] : request.items()) {
-        if (name == "execute") {
+        if (name == "execute" || (oob && name == "exec-oob")) {
             if (!value.is_string()) {
-                return "QMP input member 'execute' must be a string";
+                return fmt::format("QMP input member '{}' must be a string", name);
+            }
+            if (has_verb) {
+                return "QMP input member 'execute' clashes with 'exec-oob'";
             }
             has_verb = true;
         } else if (name == "arguments") {
@@ -71,52 +74,85 @@ QmpSession::QmpSession(const CommandTable& commands, CommandClient& client, Send
     : commands_(commands), client_(client), send_(std::move(send)) {}
 
 void QmpSession::greet() {
-    const Json greeting = {{"QMP", {{"version", version_info()}, {"capabilities", Json::array()}}}};
+    const Json greeting = {{"QMP", {{"version", version_info()}, {"capabilities", Json::array({oob_capability})}}}};
     send_(to_text(greeting) + std::string(line_end));
 }
 
 std::size_t QmpSession::receive(std::string_view bytes) {
-    return stream_.feed(bytes, [this](Result<Json> input) { return handle(std::move(input)); });
+    return stream_.feed(bytes, [this](Result<Json> input) { return take(std::move(input)); });
 }
 
 void QmpSession::notify(std::string_view message) {
     if (negotiated_) {
-        send_(message);
+        full_ = !send_(message);
     }
 }
 
-bool QmpSession::handle(Result<Json> input) {
-    Json response;
-    if (!input) {
-        response = generic_error(input.error().message);
-    } else if (!input->is_object()) {
-        response = generic_error("QMP input must be a JSON object");
-    } else {
-        response = respond(*input);
-        if (const auto id = input->find("id"); id != input->end()) {
-            response["id"] = *id;
-        }
+void QmpSession::resume() {
+    full_ = false;
+    while (!full_ && !waiting_.empty()) {
+        const Result<Json> next = std::move(waiting_.front());
+        waiting_.pop_front();
+        handle(next);
     }
-    return send_(to_text(response) + std::string(line_end));
+}
+
+bool QmpSession::take(Result<Json> input) {
+    if ((!full_ && waiting_.empty()) || is_out_of_band(input)) {
+        handle(input);
+    } else {
+        waiting_.push_back(std::move(input));
+    }
+    return accepts();
+}
+
+bool QmpSession::is_out_of_band(const Result<Json>& input) const {
+    return oob_ && input && input->is_object() && input->contains("exec-oob") && !input->contains("execute");
+}
+
+void QmpSession::handle(const Result<Json>& input) {
+    if (!input) {
+        return answer(generic_error(input.error().message));
+    }
+    if (!input->is_object()) {
+        return answer(generic_error("QMP input must be a JSON object"));
+    }
+    Json response = respond(*input);
+    if (const auto id = input->find("id"); id != input->end()) {
+        response["id"] = *id;
+    }
+    answer(response);
+}
+
+void QmpSession::answer(const Json& response) {
+    full_ = !send_(to_text(response) + std::string(line_end));
 }
 
 Json QmpSession::respond(const Json& request) {
-    if (std::string mistake = frame_mistake(request); !mistake.empty()) {
+    if (std::string mistake = frame_mistake(request, oob_); !mistake.empty()) {
         return generic_error(std::move(mistake));
     }
-    const auto& name = request["execute"].get_ref<const std::string&>();
+    const bool out_of_band = !request.contains("execute");
+    const auto given = request.find("arguments");
+    return respond_to(request[out_of_band ? "exec-oob" : "execute"].get_ref<const std::string&>(), out_of_band,
+                      given == request.end() ? Json::object() : *given);
+}
+
+Json QmpSession::respond_to(const std::string& name, bool out_of_band, const Json& arguments) {
     if (!negotiated_ && name != negotiation) {
         return command_not_found(fmt::format("Expecting capabilities negotiation with '{}'", negotiation));
     }
-    if (negotiated_ && name == negotiation) {
+    if (negotiated_ && name == negotiation && !out_of_band) {
         return command_not_found("Capabilities negotiation is already complete, command ignored");
     }
     const Command* command = commands_.find(name);
     if (command == nullptr) {
         return command_not_found(fmt::format("The command {} has not been found", name));
     }
-    const auto given = request.find("arguments");
-    return run(*command, given == request.end() ? Json::object() : *given);
+    if (out_of_band && !command->allow_oob) {
+        return generic_error(fmt::format("The command {} does not support OOB", name));
+    }
+    return run(*command, arguments);
 }
 
 Json QmpSession::run(const Command& command, const Json& arguments) {
@@ -126,10 +162,12 @@ Json QmpSession::run(const Command& command, const Json& arguments) {
     }
     auto result = command.handler(arguments, client_);
     if (!result) {
-        return error_response("GenericError", result.error());
+        const bool not_found = result.error().code == ErrorCode::not_found;
+        return error_response(not_found ? command.not_found_class : "GenericError", result.error());
     }
     if (command.name == negotiation) {
         negotiated_ = true;
+        oob_ = !arguments.value("enable", Json::array()).empty();
     }
     return {{"return", std::move(*result)}};
 }

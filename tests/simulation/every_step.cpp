@@ -33,6 +33,8 @@ const std::vector<Disturbance>& disturbances() {
     static const std::vector<Disturbance> list{
         event("cancel the source", Action::cancel_source),
         event("cancel the destination", Action::cancel_destination),
+        event("yank the source", Action::yank_source),
+        event("yank the destination", Action::yank_destination),
         event("destroy the source", Action::destroy_source),
         event("destroy the destination", Action::destroy_destination),
         event("kill the source", Action::crash_source, CrashStyle::closed),

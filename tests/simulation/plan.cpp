@@ -186,9 +186,10 @@ Plan make_plan(std::uint64_t seed) {
         add_failure(plan, random);
     } else if (theme < 88) {
         static constexpr Action actions[] = {Action::cancel_destination, Action::destroy_source,
-                                             Action::destroy_destination};
+                                             Action::destroy_destination, Action::yank_source,
+                                             Action::yank_destination};
         plan.theme = "given up";
-        plan.events.push_back(random_event(plan, random, actions[random.below(3)]));
+        plan.events.push_back(random_event(plan, random, actions[random.below(5)]));
     } else {
         plan.theme = "several";
         add_link_fault(plan, random);

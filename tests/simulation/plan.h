@@ -29,6 +29,8 @@ struct Trigger {
 enum class Action {
     cancel_source,
     cancel_destination,
+    yank_source,
+    yank_destination,
     crash_source,
     crash_destination,
     destroy_source,

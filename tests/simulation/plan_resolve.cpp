@@ -8,9 +8,9 @@ namespace godwit::sim {
 
 std::string_view to_string(Action action) {
     static constexpr std::string_view names[] = {
-        "cancel the source",   "cancel the destination",  "crash the source", "crash the destination",
-        "destroy the source",  "destroy the destination", "stop the guest",   "continue the guest",
-        "power off the guest", "change a parameter"};
+        "cancel the source", "cancel the destination", "yank the source",     "yank the destination",
+        "crash the source",  "crash the destination",  "destroy the source",  "destroy the destination",
+        "stop the guest",    "continue the guest",     "power off the guest", "change a parameter"};
     return names[static_cast<std::size_t>(action)];
 }
 

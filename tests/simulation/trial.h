@@ -89,6 +89,8 @@ private:
     void change_parameter(const Event& event);
     void cancel_qemu_source();
     void cancel_destination();
+    void yank_source();
+    void yank_destination();
     void destroy(Node& node, bool& destroyed);
     void poll_source();
     void check_figures(const MigrationStatistics& last, const MigrationStatistics& figures);

@@ -19,6 +19,7 @@ int home_of(Action action) {
         case Action::crash_destination:
             return -1;
         case Action::cancel_destination:
+        case Action::yank_destination:
         case Action::destroy_destination:
             return 1;
         default:
@@ -151,6 +152,10 @@ void Trial::act(const Event& event) {
             return cancel_source();
         case Action::cancel_destination:
             return cancel_destination();
+        case Action::yank_source:
+            return yank_source();
+        case Action::yank_destination:
+            return yank_destination();
         case Action::crash_source:
             return crash(*source_, event.crash_style);
         case Action::crash_destination:
@@ -257,6 +262,27 @@ void Trial::cancel_destination() {
         }
         if (answer && !destination_cancel_ && after != MigrationState::none) {
             destination_cancel_ = AcceptedCancel{asked_at, after};
+        }
+    });
+}
+
+/// A connection that is gone: what follows is judged like any lost connection.
+void Trial::yank_source() {
+    source_->with_outgoing([&](Migration& migration) {
+        const Duration asked_at = now();
+        migration.yank();
+        if (!source_->crashed() && now() - asked_at > at_once) {
+            world_->violation(fmt::format("yank took {} ms", in_ms(now() - asked_at)));
+        }
+    });
+}
+
+void Trial::yank_destination() {
+    destination_->with_incoming([&](IncomingMigration& incoming) {
+        const Duration asked_at = now();
+        incoming.yank();
+        if (!destination_->crashed() && now() - asked_at > at_once) {
+            world_->violation(fmt::format("the destination's yank took {} ms", in_ms(now() - asked_at)));
         }
     });
 }

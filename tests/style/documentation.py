@@ -2,16 +2,21 @@
 """The documents name what exists: documentation.py [PROGRAM].
 
 Every error code stands in docs/errors.md with its number, every figure of the statistics in docs/statistics.md, every parameter in
-docs/embedding.md, every transition between states in docs/architecture.md, every subcommand of PROGRAM in README.md or docs/; every
-relative link leads to a file.
+docs/embedding.md, every transition between states in docs/architecture.md, every subcommand of PROGRAM in README.md or docs/, every
+command of QMP with its arguments and every event in docs/qmp.md; every relative link leads to a file.
 """
 
+import json
 import pathlib
 import re
 import subprocess
 import sys
+import tempfile
 
 import tree
+
+sys.path.insert(0, str(tree.ROOT / "tests"))
+from support.deadlines import wait_for  # noqa: E402 pylint: disable=wrong-import-position
 
 LINK = re.compile(r"\]\((?!https?:|#)([^)#]+)(?:#[^)]*)?\)")
 ERROR_CODE = re.compile(r"^\s*(\w+)\s*=\s*(\d+),", re.MULTILINE)
@@ -75,6 +80,34 @@ def subcommands(program: str) -> list[str]:
     return complaints
 
 
+def qmp_schema(program: str) -> dict[str, dict]:
+    """What a machine without a guest says about its QMP."""
+    with tempfile.TemporaryDirectory() as directory:
+        path = pathlib.Path(directory) / "qmp"
+        with subprocess.Popen([program, "run", "--machine", "none", "--memory", "1M", "--qmp", f"unix:{path}"]) as machine:
+            try:
+                wait_for(lambda: path.exists() or machine.poll() is not None, 30, "QMP")
+                answer = subprocess.run([program, "qmp", path, "query-qmp-schema"], capture_output=True, text=True, check=True)
+            finally:
+                machine.kill()
+    return {entry["name"]: entry for entry in json.loads(answer.stdout)}
+
+
+def qmp(program: str) -> list[str]:
+    """The tables of commands and events are those that the program knows."""
+    rows = {name: rest for name, rest in re.findall(r"^\| `([\w-]+)` \| (.*)", read("docs/qmp.md"), re.MULTILINE)}
+    schema = qmp_schema(program)
+    complaints = []
+    spoken = {name for name, entry in schema.items() if entry["meta-type"] in ("command", "event")}
+    for name in sorted(spoken ^ rows.keys()):
+        complaints.append(f"docs/qmp.md lacks {name}" if name in spoken else f"docs/qmp.md has {name}, which QMP has not")
+    for name in sorted(spoken & rows.keys() - {"migrate-set-parameters"}):
+        for member in schema[schema[name]["arg-type"]]["members"]:
+            if f"`{member['name']}`" not in rows[name]:
+                complaints.append(f"docs/qmp.md lacks {member['name']} of {name}")
+    return complaints
+
+
 def links() -> list[str]:
     complaints = []
     documents = [*tree.ROOT.glob("*.md"), *tree.files(("docs", "guests", "bench", "tests", "examples"), (".md",))]
@@ -88,7 +121,7 @@ def links() -> list[str]:
 def main() -> int:
     complaints = error_codes() + statistics() + parameters() + transitions() + links()
     for program in sys.argv[1:]:
-        complaints += subcommands(program)
+        complaints += subcommands(program) + qmp(program)
     return tree.finish(complaints, "documents")
 
 

@@ -105,10 +105,10 @@ class QmpClient:
                     raise DeadlineExpired(f"QMP {self.path}: no {what} within {deadline.timeout_s} s")
                 self._condition.wait(deadline.left_s())
 
-    def send(self, command, arguments=None, fds=()):
+    def send(self, command, arguments=None, fds=(), verb="execute"):
         """Sends a command, with file descriptors if given, and returns its id without waiting."""
         self._next_id += 1
-        message = {"execute": command, "id": self._next_id}
+        message = {verb: command, "id": self._next_id}
         if arguments:
             message["arguments"] = arguments
         data = json.dumps(message).encode() + b"\n"

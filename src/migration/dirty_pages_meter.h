@@ -10,7 +10,7 @@ namespace godwit {
 
 /// Pages written per second, from what each collection of marks finds, over periods of at least a second: what a short
 /// one finds says little. One thread.
-class DirtyRateMeter {
+class DirtyPagesMeter {
 public:
     static constexpr Duration period = std::chrono::seconds(1);
 

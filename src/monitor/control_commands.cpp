@@ -10,13 +10,13 @@ namespace {
 Json instances(const MigrationService& service) {
     Json list = Json::array();
     switch (service.statistics().state) {
-        case MigrationState::setup:
-        case MigrationState::active:
-        case MigrationState::handing_over:
-        case MigrationState::cancelling:
-            list.push_back({{"type", "migration"}});
+        case MigrationState::none:
+        case MigrationState::completed:
+        case MigrationState::failed:
+        case MigrationState::cancelled:
             break;
         default:
+            list.push_back({{"type", "migration"}});
             break;
     }
     return list;

@@ -13,6 +13,7 @@
 #include "monitor/descriptor_commands.h"
 #include "monitor/migration_commands.h"
 #include "monitor/older_migration_commands.h"
+#include "tools/trace_format.h"
 
 namespace godwit {
 
@@ -59,6 +60,16 @@ Status MachineHost::prepare() {
     machine_ = std::move(*machine);
     machine_->set_event_handler([this](const MachineEvent& event) { handle_event(event); });
 
+    if (options_.trace) {
+        auto trace = TraceFile::create(
+            *options_.trace,
+            {options_.incoming ? trace_format::destination : trace_format::source, options_.machine.name}, clock_,
+            log_);
+        if (!trace) {
+            return fail(trace.error());
+        }
+        trace_ = std::move(*trace);
+    }
     Environment environment{clock_,
                             waiter_,
                             loop_,
@@ -76,7 +87,8 @@ Status MachineHost::prepare() {
         options_.steps,
         MachineMigrations::Callbacks{[this](MigrationState state) { outgoing_changed(state); },
                                      [this](MigrationState state) { incoming_changed(state); },
-                                     [this] { return machine_->check_departure(); }});
+                                     [this] { return machine_->check_departure(); }},
+        trace_.get());
     add_commands();
     if (options_.qmp) {
         auto server = QmpServer::listen(*options_.qmp, loop_, clock_, commands_, log_);

@@ -16,6 +16,7 @@
 #include "monitor/command_table.h"
 #include "monitor/event_sink.h"
 #include "monitor/qmp_server.h"
+#include "tools/trace_file.h"
 
 namespace godwit {
 
@@ -26,6 +27,8 @@ struct HostOptions {
     std::optional<std::string> qmp;
     /// Where the machine comes from; "defer": migrate-incoming will tell.
     std::optional<std::string> incoming;
+    /// A file for the story of all migrations.
+    std::optional<std::string> trace;
     bool exit_after_migration = false;
     StepSignals steps;
 };
@@ -72,6 +75,7 @@ private:
     ThreadWaiter waiter_;
     NamedDescriptors descriptors_;
     std::unique_ptr<VirtualMachine> machine_;
+    std::unique_ptr<TraceFile> trace_;
     std::unique_ptr<MachineMigrations> migrations_;
     CommandTable commands_;
     std::unique_ptr<QmpServer> server_;

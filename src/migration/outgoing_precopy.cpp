@@ -26,6 +26,7 @@ constexpr double slowest_disk_bytes_per_s = 10e6;
 Status OutgoingSession::precopy() {
     last_sync_ = last_sent_ = now();
     meter_.start(now(), writer_->bytes_written(), 0);
+    window_.start(now(), writer_->bytes_written(), 0);
     if (Status begun = begin_pass(); !begun) {
         return begun;
     }
@@ -74,7 +75,9 @@ void OutgoingSession::wait_for_budget() {
             writer_->flush();
             last_sent_ = now();
         }
+        const Instant asleep_since = now();
         wake_->wait_until(std::min(limiter_.next_budget_at(now()), now() + keepalive_interval));
+        window_.add_sleep(now() - asleep_since);
         parameters_ = parameter_source_.current_parameters();
         limiter_.set_limit(parameters_.max_bandwidth_bytes_per_s, now());
         measure(now());
@@ -149,7 +152,8 @@ Result<bool> OutgoingSession::finish_pass() {
         return fail(dirtied.error());
     }
     const Instant at = now();
-    const double period_s = std::max(1e-6, std::chrono::duration<double>(at - last_sync_).count());
+    const Duration period = at - last_sync_;
+    const double period_s = std::max(1e-6, std::chrono::duration<double>(period).count());
     const double dirty_pages_per_s = static_cast<double>(dirtied->value()) / period_s;
     last_sync_ = at;
     measure(at);
@@ -157,6 +161,7 @@ Result<bool> OutgoingSession::finish_pass() {
         ++f.dirty_sync_count;
         f.dirty_pages_per_s = static_cast<std::uint64_t>(dirty_pages_per_s);
     });
+    states_.bitmap_synced({dirtied->value(), saver_.remaining_pages() * page_bytes, period});
     return is_time_to_switch_over(at, dirty_pages_per_s);
 }
 
@@ -172,6 +177,7 @@ bool OutgoingSession::is_time_to_switch_over(Instant at, double dirty_pages_per_
         inputs.since_first_fit = at - *first_fit_;
     }
     const SwitchoverDecision decision = decide_switchover(inputs);
+    states_.switchover_decided(report_of(inputs, decision));
     if (decision.fits && !first_fit_) {
         first_fit_ = at;
     }
@@ -179,7 +185,8 @@ bool OutgoingSession::is_time_to_switch_over(Instant at, double dirty_pages_per_
 }
 
 void OutgoingSession::measure(Instant at) {
-    const bool window_closed = meter_.update(at, writer_->bytes_written(), saver_.normal_pages() + saver_.zero_pages());
+    const std::uint64_t pages = saver_.normal_pages() + saver_.zero_pages();
+    const bool window_closed = meter_.update(at, writer_->bytes_written(), pages);
     update([&](Figures& f) {
         f.transferred_bytes = writer_->bytes_written();
         if (window_closed) {
@@ -187,6 +194,10 @@ void OutgoingSession::measure(Instant at) {
             f.pages_per_s = meter_.pages_per_s();
         }
     });
+    if (window_closed) {
+        states_.window_closed(
+            window_.close(at, writer_->bytes_written(), pages, saver_.remaining_pages() * page_bytes));
+    }
 }
 
 }  // namespace godwit

@@ -13,6 +13,7 @@
 #include "migration/sections.h"
 #include "migration/state_table.h"
 #include "migration/throughput_meter.h"
+#include "migration/window_tally.h"
 #include "ram/saver.h"
 #include "ram/stream_page_sink.h"
 
@@ -121,6 +122,7 @@ private:
     Peer peer_ = Peer::silent;
     RateLimiter limiter_;
     ThroughputMeter meter_;
+    WindowTally window_;
     Instant last_sync_{};
     Instant last_sent_{};
     std::uint64_t drained_bytes_ = 0;  // what the destination had taken at the end of the last pass

@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "godwit/clock.h"
+#include "godwit/trace_events.h"
 
 namespace godwit {
 
@@ -39,5 +40,8 @@ Duration transfer_time(std::uint64_t bytes, double bytes_per_s);
 /// than half of the predicted downtime or less than 1 ms, or when max(100 ms, a tenth of the elapsed time) has been
 /// spent on trying. Pure: no clock, no I/O.
 SwitchoverDecision decide_switchover(const SwitchoverInputs& inputs);
+
+/// Both together, for listeners.
+SwitchoverReport report_of(const SwitchoverInputs& inputs, const SwitchoverDecision& decision);
 
 }  // namespace godwit

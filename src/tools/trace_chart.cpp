@@ -29,10 +29,13 @@ constexpr double panel_gap = 40;
 constexpr double plot_width = width - left - right;
 /// More points than this cannot be told apart.
 constexpr std::size_t most_points = 2000;
+/// More begins of passes than this would hide the data.
+constexpr std::size_t most_passes = 100;
 
 constexpr const char* style =
     "svg{background:#fff}text{font:12px sans-serif;fill:#333}.title{font-size:16px}.axis{stroke:#888}.grid{stroke:#eee}"
-    ".data{fill:none;stroke:#1f6fb4;stroke-width:1.5}.downtime{fill:#d62728;fill-opacity:.3}.note{fill:#d62728}";
+    ".pass{stroke:#bbb;stroke-dasharray:2 "
+    "3}.data{fill:none;stroke:#1f6fb4;stroke-width:1.5}.downtime{fill:#d62728;fill-opacity:.3}.note{fill:#d62728}";
 
 double seconds(Duration time) {
     return std::chrono::duration<double>(time).count();
@@ -50,6 +53,17 @@ struct Panel {
     /// A value holds until the next; otherwise samples are joined by lines.
     bool steps = false;
 };
+
+/// A round number of seconds that divides the whole into 4 to 10 parts.
+double tick_step(double whole_s) {
+    const double power = std::pow(10, std::floor(std::log10(whole_s)));
+    for (const double step : {0.1, 0.2, 0.5}) {
+        if (whole_s / (step * power) <= 10) {
+            return step * power;
+        }
+    }
+    return power;
+}
 
 /// Keeps the largest of neighbours, so that no peak is lost.
 std::vector<Sample> thinned(const std::vector<Sample>& samples) {
@@ -74,7 +88,7 @@ public:
         panels_[1] = {"remaining", format_bytes};
         panels_[2] = {"dirtied", format_rate};
         panels_[3] = {"throttle", [](double percent) { return fmt::format("{:.0f} %", percent); }};
-        panels_[2].steps = panels_[3].steps = true;
+        panels_[3].steps = true;
         for (const TraceEvent& event : attempt.events) {
             const double at_s = seconds(attempt.since_begin(event));
             end_s_ = std::max(end_s_, at_s);
@@ -85,7 +99,12 @@ public:
             } else if (const auto* sync = std::get_if<SyncReport>(&event.what)) {
                 const double bytes = static_cast<double>(sync->dirtied_pages) * static_cast<double>(page_bytes);
                 add(1, at_s, static_cast<double>(sync->remaining_bytes));
-                add(2, at_s, bytes / std::max(1e-9, seconds(sync->period)));
+                // It was dirtied before it was found.
+                const double period_s = std::max(1e-9, seconds(sync->period));
+                add(2, std::max(0.0, at_s - period_s), bytes / period_s);
+                add(2, at_s, bytes / period_s);
+            } else if (std::holds_alternative<TracePass>(event.what)) {
+                passes_.push_back(at_s);
             } else if (const auto* throttle = std::get_if<TraceThrottle>(&event.what)) {
                 add(3, at_s, static_cast<double>(throttle->percent));
             }
@@ -93,12 +112,15 @@ public:
     }
 
     const std::array<Panel, 4>& all() const { return panels_; }
+    /// When the passes began.
+    const std::vector<double>& passes() const { return passes_; }
     double end_s() const { return std::max(end_s_, 1e-9); }
 
 private:
     void add(std::size_t panel, double at_s, double value) { panels_[panel].samples.push_back({at_s, value}); }
 
     std::array<Panel, 4> panels_;
+    std::vector<double> passes_;
     double end_s_ = 0;
 };
 
@@ -163,15 +185,25 @@ private:
             }
         }
         svg_.text({left, top - 6}, panel.title, "label");
-        for (int tick = 0; tick <= 5; ++tick) {
-            const double at_s = panels_.end_s() * tick / 5;
-            svg_.text({x(at_s), bottom + 16}, fmt::format("{:.3g} s", at_s), "label", "middle");
+        const double tick_s = tick_step(panels_.end_s());
+        for (int tick = 0; tick * tick_s <= panels_.end_s(); ++tick) {
+            svg_.text({x(tick * tick_s), bottom + 16}, fmt::format("{:.4g} s", tick * tick_s), "label", "middle");
         }
+        put_passes(top);
         if (panel.samples.empty()) {
             svg_.text({left + plot_width / 2, top + panel_height / 2}, "nothing was recorded", "label", "middle");
             return;
         }
         put_data(panel, bottom, most > 0 ? most : 1);
+    }
+
+    void put_passes(double top) {
+        if (panels_.passes().size() > most_passes) {
+            return;
+        }
+        for (const double at_s : panels_.passes()) {
+            svg_.line({x(at_s), top}, {x(at_s), top + panel_height}, "pass");
+        }
     }
 
     void put_data(const Panel& panel, double bottom, double most) {

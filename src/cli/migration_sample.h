@@ -35,7 +35,10 @@ struct MigrationSample {
 
     /// The part of memory that has been sent since it was last written, or received at all; 0 to 1.
     double fraction() const;
-    bool moves() const { return status == "active" || status == "postcopy-active" || status == "device"; }
+    /// Underway; the words besides "active" are a QEMU's.
+    bool moves() const {
+        return status == "active" || status == "pre-switchover" || status == "device" || status == "postcopy-active";
+    }
     bool has_ended() const { return status == "completed" || status == "failed" || status == "cancelled"; }
 };
 

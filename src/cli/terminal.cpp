@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstdlib>
 #include <string_view>
+#include <utility>
 
 namespace godwit {
 
@@ -29,8 +30,8 @@ bool is_capable_terminal(int fd) {
 TerminalSize terminal_size(int fd) {
     TerminalSize size;
     winsize window{};
-    if (::ioctl(fd, TIOCGWINSZ, &window) == 0 && window.ws_col > 0 && window.ws_row > 0) {
-        size.width = window.ws_col;
+    if (::ioctl(fd, TIOCGWINSZ, &window) == 0 && window.ws_col > 1 && window.ws_row > 0) {
+        size.width = window.ws_col - std::size_t{1};
         size.height = window.ws_row;
     }
     return size;
@@ -98,7 +99,13 @@ bool FullScreen::paint(const std::vector<PanelLine>& lines) {
         frame += i + 1 < lines.size() ? "\r\n" : "";
     }
     frame += "\x1b[J";
-    return write_all(out_, frame);
+    const TerminalSize size = terminal_size(out_);
+    if (frame == painted_ && size == size_) {
+        return true;
+    }
+    size_ = size;
+    painted_ = std::move(frame);
+    return write_all(out_, painted_);
 }
 
 std::optional<char> FullScreen::take_key() {

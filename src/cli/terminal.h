@@ -16,9 +16,11 @@ namespace godwit {
 bool is_capable_terminal(int fd);
 
 struct TerminalSize {
-    std::size_t width = 80;
+    std::size_t width = 79;
     std::size_t height = 24;
+    bool operator==(const TerminalSize&) const = default;
 };
+/// What can be used of it: the last column is left free, because terminals differ in where the cursor is after it.
 TerminalSize terminal_size(int fd);
 
 /// A line with the sequences that set it off.
@@ -37,7 +39,7 @@ public:
     FullScreen(const FullScreen&) = delete;
     FullScreen& operator=(const FullScreen&) = delete;
 
-    /// False: the terminal is gone.
+    /// Writes nothing while neither the lines nor the window's size change. False: the terminal is gone.
     bool paint(const std::vector<PanelLine>& lines);
     /// To poll for keys; negative if none come.
     int key_fd() const { return before_ ? in_ : -1; }
@@ -48,6 +50,8 @@ private:
     const int in_;
     const int out_;
     std::optional<termios> before_;
+    std::string painted_;
+    TerminalSize size_;
 };
 
 /// Some lines that are painted over again, below what the terminal shows already. One thread.

@@ -4,7 +4,6 @@
 #include <poll.h>
 #include <sys/socket.h>
 
-#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <utility>
@@ -38,12 +37,7 @@ short MachinePoller::events() const {
 }
 
 MachinePoller::Clock::time_point MachinePoller::due() const {
-    if (phase_ == Phase::offline || phase_ == Phase::idle) {
-        return next_;
-    }
-    // Once the patience is over, the figure in the message goes up each second.
-    const auto waited = std::max(patience, std::chrono::milliseconds(0));
-    return view_.trouble.empty() ? asked_at_ + waited : Clock::now() + retry_interval;
+    return phase_ == Phase::offline || phase_ == Phase::idle ? next_ : notice_at_;
 }
 
 void MachinePoller::process(short revents, Clock::time_point now) {
@@ -63,7 +57,8 @@ void MachinePoller::process(short revents, Clock::time_point now) {
         return;
     }
     send_rest(now);
-    if (phase_ != Phase::offline && now - asked_at_ >= patience) {
+    if (phase_ != Phase::offline && now >= notice_at_) {
+        notice_at_ = now + retry_interval;
         set_trouble(fmt::format("no answer for {} s",
                                 std::chrono::duration_cast<std::chrono::seconds>(now - asked_at_).count()));
     }
@@ -87,10 +82,11 @@ void MachinePoller::connect(Clock::time_point now) {
     out_.clear();
     phase_ = Phase::greeting;
     asked_at_ = now;
+    notice_at_ = now + patience;
 }
 
 void MachinePoller::receive(Clock::time_point now) {
-    std::array<char, 65536> bytes;
+    std::array<char, 16384> bytes{};
     for (int i = 0; i < most_reads && phase_ != Phase::offline; ++i) {
         const ssize_t count = ::recv(fd_.get(), bytes.data(), bytes.size(), 0);
         if (count < 0 && (errno == EAGAIN || errno == EINTR)) {
@@ -130,6 +126,7 @@ void MachinePoller::ask(const char* command, Phase phase, Clock::time_point now)
     out_ += fmt::format("{{\"execute\":\"{}\"}}\r\n", command);
     phase_ = phase;
     asked_at_ = now;
+    notice_at_ = now + patience;
 }
 
 void MachinePoller::begin_round(Clock::time_point now) {

@@ -61,6 +61,8 @@ private:
     std::string out_;
     Phase phase_ = Phase::offline;
     Clock::time_point asked_at_{};
+    /// When a silence is told, for the first time or again.
+    Clock::time_point notice_at_{};
     /// The next attempt to connect, or the next round.
     Clock::time_point next_{};
     bool has_name_ = false;

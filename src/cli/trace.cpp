@@ -36,7 +36,7 @@ Result<Trace> read_file(const std::string& path) {
         return fail_errno(ErrorCode::io, fmt::format("cannot open '{}'", path), errno);
     }
     TraceReader reader;
-    std::array<char, 65536> bytes;
+    std::array<char, 65536> bytes{};
     while (const std::size_t count = std::fread(bytes.data(), 1, bytes.size(), file)) {
         if (Status taken = reader.feed({bytes.data(), count}); !taken) {
             return fail(taken.error().code, fmt::format("{}: {}", path, taken.error().message), taken.error().hint);

@@ -47,7 +47,7 @@ struct Sample {
 };
 
 struct Panel {
-    const char* title;
+    const char* title = "";
     std::function<std::string(double)> label;
     std::vector<Sample> samples = {};
     /// A value holds until the next; otherwise samples are joined by lines.

@@ -20,6 +20,13 @@ namespace {
 constexpr int most_reads = 4;
 constexpr JsonLimits limits{std::size_t{1} << 20, 64};
 
+constexpr const char* closed = "it has closed the connection";
+
+/// A program that ends while something is under way resets its connections.
+std::string broken_text(const char* action, int error) {
+    return error == ECONNRESET || error == EPIPE ? closed : fmt::format("cannot {}: {}", action, errno_text(error));
+}
+
 std::string text_of(const Json& object, const char* name) {
     const auto found = object.is_object() ? object.find(name) : object.end();
     return found != object.end() && found->is_string() ? printable(found->get<std::string>()) : "";
@@ -93,7 +100,7 @@ void MachinePoller::receive(Clock::time_point now) {
             return;
         }
         if (count <= 0) {
-            return lose(count == 0 ? "it has closed the connection" : "cannot read: " + errno_text(errno), now);
+            return lose(count == 0 ? closed : broken_text("read", errno), now);
         }
         bool broken = false;
         stream_.feed({bytes.data(), static_cast<std::size_t>(count)}, [&](Result<Json> message) {
@@ -114,7 +121,7 @@ void MachinePoller::send_rest(Clock::time_point now) {
         const ssize_t count = ::send(fd_.get(), out_.data(), out_.size(), MSG_NOSIGNAL);
         if (count < 0) {
             if (errno != EAGAIN && errno != EINTR) {
-                lose("cannot write: " + errno_text(errno), now);
+                lose(broken_text("write", errno), now);
             }
             return;
         }

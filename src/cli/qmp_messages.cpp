@@ -11,7 +11,7 @@ namespace {
 
 std::string server_name(const Json& greeting) {
     const Json version = greeting["QMP"].value("version", Json::object());
-    const std::string package = version.is_object() ? version.value("package", "") : "";
+    std::string package = version.is_object() ? version.value("package", "") : "";
     if (package.starts_with("godwit")) {
         return package;
     }

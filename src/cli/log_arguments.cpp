@@ -20,6 +20,7 @@ constexpr std::array<std::pair<const char*, LogLevel>, 4> levels{{
 
 void add_log_options(CLI::App& command, LogArguments& arguments) {
     std::vector<std::string> names;
+    names.reserve(levels.size());
     for (const auto& [name, level] : levels) {
         names.emplace_back(name);
     }

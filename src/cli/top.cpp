@@ -13,8 +13,7 @@ void add_top_command(CLI::App& app, int& status) {
     auto interval_ms = std::make_shared<int>(500);
     CLI::App* command = app.add_subcommand("top", "Watch the migrations of virtual machines, live");
     command->add_option("QMP_SOCKET", options->sockets, "QMP sockets of the machines (of godwit or of QEMU)")
-        ->required()
-        ->expected(1, static_cast<int>(TopOptions::most_sockets));
+        ->required();
     command->add_option("--interval", *interval_ms, "ask the machines so often, in ms")
         ->capture_default_str()
         ->check(CLI::Range(20, 60'000));
@@ -33,7 +32,7 @@ void add_top_command(CLI::App& app, int& status) {
         if (!outcome) {
             print_error(outcome.error());
         }
-        status = outcome ? *outcome : exit_failure;
+        status = outcome ? *outcome : exit_status_of(outcome.error());
     });
 }
 

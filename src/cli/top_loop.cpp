@@ -1,5 +1,6 @@
 #include "cli/top_loop.h"
 
+#include <fmt/format.h>
 #include <poll.h>
 #include <unistd.h>
 
@@ -137,6 +138,11 @@ private:
 }  // namespace
 
 Result<int> run_top(const TopOptions& options) {
+    if (options.sockets.size() > TopOptions::most_sockets) {
+        return fail(ErrorCode::invalid_argument,
+                    fmt::format("{} machines are more than can be watched at once; the limit is {}",
+                                options.sockets.size(), TopOptions::most_sockets));
+    }
     auto signals = SignalWatch::create();
     if (!signals) {
         return fail(signals.error());

@@ -18,7 +18,8 @@ struct TopOptions {
     bool json = false;
 };
 
-/// Watches machines until the user has had enough; returns the program's exit status. Errors: signals cannot be caught.
+/// Watches machines until the user has had enough; returns the program's exit status. Errors: `invalid_argument` for
+/// too many, `io` when signals cannot be caught.
 Result<int> run_top(const TopOptions& options);
 
 }  // namespace godwit

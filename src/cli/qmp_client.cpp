@@ -127,7 +127,7 @@ Status QmpClient::receive(Deadline deadline) {
     if (auto status = wait_for(POLLIN, deadline); !status) {
         return status;
     }
-    std::array<char, 65536> bytes;
+    std::array<char, 65536> bytes{};
     const ssize_t count = ::recv(fd(), bytes.data(), bytes.size(), 0);
     if (count < 0) {
         if (errno == EAGAIN || errno == EINTR) {

@@ -5,6 +5,7 @@
 #include "godwit/error.h"
 #include "godwit/migration_state.h"
 #include "godwit/statistics.h"
+#include "godwit/trace_events.h"
 
 namespace godwit {
 
@@ -27,6 +28,14 @@ public:
     virtual void convergence_changed(const Convergence& convergence) { (void)convergence; }
     /// A step of the handover has been reached.
     virtual void handover_step(HandoverStep step) { (void)step; }
+    /// Source: the written pages have been collected at the end of a pass.
+    virtual void bitmap_synced(const SyncReport& report) { (void)report; }
+    /// Source: a window of measurement has ended.
+    virtual void window_closed(const WindowReport& report) { (void)report; }
+    /// Source: it has been decided whether the guest is stopped now.
+    virtual void switchover_decided(const SwitchoverReport& report) { (void)report; }
+    /// Source: the guest's virtual CPUs are slowed down by this much from now on; 0 ends it.
+    virtual void throttle_changed(std::uint32_t percent) { (void)percent; }
 };
 
 }  // namespace godwit

@@ -15,6 +15,7 @@
 #include "monitor/dirty_rate_commands.h"
 #include "monitor/migration_commands.h"
 #include "monitor/older_migration_commands.h"
+#include "tools/trace_format.h"
 
 namespace godwit {
 
@@ -61,6 +62,16 @@ Status MachineHost::prepare() {
     machine_ = std::move(*machine);
     machine_->set_event_handler([this](const MachineEvent& event) { handle_event(event); });
 
+    if (options_.trace) {
+        auto trace = TraceFile::create(
+            *options_.trace,
+            {options_.incoming ? trace_format::destination : trace_format::source, options_.machine.name}, clock_,
+            log_);
+        if (!trace) {
+            return fail(trace.error());
+        }
+        trace_ = std::move(*trace);
+    }
     Environment environment{clock_,
                             waiter_,
                             loop_,
@@ -78,7 +89,8 @@ Status MachineHost::prepare() {
         options_.steps,
         MachineMigrations::Callbacks{[this](MigrationState state) { outgoing_changed(state); },
                                      [this](MigrationState state) { incoming_changed(state); },
-                                     [this] { return machine_->check_departure(); }});
+                                     [this] { return machine_->check_departure(); }},
+        trace_.get());
     dirty_rate_ = std::make_unique<DirtyRateMeter>(clock_, waiter_, loop_, machine_->memory());
     add_commands();
     if (options_.qmp) {

@@ -17,6 +17,7 @@
 #include "monitor/dirty_rate_meter.h"
 #include "monitor/event_sink.h"
 #include "monitor/qmp_server.h"
+#include "tools/trace_file.h"
 
 namespace godwit {
 
@@ -27,6 +28,8 @@ struct HostOptions {
     std::optional<std::string> qmp;
     /// Where the machine comes from; "defer": migrate-incoming will tell.
     std::optional<std::string> incoming;
+    /// A file for the story of all migrations.
+    std::optional<std::string> trace;
     bool exit_after_migration = false;
     StepSignals steps;
 };
@@ -73,6 +76,7 @@ private:
     ThreadWaiter waiter_;
     NamedDescriptors descriptors_;
     std::unique_ptr<VirtualMachine> machine_;
+    std::unique_ptr<TraceFile> trace_;
     std::unique_ptr<MachineMigrations> migrations_;
     std::unique_ptr<DirtyRateMeter> dirty_rate_;
     CommandTable commands_;

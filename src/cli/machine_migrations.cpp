@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "io/openers.h"
+#include "tools/trace_format.h"
 
 namespace godwit {
 
@@ -12,17 +13,24 @@ Status StateObserver::state_changed(MigrationState, MigrationState to) {
 }
 
 MachineMigrations::MachineMigrations(Environment outgoing, Environment incoming, NamedDescriptors& descriptors,
-                                     EventSink& events, Incoming expected, StepSignals steps, Callbacks callbacks)
+                                     EventSink& events, Incoming expected, StepSignals steps, Callbacks callbacks,
+                                     TraceFile* trace)
     : environment_(std::move(outgoing)),
       incoming_environment_(std::move(incoming)),
       descriptors_(descriptors),
       incoming_expected_(expected),
       events_(environment_.executor, events, [this] { return parameters().events; }),
       step_signal_(steps),
+      trace_(trace),
       check_departure_(std::move(callbacks.check_departure)),
       outgoing_observer_(environment_.executor, std::move(callbacks.outgoing)),
       incoming_observer_(environment_.executor, std::move(callbacks.incoming)),
       outgoing_(environment_) {
+    if (trace != nullptr) {
+        outgoing_trace_.emplace(*trace, trace_format::source, [this] { return outgoing_.statistics(); });
+        // First: a step at which the program is to be killed is in the trace.
+        outgoing_.add_listener(*outgoing_trace_);
+    }
     outgoing_.add_listener(events_);
     outgoing_.add_listener(step_signal_);
     outgoing_.add_listener(outgoing_observer_);
@@ -72,6 +80,11 @@ Status MachineMigrations::receive(const std::string& uri) {
     }
     listening_address_ = endpoint->socket_address;
     incoming_ = std::make_unique<IncomingMigration>(incoming_environment_, parameters());
+    if (trace_ != nullptr) {
+        incoming_trace_.emplace(*trace_, trace_format::destination,
+                                [incoming = incoming_.get()] { return incoming->statistics(); });
+        incoming_->add_listener(*incoming_trace_);
+    }
     incoming_->add_listener(events_);
     incoming_->add_listener(step_signal_);
     incoming_->add_listener(incoming_observer_);

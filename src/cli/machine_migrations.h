@@ -13,6 +13,7 @@
 #include "monitor/event_sink.h"
 #include "monitor/migration_events.h"
 #include "monitor/migration_service.h"
+#include "tools/trace_writer.h"
 
 namespace godwit {
 
@@ -41,9 +42,10 @@ public:
     /// Whether a machine is awaited, and whether its address comes later with migrate-incoming.
     enum class Incoming { none, expected };
 
-    /// `outgoing` and `incoming` differ in their devices only: an incoming machine may bring more.
+    /// `outgoing` and `incoming` differ in their devices only: an incoming machine may bring more. `trace`, if not
+    /// null, is told everything, and outlives this.
     MachineMigrations(Environment outgoing, Environment incoming, NamedDescriptors& descriptors, EventSink& events,
-                      Incoming expected, StepSignals steps, Callbacks callbacks);
+                      Incoming expected, StepSignals steps, Callbacks callbacks, TraceFile* trace = nullptr);
 
     Status migrate(const std::string& uri) override;
     Status cancel() override { return outgoing_.cancel(); }
@@ -69,6 +71,9 @@ private:
     const Incoming incoming_expected_;
     MigrationEvents events_;
     StepSignal step_signal_;
+    TraceFile* const trace_;
+    std::optional<TraceWriter> outgoing_trace_;
+    std::optional<TraceWriter> incoming_trace_;
     const std::function<Status()> check_departure_;
     StateObserver outgoing_observer_;
     StateObserver incoming_observer_;

@@ -1,11 +1,11 @@
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <cstdint>
 #include <memory>
 #include <optional>
 
+#include "base/printable.h"
 #include "cli/migration_watch.h"
 #include "cli/qmp_client.h"
 #include "cli/signal_watch.h"
@@ -87,8 +87,8 @@ int start_and_follow(QmpClient& client, const MigrateOptions& options) {
     if (!signals) {
         return give_up(signals.error());
     }
-    ProgressPrinter printer(::isatty(STDOUT_FILENO) == 1);
-    MigrationWatch watch(client, *signals, printer);
+    const std::unique_ptr<Progress> progress = make_progress("moving to " + printable(options.uri));
+    MigrationWatch watch(client, *signals, *progress);
     if (options.timeout_s) {
         watch.set_timeout(
             std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::duration<double>(*options.timeout_s)));
@@ -97,7 +97,7 @@ int start_and_follow(QmpClient& client, const MigrateOptions& options) {
         return give_up(started.error());
     }
     const auto report = watch.run();
-    printer.finish();
+    progress->finish();
     if (!report) {
         print_error({report.error().code, report.error().message + "; it is unknown how the migration goes on",
                      report.error().hint});

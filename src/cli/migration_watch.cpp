@@ -40,7 +40,7 @@ Result<Json> MigrationWatch::run() {
             return report;
         }
         const auto now = Clock::now();
-        printer_.show(progress_line(*report), now);
+        printer_.show(*report, now);
         take_signal();
         if (timeout_ && now - began_ >= *timeout_) {
             want_cancel("timeout");

@@ -16,7 +16,7 @@ class MigrationWatch {
 public:
     using Clock = std::chrono::steady_clock;
 
-    MigrationWatch(QmpClient& client, SignalWatch& signals, ProgressPrinter& printer)
+    MigrationWatch(QmpClient& client, SignalWatch& signals, Progress& printer)
         : client_(client), signals_(signals), printer_(printer) {
         client_.set_interruption(signals_.fd(), [this] { take_signal(); });
     }
@@ -43,7 +43,7 @@ private:
 
     QmpClient& client_;
     SignalWatch& signals_;
-    ProgressPrinter& printer_;
+    Progress& printer_;
     std::optional<Clock::duration> timeout_;
     Clock::time_point began_ = Clock::now();
     std::string cancel_reason_;

@@ -42,12 +42,14 @@ int run_program(int argc, const char* const* argv) {
     add_run_command(app, status);
     add_migrate_command(app, status);
     add_status_command(app, status);
+    add_top_command(app, status);
     add_cancel_command(app, status);
     add_stop_command(app, status);
     add_cont_command(app, status);
     add_own_command(app, status);
     add_qmp_command(app, status);
     add_inspect_command(app, status);
+    add_trace_command(app, status);
     if (argc > 1 && argv[1][0] != '-' && !has_subcommand(app, argv[1])) {
         fmt::print(stderr, "godwit: unknown command '{}'\n  'godwit --help' lists the commands\n", argv[1]);
         return exit_usage;

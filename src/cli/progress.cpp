@@ -1,9 +1,12 @@
 #include "cli/progress.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
-#include <array>
 #include <cstdio>
+#include <utility>
+
+#include "base/format_bytes.h"
 
 namespace godwit {
 
@@ -36,20 +39,10 @@ double bytes_per_s(const Json& ram) {
 
 }  // namespace
 
-std::string format_bytes(double bytes) {
-    constexpr std::array units = {"B", "KiB", "MiB", "GiB", "TiB", "PiB"};
-    std::size_t unit = 0;
-    while (bytes >= 1024 && unit + 1 < units.size()) {
-        bytes /= 1024;
-        ++unit;
-    }
-    return fmt::format("{:.{}f} {}", bytes, unit == 0 || bytes >= 100 ? 0 : 1, units[unit]);
-}
-
 std::string progress_line(const Json& report) {
     const Json ram = ram_of(report);
     const auto found = report.find("status");
-    const std::string status = found != report.end() && found->is_string() ? found->get<std::string>() : "waiting";
+    std::string status = found != report.end() && found->is_string() ? found->get<std::string>() : "waiting";
     if (ram.empty() || status == "setup") {
         return status;
     }
@@ -75,28 +68,36 @@ std::string completion_text(const Json& report) {
                        exact ? 2 : 0, bytes, passes_of(report));
 }
 
-void ProgressPrinter::show(const std::string& line, Clock::time_point now) {
+void LineProgress::show(const Json& report, Clock::time_point now) {
     if (now < next_) {
         return;
     }
-    if (terminal_) {
-        next_ = now + std::chrono::milliseconds(200);
-        // Carriage return, the line, and "erase to the end of the line".
-        fmt::print("\r{}\x1b[K", line);
-        line_open_ = true;
-    } else {
-        next_ = now + std::chrono::seconds(1);
-        fmt::print("{}\n", line);
-    }
+    next_ = now + std::chrono::seconds(1);
+    fmt::print("{}\n", progress_line(report));
     std::fflush(stdout);
 }
 
-void ProgressPrinter::finish() {
-    if (line_open_) {
-        fmt::print("\n");
-        std::fflush(stdout);
-        line_open_ = false;
+void LiveProgress::show(const Json& report, Clock::time_point now) {
+    const MigrationSample sample = parse_migration(report);
+    course_.add(sample);
+    if (now < next_) {
+        return;
     }
+    next_ = now + std::chrono::milliseconds(100);
+    const std::size_t width = terminal_size(STDERR_FILENO).width;
+    std::vector<PanelLine> lines = {
+        {fit(title_ + (sample.status.empty() ? "" : ": " + sample.status), width), PanelLine::Style::title}};
+    for (PanelLine& line : migration_lines(sample, course_, width, glyphs_)) {
+        lines.push_back(std::move(line));
+    }
+    block_.paint(lines);
+}
+
+std::unique_ptr<Progress> make_progress(const std::string& title) {
+    if (is_capable_terminal(STDERR_FILENO)) {
+        return std::make_unique<LiveProgress>(title);
+    }
+    return std::make_unique<LineProgress>();
 }
 
 }  // namespace godwit

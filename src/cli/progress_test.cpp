@@ -5,15 +5,6 @@
 namespace godwit {
 namespace {
 
-TEST(FormatBytes, ChoosesAUnit) {
-    EXPECT_EQ(format_bytes(0), "0 B");
-    EXPECT_EQ(format_bytes(1023), "1023 B");
-    EXPECT_EQ(format_bytes(1024), "1.0 KiB");
-    EXPECT_EQ(format_bytes(1536.0 * 1024 * 1024), "1.5 GiB");
-    EXPECT_EQ(format_bytes(200.0 * 1024 * 1024), "200 MiB");
-    EXPECT_EQ(format_bytes(1e30).substr(0, 4), "8881");
-}
-
 TEST(ProgressLine, ReadsGodwitAndQemu) {
     Json report = Json::parse(R"({"status":"active","ram":{"transferred":1048576,"remaining":2097152,"total":4194304,
         "mbps":8.388608,"dirty-pages-rate":256,"page-size":4096,"dirty-sync-count":3}})");
@@ -46,28 +37,39 @@ TEST(CompletionText, SpeaksForTheDestination) {
     EXPECT_EQ(completion_text(report), "total time 1.234 s, received 1.0 KiB");
 }
 
-TEST(ProgressPrinter, WritesLinesWithoutATerminal) {
+TEST(LineProgress, WritesALineEachSecond) {
     testing::internal::CaptureStdout();
-    const auto start = ProgressPrinter::Clock::now();
-    {
-        ProgressPrinter printer(false);
-        printer.show("a", start);
-        printer.show("b", start + std::chrono::milliseconds(500));
-        printer.show("c", start + std::chrono::milliseconds(1000));
-    }
-    EXPECT_EQ(testing::internal::GetCapturedStdout(), "a\nc\n");
+    const auto start = Progress::Clock::now();
+    LineProgress progress;
+    progress.show({{"status", "a"}}, start);
+    progress.show({{"status", "setup"}}, start + std::chrono::milliseconds(500));
+    progress.show({{"status", "setup"}}, start + std::chrono::milliseconds(1000));
+    progress.finish();
+    EXPECT_EQ(testing::internal::GetCapturedStdout(), "a\nsetup\n");
 }
 
-TEST(ProgressPrinter, RewritesTheLineOnATerminal) {
-    testing::internal::CaptureStdout();
-    const auto start = ProgressPrinter::Clock::now();
-    {
-        ProgressPrinter printer(true);
-        printer.show("a", start);
-        printer.show("b", start + std::chrono::milliseconds(100));
-        printer.show("c", start + std::chrono::milliseconds(200));
+TEST(LiveProgress, PaintsOverWhatItPaintedUntilItIsLeft) {
+    const Json report = Json::parse(R"({"status":"active","ram":{"transferred":1048576,"remaining":2097152,
+        "total":4194304,"mbps":8,"dirty-pages-rate":256,"page-size":4096}})");
+    testing::internal::CaptureStderr();
+    const auto start = Progress::Clock::now();
+    LiveProgress progress("moving");
+    progress.show(report, start);
+    progress.show(report, start + std::chrono::milliseconds(50));  // too early
+    progress.show(report, start + std::chrono::milliseconds(200));
+    progress.finish();
+    progress.show(report, start + std::chrono::milliseconds(400));
+    const std::string painted = testing::internal::GetCapturedStderr();
+    std::size_t titles = 0;
+    for (auto at = painted.find("moving: active"); at != std::string::npos; at = painted.find("moving", at + 1)) {
+        ++titles;
     }
-    EXPECT_EQ(testing::internal::GetCapturedStdout(), "\ra\x1b[K\rc\x1b[K\n");
+    EXPECT_EQ(titles, 3U) << painted;
+    EXPECT_NE(painted.find("50 %"), std::string::npos) << painted;
+    // Only the second is painted over the one before.
+    const auto up = painted.find("A\x1b[1mmoving");
+    EXPECT_NE(up, std::string::npos) << painted;
+    EXPECT_EQ(painted.find("A\x1b[1mmoving", up + 1), std::string::npos);
 }
 
 }  // namespace

@@ -3,42 +3,18 @@
 #include <fmt/format.h>
 #include <poll.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <cstring>
 #include <utility>
 
+#include "cli/qmp_messages.h"
 #include "io/system_error.h"
 
 namespace godwit {
 
 namespace {
-
-Result<sockaddr_un> socket_address(std::string_view address) {
-    if (address.starts_with("unix:")) {
-        address.remove_prefix(5);
-    }
-    sockaddr_un result{};
-    result.sun_family = AF_UNIX;
-    if (address.empty() || address.size() >= sizeof(result.sun_path)) {
-        return fail(ErrorCode::invalid_argument, fmt::format("'{}' is not the path of a QMP socket", address));
-    }
-    std::copy(address.begin(), address.end(), result.sun_path);
-    return result;
-}
-
-std::string server_name(const Json& greeting) {
-    const Json version = greeting["QMP"].value("version", Json::object());
-    const std::string package = version.is_object() ? version.value("package", "") : "";
-    if (package.starts_with("godwit")) {
-        return package;
-    }
-    const Json number = version.is_object() ? version.value("qemu", Json::object()) : Json::object();
-    return fmt::format("QEMU {}.{}.{}", number.value("major", 0), number.value("minor", 0), number.value("micro", 0));
-}
 
 /// What the server refused, with the hint apart from the description, which holds it too.
 Error refusal(const Json& error) {
@@ -57,7 +33,7 @@ Error refusal(const Json& error) {
 }  // namespace
 
 Result<QmpClient> QmpClient::connect(std::string_view address, Milliseconds timeout) {
-    const auto target = socket_address(address);
+    const auto target = qmp_socket_address(address);
     if (!target) {
         return fail(target.error());
     }
@@ -82,17 +58,11 @@ Status QmpClient::greet(Deadline deadline) {
     if (!greeting) {
         return fail(greeting.error());
     }
-    if (!greeting->contains("QMP") || !(*greeting)["QMP"].is_object()) {
-        if (const auto error = greeting->find("error"); error != greeting->end() && error->is_object()) {
-            return fail(ErrorCode::connect, error->value("desc", "the server refused the connection"));
-        }
-        return fail(ErrorCode::stream_corrupt, "this is not a QMP socket: the greeting is missing");
+    auto server = qmp_server_name(*greeting);
+    if (!server) {
+        return fail(server.error());
     }
-    try {
-        server_ = server_name(*greeting);
-    } catch (const Json::exception&) {
-        return fail(ErrorCode::stream_corrupt, "the QMP greeting does not make sense");
-    }
+    server_ = std::move(*server);
     const auto left = std::chrono::duration_cast<Milliseconds>(deadline - std::chrono::steady_clock::now());
     auto negotiated = execute("qmp_capabilities", Json::object(), std::max(left, Milliseconds(0)));
     return negotiated ? Status() : fail(negotiated.error());
@@ -157,7 +127,7 @@ Status QmpClient::receive(Deadline deadline) {
     if (auto status = wait_for(POLLIN, deadline); !status) {
         return status;
     }
-    std::array<char, 65536> bytes;
+    std::array<char, 65536> bytes{};
     const ssize_t count = ::recv(fd(), bytes.data(), bytes.size(), 0);
     if (count < 0) {
         if (errno == EAGAIN || errno == EINTR) {

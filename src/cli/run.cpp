@@ -4,11 +4,11 @@
 #include <memory>
 #include <optional>
 
+#include "cli/log_arguments.h"
 #include "cli/machine_host.h"
 #include "cli/named_log.h"
 #include "cli/signal_watch.h"
 #include "cli/subcommands.h"
-#include "io/spdlog_log.h"
 
 namespace godwit {
 
@@ -31,7 +31,8 @@ struct RunArguments {
     std::string name;
     bool paused = false;
     bool exit_after_migration = false;
-    bool verbose = false;
+    std::optional<std::string> trace;
+    LogArguments log;
     std::optional<std::string> kill_at;
     std::optional<std::string> stop_at;
 };
@@ -115,6 +116,7 @@ Result<HostOptions> parse(const RunArguments& arguments) {
         return fail(status.error());
     }
     options.incoming = arguments.incoming;
+    options.trace = arguments.trace;
     options.exit_after_migration = arguments.exit_after_migration;
     return options;
 }
@@ -129,7 +131,7 @@ Result<int> run(const RunArguments& arguments) {
     if (!signals) {
         return fail(signals.error());
     }
-    auto log = make_log({.level = arguments.verbose ? LogLevel::debug : LogLevel::info});
+    auto log = make_log(log_options(arguments.log));
     if (!log) {
         return fail(log.error());
     }
@@ -170,7 +172,8 @@ void add_run_command(CLI::App& app, int& status) {
         "migrate-incoming will tell");
     command->add_flag("--paused", a.paused, "do not run before 'godwit cont'");
     command->add_flag("--exit-after-migration", a.exit_after_migration, "end once the machine has moved away");
-    command->add_flag("--verbose", a.verbose, "log more");
+    command->add_option("--trace", a.trace, "write the story of all migrations to this file; 'godwit trace' shows it");
+    add_log_options(*command, a.log);
     command->add_option("--test-kill-at", a.kill_at, "")->group("");
     command->add_option("--test-stop-at", a.stop_at, "")->group("");
     command->footer(

@@ -21,6 +21,8 @@ void add_cont_command(CLI::App& app, int& status);
 void add_own_command(CLI::App& app, int& status);
 void add_qmp_command(CLI::App& app, int& status);
 void add_inspect_command(CLI::App& app, int& status);
+void add_trace_command(CLI::App& app, int& status);
+void add_top_command(CLI::App& app, int& status);
 
 /// Prints an error to the standard error output: what happened and, on a line of its own, what to do.
 void print_error(const Error& error);

@@ -18,7 +18,7 @@ constexpr Duration stop_and_start = std::chrono::milliseconds(1);
 }  // namespace
 
 void OutgoingSession::start_counting_dirty_pages(Instant at) {
-    pass_began_ = throttle_period_began_ = at;
+    pass_began_ = throttle_period_began_ = collected_at_ = at;
     dirty_rate_.start(at);
     throttle_period_bytes_ = writer_->bytes_written();
     update([&](Figures& f) { f.expected_downtime = std::chrono::milliseconds(parameters_.downtime_limit_ms); });
@@ -42,6 +42,8 @@ Status OutgoingSession::collect() {
         ++f.dirty_sync_count;
         f.dirty_pages_per_s = static_cast<std::uint64_t>(dirty_rate_.pages_per_s());
     });
+    states_.bitmap_synced({dirtied->value(), saver_.remaining_pages() * page_bytes, at - collected_at_});
+    collected_at_ = at;
     adjust_throttle(at);
     return {};
 }
@@ -72,12 +74,14 @@ void OutgoingSession::adjust_throttle(Instant at) {
         return;
     }
     update([&](Figures& f) { f.cpu_throttle_percent = percent; });
+    states_.throttle_changed(percent);
 }
 
 void OutgoingSession::lift_throttle() {
     if (throttle_.percent() > 0) {
         environment_.machine.set_cpu_throttle(0);
         update([&](Figures& f) { f.cpu_throttle_percent.reset(); });
+        states_.throttle_changed(0);
     }
 }
 
@@ -126,6 +130,7 @@ bool OutgoingSession::is_time_to_switch_over(Instant at) {
     if (decision.fits && !first_fit_) {
         first_fit_ = at;
     }
+    states_.switchover_decided(report_of(inputs, decision));
     predict(decision);
     if (!decision.switch_over) {
         watch_convergence(inputs);
@@ -189,6 +194,7 @@ void OutgoingSession::measure(Instant at) {
         });
     }
     if (window_closed) {
+        states_.window_closed(window_.close(at, bytes, pages, saver_.remaining_pages() * page_bytes));
         predict(decide_switchover(switchover_inputs(at)));
     }
 }

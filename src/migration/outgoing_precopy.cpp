@@ -24,6 +24,7 @@ constexpr double slowest_disk_bytes_per_s = 10e6;
 Status OutgoingSession::precopy() {
     last_sent_ = now();
     meter_.start(last_sent_, writer_->bytes_written(), 0);
+    window_.start(last_sent_, writer_->bytes_written(), 0);
     start_counting_dirty_pages(last_sent_);
     if (Status begun = begin_pass(); !begun) {
         return begun;
@@ -115,7 +116,9 @@ void OutgoingSession::wait_for_budget() {
         keep_alive();
         const Instant asleep_at = now();
         wake_->wait_until(std::min(limiter_.next_budget_at(asleep_at), asleep_at + keepalive_interval));
-        meter_.slept(now() - asleep_at);
+        const Duration asleep = now() - asleep_at;
+        meter_.slept(asleep);
+        window_.add_sleep(asleep);
         follow_parameters();
         measure(now());
     }

@@ -17,6 +17,7 @@
 #include "migration/switchover_policy.h"
 #include "migration/throttle_policy.h"
 #include "migration/throughput_meter.h"
+#include "migration/window_tally.h"
 #include "ram/saver.h"
 #include "ram/stream_page_sink.h"
 #include "ram/xbzrle_page_sink.h"
@@ -170,8 +171,10 @@ private:
     Peer peer_ = Peer::silent;
     RateLimiter limiter_;
     ThroughputMeter meter_;
+    WindowTally window_;
     Instant last_sent_{};
     DirtyPagesMeter dirty_rate_;
+    Instant collected_at_{};
     Instant pass_began_{};
     PageCount pass_dirtied_;
     double pass_dirty_bytes_per_s_ = 0;  // of the last complete pass

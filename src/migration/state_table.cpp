@@ -73,25 +73,40 @@ void StateMachine::remove(Listener& listener) {
     std::erase(listeners_, &listener);
 }
 
-void StateMachine::pass_started(std::uint64_t pass) {
+template <typename Call>
+void StateMachine::tell(Call call) {
     const std::lock_guard lock(mutex_);
     for (Listener* listener : listeners_) {
-        listener->pass_started(pass);
+        call(*listener);
     }
 }
 
 void StateMachine::convergence_changed(const Convergence& convergence) {
-    const std::lock_guard lock(mutex_);
-    for (Listener* listener : listeners_) {
-        listener->convergence_changed(convergence);
-    }
+    tell([&](Listener& listener) { listener.convergence_changed(convergence); });
+}
+
+void StateMachine::pass_started(std::uint64_t pass) {
+    tell([pass](Listener& listener) { listener.pass_started(pass); });
 }
 
 void StateMachine::handover_step(HandoverStep step) {
-    const std::lock_guard lock(mutex_);
-    for (Listener* listener : listeners_) {
-        listener->handover_step(step);
-    }
+    tell([step](Listener& listener) { listener.handover_step(step); });
+}
+
+void StateMachine::bitmap_synced(const SyncReport& report) {
+    tell([&report](Listener& listener) { listener.bitmap_synced(report); });
+}
+
+void StateMachine::window_closed(const WindowReport& report) {
+    tell([&report](Listener& listener) { listener.window_closed(report); });
+}
+
+void StateMachine::switchover_decided(const SwitchoverReport& report) {
+    tell([&report](Listener& listener) { listener.switchover_decided(report); });
+}
+
+void StateMachine::throttle_changed(std::uint32_t percent) {
+    tell([percent](Listener& listener) { listener.throttle_changed(percent); });
 }
 
 }  // namespace godwit

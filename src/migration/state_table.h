@@ -43,8 +43,15 @@ public:
     void pass_started(std::uint64_t pass);
     void convergence_changed(const Convergence& convergence);
     void handover_step(HandoverStep step);
+    void bitmap_synced(const SyncReport& report);
+    void window_closed(const WindowReport& report);
+    void switchover_decided(const SwitchoverReport& report);
+    void throttle_changed(std::uint32_t percent);
 
 private:
+    template <typename Call>
+    void tell(Call call);
+
     std::atomic<MigrationState> state_{MigrationState::none};
     std::mutex mutex_;                  // serialises changes with their notifications
     std::vector<Listener*> listeners_;  // under mutex_

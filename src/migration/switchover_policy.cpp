@@ -52,4 +52,23 @@ SwitchoverDecision decide_switchover(const SwitchoverInputs& in) {
     return decision;
 }
 
+SwitchoverReport report_of(const SwitchoverInputs& inputs, const SwitchoverDecision& decision) {
+    SwitchoverReport report;
+    report.remaining_bytes = inputs.remaining_bytes;
+    report.device_bytes = inputs.device_bytes;
+    report.fixed_cost = inputs.fixed_cost;
+    report.bandwidth_bytes_per_s = inputs.bandwidth_bytes_per_s;
+    report.dirty_bytes_per_s = inputs.dirty_bytes_per_s;
+    report.downtime_limit = inputs.downtime_limit;
+    report.switchover_timeout = inputs.switchover_timeout;
+    report.elapsed = inputs.elapsed;
+    report.since_first_fit = inputs.since_first_fit;
+    report.fits = decision.fits;
+    report.switch_over = decision.switch_over;
+    if (decision.expected_downtime != Duration::max()) {
+        report.expected_downtime = decision.expected_downtime;
+    }
+    return report;
+}
+
 }  // namespace godwit

@@ -5,6 +5,7 @@
 
 #include "godwit/clock.h"
 #include "godwit/parameters.h"
+#include "godwit/trace_events.h"
 
 namespace godwit {
 
@@ -48,5 +49,8 @@ Duration transfer_time(std::uint64_t bytes, double bytes_per_s);
 /// the elapsed time) has been spent on trying. The fixed cost takes half of the limit at most, so that a limit below
 /// what the way to the destination costs anyway still lets a migration end. Pure: no clock, no I/O.
 SwitchoverDecision decide_switchover(const SwitchoverInputs& inputs);
+
+/// Both together, for listeners.
+SwitchoverReport report_of(const SwitchoverInputs& inputs, const SwitchoverDecision& decision);
 
 }  // namespace godwit

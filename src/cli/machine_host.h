@@ -3,6 +3,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "cli/machine_migrations.h"
 #include "cli/signal_watch.h"
@@ -15,15 +16,17 @@
 #include "machine/virtual_machine.h"
 #include "monitor/command_table.h"
 #include "monitor/event_sink.h"
-#include "monitor/qmp_server.h"
+#include "monitor/monitor_server.h"
 
 namespace godwit {
 
 /// What `godwit run` is asked to do.
 struct HostOptions {
     MachineOptions machine;
-    /// Path of the QMP socket.
-    std::optional<std::string> qmp;
+    /// Paths of QMP sockets.
+    std::vector<std::string> qmp;
+    /// Paths of the human monitor's sockets.
+    std::vector<std::string> monitors;
     /// Where the machine comes from; "defer": migrate-incoming will tell.
     std::optional<std::string> incoming;
     bool exit_after_migration = false;
@@ -49,6 +52,7 @@ private:
         : options_(options), signals_(signals), log_(log) {}
     Status prepare();
     void add_commands();
+    Status listen();
     void emit(std::string_view name, const Json& data) override;
 
     void handle_event(const MachineEvent& event);
@@ -74,7 +78,7 @@ private:
     std::unique_ptr<VirtualMachine> machine_;
     std::unique_ptr<MachineMigrations> migrations_;
     CommandTable commands_;
-    std::unique_ptr<QmpServer> server_;
+    std::vector<std::unique_ptr<MonitorServer>> servers_;
     std::optional<int> signal_watch_;
 
     /// Why the end was asked for.

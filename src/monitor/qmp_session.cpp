@@ -67,6 +67,15 @@ std::string event_message(std::string_view name, const Json& data) {
     return to_text(event) + std::string(line_end);
 }
 
+MonitorProtocol qmp_protocol(const CommandTable& commands) {
+    return {
+        "qmp",
+        [&commands](CommandClient& client, MonitorSession::Send send) {
+            return std::make_unique<QmpSession>(commands, client, std::move(send));
+        },
+        [](std::string_view reason) { return to_text(generic_error(std::string(reason))) + std::string(line_end); }};
+}
+
 QmpSession::QmpSession(const CommandTable& commands, CommandClient& client, Send send)
     : commands_(commands), client_(client), send_(std::move(send)) {}
 

@@ -1,30 +1,25 @@
 #pragma once
 
-#include <functional>
 #include <string>
 #include <string_view>
 
 #include "monitor/command_table.h"
 #include "monitor/json_stream.h"
+#include "monitor/monitor_session.h"
 
 namespace godwit {
 
 /// The protocol of one QMP client, without its socket: greeting, negotiation, commands and events. Event loop's thread
 /// only.
-class QmpSession {
+class QmpSession : public MonitorSession {
 public:
-    /// Takes a complete message with its line end. Returns false when the client has enough to read for now.
-    using Send = std::function<bool(std::string_view message)>;
-
     /// `commands` and `client` outlive the session.
     QmpSession(const CommandTable& commands, CommandClient& client, Send send);
 
-    void greet();
-    /// Runs the commands that are complete now, until the client has enough to read. Returns the number of bytes
-    /// consumed.
-    std::size_t receive(std::string_view bytes);
-    /// Sends an event, unless the client has not completed the negotiation.
-    void notify(std::string_view message);
+    void greet() override;
+    std::size_t receive(std::string_view bytes) override;
+    /// Nothing is sent before the client has completed the negotiation.
+    void notify(std::string_view message) override;
 
     bool negotiated() const { return negotiated_; }
 
@@ -39,6 +34,9 @@ private:
     JsonStream stream_;
     bool negotiated_ = false;
 };
+
+/// `commands` outlives all sessions.
+MonitorProtocol qmp_protocol(const CommandTable& commands);
 
 /// The value of `query-version` and of the greeting.
 Json version_info();

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <poll.h>
+#include <unistd.h>
 
 #include <chrono>
 #include <utility>
@@ -49,6 +50,7 @@ Result<std::unique_ptr<MachineHost>> MachineHost::create(const HostOptions& opti
 MachineHost::~MachineHost() {
     // Clients hear no more; whoever waits for the end of the connection may look at the machine's files now.
     servers_.clear();
+    terminal_.reset();
     if (signal_watch_) {
         loop_.unwatch(*signal_watch_);
     }
@@ -83,6 +85,13 @@ Status MachineHost::prepare() {
     add_commands();
     if (auto status = listen(); !status) {
         return status;
+    }
+    if (options_.monitor_stdio) {
+        auto terminal = TerminalMonitor::start(STDIN_FILENO, STDOUT_FILENO, loop_, commands_);
+        if (!terminal) {
+            return fail(terminal.error());
+        }
+        terminal_ = std::move(*terminal);
     }
     signal_watch_ = loop_.watch(signals_.fd(), POLLIN, [this](short) { take_signal(); });
     return {};

@@ -8,6 +8,7 @@
 #include "cli/machine_migrations.h"
 #include "cli/signal_watch.h"
 #include "cli/step_signal.h"
+#include "cli/terminal_monitor.h"
 #include "godwit/log.h"
 #include "io/event_loop.h"
 #include "io/monotonic_clock.h"
@@ -27,6 +28,8 @@ struct HostOptions {
     std::vector<std::string> qmp;
     /// Paths of the human monitor's sockets.
     std::vector<std::string> monitors;
+    /// A human monitor on the standard input and output.
+    bool monitor_stdio = false;
     /// Where the machine comes from; "defer": migrate-incoming will tell.
     std::optional<std::string> incoming;
     bool exit_after_migration = false;
@@ -79,6 +82,7 @@ private:
     std::unique_ptr<MachineMigrations> migrations_;
     CommandTable commands_;
     std::vector<std::unique_ptr<MonitorServer>> servers_;
+    std::unique_ptr<TerminalMonitor> terminal_;
     std::optional<int> signal_watch_;
 
     /// Why the end was asked for.

@@ -90,10 +90,16 @@ Status take_monitors(const RunArguments& arguments, HostOptions& options) {
         if (!address) {
             return fail(address.error());
         }
-        if (address->stdio) {
-            return fail(ErrorCode::unsupported, "--monitor stdio is not there yet", "write unix:PATH");
+        if (!address->stdio) {
+            options.monitors.push_back(std::move(address->path));
+        } else if (std::exchange(options.monitor_stdio, true)) {
+            return fail(ErrorCode::invalid_argument, "only one monitor can be on stdio",
+                        "write unix:PATH for the other");
         }
-        options.monitors.push_back(std::move(address->path));
+    }
+    if (options.monitor_stdio && options.machine.serial.kind == SerialSpec::Kind::stdio) {
+        return fail(ErrorCode::invalid_argument, "the monitor and the serial port cannot both be on stdio",
+                    "add --serial none, --serial file:PATH or --serial unix:PATH, or write --monitor unix:PATH");
     }
     if (arguments.incoming == "defer" && arguments.qmp.empty() && arguments.monitors.empty()) {
         return fail(ErrorCode::invalid_argument,
@@ -168,7 +174,7 @@ void add_run_command(CLI::App& app, int& status) {
     add_machine_options(*command, a);
     command->add_option("--qmp", a.qmp, "listen for QMP clients: unix:PATH; may be given several times")
         ->allow_extra_args(false);
-    command->add_option("--monitor", a.monitors, "human monitor: unix:PATH; may be given several times")
+    command->add_option("--monitor", a.monitors, "human monitor: unix:PATH or stdio; may be given several times")
         ->allow_extra_args(false);
     command->add_option("--incoming", a.incoming,
                         "wait for a migration: tcp:HOST:PORT, unix:PATH, fd:N, exec:COMMAND or file:PATH; or defer: a "

@@ -56,15 +56,15 @@ std::string hmp_banner() {
 MonitorProtocol hmp_protocol(const CommandTable& commands) {
     return {"monitor",
             [&commands](CommandClient& client, MonitorSession::Send send) {
-                return std::make_unique<HmpSession>(commands, client, network_line_end, std::move(send));
+                return std::make_unique<HmpSession>(commands, client, HmpStyle(), std::move(send));
             },
             [](std::string_view reason) {
                 return with_line_ends(hmp_error_text({ErrorCode::busy, std::string(reason)}), network_line_end);
             }};
 }
 
-HmpSession::HmpSession(const CommandTable& commands, CommandClient& client, std::string_view line_end, Send send)
-    : commands_(commands), client_(client), line_end_(line_end), send_(std::move(send)) {}
+HmpSession::HmpSession(const CommandTable& commands, CommandClient& client, HmpStyle style, Send send)
+    : commands_(commands), client_(client), style_(style), send_(std::move(send)) {}
 
 void HmpSession::greet() {
     answer(hmp_banner(), true);
@@ -101,13 +101,14 @@ bool HmpSession::run_line() {
     }
     const HmpReply reply = run_hmp_line(line, commands_, client_);
     waiting_ = reply.then == HmpReply::Then::wait_for_migration;
+    ended_ = ended_ || reply.then == HmpReply::Then::end;
     shown_percent_ = -1;
     return answer(reply.text, reply.then == HmpReply::Then::prompt) && !waiting_;
 }
 
 bool HmpSession::answer(std::string_view text, bool prompt) {
-    std::string message = with_line_ends(text, line_end_);
-    message += prompt ? hmp_prompt : "";
+    std::string message = with_line_ends(text, style_.line_end);
+    message += prompt ? style_.prompt : "";
     return message.empty() || send_(message);
 }
 

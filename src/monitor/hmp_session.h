@@ -15,6 +15,13 @@ inline constexpr std::string_view hmp_prompt = "(godwit) ";
 /// How lines end on a socket and in answers of QMP; on a terminal or in a pipe it is "\n".
 inline constexpr std::string_view network_line_end = "\r\n";
 
+/// What depends on where a client sits.
+struct HmpStyle {
+    std::string_view line_end = network_line_end;
+    /// Sent when a line may come; may be empty.
+    std::string_view prompt = hmp_prompt;
+};
+
 /// `commands` outlives all sessions.
 MonitorProtocol hmp_protocol(const CommandTable& commands);
 
@@ -28,7 +35,8 @@ std::string hmp_banner();
 /// One client of the human monitor: lines in, text and prompts out. Event loop's thread only.
 class HmpSession : public MonitorSession {
 public:
-    HmpSession(const CommandTable& commands, CommandClient& client, std::string_view line_end, Send send);
+    /// `commands`, `client` and the text of `style` outlive the session.
+    HmpSession(const CommandTable& commands, CommandClient& client, HmpStyle style, Send send);
 
     void greet() override;
     std::size_t receive(std::string_view bytes) override;
@@ -37,6 +45,8 @@ public:
 
     /// `migrate` without -d waits for its end.
     bool waiting() const override { return waiting_; }
+    /// The client has ended the program; it gets no further prompt.
+    bool ended() const { return ended_; }
     /// Looks how the migration goes; says how far it is when that has changed.
     void poll() override;
 
@@ -51,12 +61,13 @@ private:
 
     const CommandTable& commands_;
     CommandClient& client_;
-    const std::string line_end_;
+    const HmpStyle style_;
     Send send_;
     std::string line_;
     /// The line is beyond the limit; its rest is skipped.
     bool too_long_ = false;
     bool waiting_ = false;
+    bool ended_ = false;
     /// The last progress that was shown; negative: none.
     int shown_percent_ = -1;
 };

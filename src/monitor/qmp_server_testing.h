@@ -152,8 +152,9 @@ protected:
         std::filesystem::remove_all(directory_);
     }
 
+    virtual MonitorProtocol protocol() { return qmp_protocol(commands_); }
     void start() {
-        auto server = MonitorServer::listen(path_, loop_, clock_, qmp_protocol(commands_), log_, limits_);
+        auto server = MonitorServer::listen(path_, loop_, clock_, protocol(), log_, limits_);
         ASSERT_TRUE(server) << server.error().text();
         server_ = std::move(*server);
         thread_ = std::thread([this] { loop_.run(); });

@@ -1,9 +1,11 @@
 #include "cli/edited_lines.h"
 
 #include <histedit.h>
+#include <pthread.h>
 
 #include <algorithm>
 #include <clocale>
+#include <csignal>
 #include <cstdio>
 #include <cwchar>
 #include <optional>
@@ -71,6 +73,11 @@ public:
     EditedLines& operator=(const EditedLines&) = delete;
 
     bool open() {
+        // The terminal's modes may be set from the background too: an end there must not stop the program instead.
+        sigset_t set;
+        sigemptyset(&set);
+        sigaddset(&set, SIGTTOU);
+        pthread_sigmask(SIG_BLOCK, &set, nullptr);
         cookie_io_functions_t functions{};
         functions.write = write_output;
         output_ = ::fopencookie(this, "w", functions);

@@ -16,7 +16,8 @@ namespace {
 
 /// In these states the migration still does its work by itself.
 bool is_running(std::string_view status) {
-    constexpr std::array<std::string_view, 5> running{"setup", "active", "device", "cancelling", "wait-unplug"};
+    constexpr std::array<std::string_view, 6> running{"setup",  "active",     "postcopy-active",
+                                                      "device", "cancelling", "wait-unplug"};
     return std::find(running.begin(), running.end(), status) != running.end();
 }
 

@@ -69,6 +69,11 @@ protected:
         }
         monitor_.reset();
     }
+    void type_long(std::size_t length, char end) {
+        std::string line(length, 'x');
+        line += end;
+        type(line);
+    }
     void type(std::string_view text) {
         ASSERT_EQ(::write(our_output_.get(), text.data(), text.size()), static_cast<ssize_t>(text.size()));
     }
@@ -111,7 +116,7 @@ TEST_F(TerminalMonitorTest, ServesAPipe) {
     EXPECT_EQ(until("(godwit) "), "quit|q  -- end the program\n(godwit) ");
     type(" quit\n");
     EXPECT_EQ(until("(godwit) "), "quit|q  -- end the program\n(godwit) ");
-    type(std::string(5000, 'x') + "\n");
+    type_long(5000, '\n');
     EXPECT_EQ(until("(godwit) "), "Error: the line has more than 4096 bytes\n(godwit) ");
     our_output_.reset();
     stop();
@@ -164,7 +169,7 @@ TEST_F(TerminalMonitorTest, EditsAndCompletesAtATerminal) {
     until("quit|q  -- end the program\r\n");
     type("\x1b[A\r");  // up
     until("quit|q  -- end the program\r\n");
-    type(std::string(300, 'x') + "\r");
+    type_long(300, '\r');
     until("Error: unknown command: 'xxx");
     until("(godwit) ");
     type("\x04");

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <poll.h>
+#include <unistd.h>
 
 #include <chrono>
 #include <utility>
@@ -13,8 +14,11 @@
 #include "monitor/control_commands.h"
 #include "monitor/descriptor_commands.h"
 #include "monitor/dirty_rate_commands.h"
+#include "monitor/hmp_session.h"
+#include "monitor/human_monitor_command.h"
 #include "monitor/migration_commands.h"
 #include "monitor/older_migration_commands.h"
+#include "monitor/qmp_session.h"
 #include "tools/trace_format.h"
 
 namespace godwit {
@@ -48,7 +52,8 @@ Result<std::unique_ptr<MachineHost>> MachineHost::create(const HostOptions& opti
 
 MachineHost::~MachineHost() {
     // Clients hear no more; whoever waits for the end of the connection may look at the machine's files now.
-    server_.reset();
+    servers_.clear();
+    terminal_.reset();
     if (signal_watch_) {
         loop_.unwatch(*signal_watch_);
     }
@@ -93,19 +98,45 @@ Status MachineHost::prepare() {
         trace_.get());
     dirty_rate_ = std::make_unique<DirtyRateMeter>(clock_, waiter_, loop_, machine_->memory());
     add_commands();
-    if (options_.qmp) {
-        auto server = QmpServer::listen(*options_.qmp, loop_, clock_, commands_, log_);
-        if (!server) {
-            return fail(server.error());
+    if (auto status = listen(); !status) {
+        return status;
+    }
+    if (options_.monitor_stdio) {
+        auto terminal = TerminalMonitor::start(STDIN_FILENO, STDOUT_FILENO, loop_, commands_);
+        if (!terminal) {
+            return fail(terminal.error());
         }
-        server_ = std::move(*server);
+        terminal_ = std::move(*terminal);
     }
     signal_watch_ = loop_.watch(signals_.fd(), POLLIN, [this](short) { take_signal(); });
     return {};
 }
 
+Status MachineHost::listen() {
+    const auto add = [this](const std::string& path, MonitorProtocol protocol) -> Status {
+        auto server = MonitorServer::listen(path, loop_, clock_, std::move(protocol), log_);
+        if (!server) {
+            return fail(server.error());
+        }
+        servers_.push_back(std::move(*server));
+        return {};
+    };
+    for (const std::string& path : options_.qmp) {
+        if (auto status = add(path, qmp_protocol(commands_)); !status) {
+            return status;
+        }
+    }
+    for (const std::string& path : options_.monitors) {
+        if (auto status = add(path, hmp_protocol(commands_)); !status) {
+            return status;
+        }
+    }
+    return {};
+}
+
 void MachineHost::add_commands() {
     add_basic_commands(commands_, [this] { end(MachineEventReason::host_quit); });
+    add_human_monitor_command(commands_);
     add_descriptor_commands(commands_, descriptors_);
     add_migration_commands(commands_, *migrations_);
     add_older_migration_commands(commands_, *migrations_);
@@ -132,8 +163,8 @@ Result<int> MachineHost::run() {
 }
 
 void MachineHost::emit(std::string_view name, const Json& data) {
-    if (server_) {
-        server_->emit(name, data);
+    for (const auto& server : servers_) {
+        server->emit(name, data);
     }
 }
 

@@ -3,10 +3,12 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "cli/machine_migrations.h"
 #include "cli/signal_watch.h"
 #include "cli/step_signal.h"
+#include "cli/terminal_monitor.h"
 #include "godwit/log.h"
 #include "io/event_loop.h"
 #include "io/monotonic_clock.h"
@@ -16,7 +18,7 @@
 #include "monitor/command_table.h"
 #include "monitor/dirty_rate_meter.h"
 #include "monitor/event_sink.h"
-#include "monitor/qmp_server.h"
+#include "monitor/monitor_server.h"
 #include "tools/trace_file.h"
 
 namespace godwit {
@@ -24,8 +26,12 @@ namespace godwit {
 /// What `godwit run` is asked to do.
 struct HostOptions {
     MachineOptions machine;
-    /// Path of the QMP socket.
-    std::optional<std::string> qmp;
+    /// Paths of QMP sockets.
+    std::vector<std::string> qmp;
+    /// Paths of the human monitor's sockets.
+    std::vector<std::string> monitors;
+    /// A human monitor on the standard input and output.
+    bool monitor_stdio = false;
     /// Where the machine comes from; "defer": migrate-incoming will tell.
     std::optional<std::string> incoming;
     /// A file for the story of all migrations.
@@ -53,6 +59,7 @@ private:
         : options_(options), signals_(signals), log_(log) {}
     Status prepare();
     void add_commands();
+    Status listen();
     void emit(std::string_view name, const Json& data) override;
 
     void handle_event(const MachineEvent& event);
@@ -80,7 +87,8 @@ private:
     std::unique_ptr<MachineMigrations> migrations_;
     std::unique_ptr<DirtyRateMeter> dirty_rate_;
     CommandTable commands_;
-    std::unique_ptr<QmpServer> server_;
+    std::vector<std::unique_ptr<MonitorServer>> servers_;
+    std::unique_ptr<TerminalMonitor> terminal_;
     std::optional<int> signal_watch_;
 
     /// Why the end was asked for.

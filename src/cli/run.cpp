@@ -3,9 +3,12 @@
 #include <CLI/CLI.hpp>
 #include <memory>
 #include <optional>
+#include <utility>
+#include <vector>
 
 #include "cli/log_arguments.h"
 #include "cli/machine_host.h"
+#include "cli/monitor_address.h"
 #include "cli/named_log.h"
 #include "cli/signal_watch.h"
 #include "cli/subcommands.h"
@@ -26,7 +29,8 @@ struct RunArguments {
     std::string cpu = "qemu64";
     std::string accel = "auto";
     std::optional<std::string> serial;
-    std::optional<std::string> qmp;
+    std::vector<std::string> qmp;
+    std::vector<std::string> monitors;
     std::optional<std::string> incoming;
     std::string name;
     bool paused = false;
@@ -36,27 +40,6 @@ struct RunArguments {
     std::optional<std::string> kill_at;
     std::optional<std::string> stop_at;
 };
-
-/// "unix:PATH" or "PATH"; the options that QEMU wants there (",server=on,wait=off") are understood as what is done
-/// anyway.
-Result<std::string> parse_qmp_address(std::string_view text) {
-    if (text.starts_with("unix:")) {
-        text.remove_prefix(5);
-    } else if (text.starts_with("tcp:") || text.starts_with("stdio")) {
-        return fail(ErrorCode::invalid_argument, fmt::format("'{}' is no address for QMP", text), "write unix:PATH");
-    }
-    const auto comma = text.find(',');
-    for (auto rest = comma == std::string_view::npos ? std::string_view() : text.substr(comma); !rest.empty();) {
-        const auto end = rest.find(',', 1);
-        const auto option = rest.substr(1, end == std::string_view::npos ? end : end - 1);
-        if (option != "server" && option != "server=on" && option != "wait=off" && option != "nowait") {
-            return fail(ErrorCode::invalid_argument, fmt::format("'{}' is no option of a QMP socket", option),
-                        "write unix:PATH");
-        }
-        rest = end == std::string_view::npos ? std::string_view() : rest.substr(end);
-    }
-    return std::string(text.substr(0, comma));
-}
 
 Status take_machine(const RunArguments& arguments, MachineOptions& machine) {
     const auto kind = parse_machine_kind(arguments.machine);
@@ -95,16 +78,42 @@ Status take_step(const std::optional<std::string>& name, std::optional<HandoverS
     return {};
 }
 
+Status take_monitors(const RunArguments& arguments, HostOptions& options) {
+    for (const std::string& text : arguments.qmp) {
+        auto path = parse_qmp_address(text);
+        if (!path) {
+            return fail(path.error());
+        }
+        options.qmp.push_back(std::move(*path));
+    }
+    for (const std::string& text : arguments.monitors) {
+        auto address = parse_monitor_address(text);
+        if (!address) {
+            return fail(address.error());
+        }
+        if (!address->stdio) {
+            options.monitors.push_back(std::move(address->path));
+        } else if (std::exchange(options.monitor_stdio, true)) {
+            return fail(ErrorCode::invalid_argument, "only one monitor can be on stdio",
+                        "write unix:PATH for the other");
+        }
+    }
+    if (options.monitor_stdio && options.machine.serial.kind == SerialSpec::Kind::stdio) {
+        return fail(ErrorCode::invalid_argument, "the monitor and the serial port cannot both be on stdio",
+                    "add --serial none, --serial file:PATH or --serial unix:PATH, or write --monitor unix:PATH");
+    }
+    if (arguments.incoming == "defer" && arguments.qmp.empty() && arguments.monitors.empty()) {
+        return fail(ErrorCode::invalid_argument,
+                    "--incoming defer needs --qmp or --monitor: migrate-incoming comes over it");
+    }
+    return {};
+}
+
 Result<HostOptions> parse(const RunArguments& arguments) {
     HostOptions options;
     Status status = take_machine(arguments, options.machine);
-    if (status && arguments.qmp) {
-        auto path = parse_qmp_address(*arguments.qmp);
-        status = path ? Status() : fail(path.error());
-        options.qmp = path ? std::optional(*path) : std::nullopt;
-    }
-    if (status && arguments.incoming == "defer" && !arguments.qmp) {
-        status = fail(ErrorCode::invalid_argument, "--incoming defer needs --qmp: migrate-incoming comes over it");
+    if (status) {
+        status = take_monitors(arguments, options);
     }
     if (status) {
         status = take_step(arguments.kill_at, options.steps.kill_at);
@@ -165,11 +174,13 @@ void add_run_command(CLI::App& app, int& status) {
     RunArguments& a = *arguments;
     CLI::App* command = app.add_subcommand("run", "Run a virtual machine, or wait for one that moves here");
     add_machine_options(*command, a);
-    command->add_option("--qmp", a.qmp, "listen for QMP clients: unix:PATH");
-    command->add_option(
-        "--incoming", a.incoming,
-        "wait for a migration: tcp:HOST:PORT, unix:PATH, fd:N, exec:COMMAND or file:PATH; or defer: QMP's "
-        "migrate-incoming will tell");
+    command->add_option("--qmp", a.qmp, "listen for QMP clients: unix:PATH; may be given several times")
+        ->allow_extra_args(false);
+    command->add_option("--monitor", a.monitors, "human monitor: unix:PATH or stdio; may be given several times")
+        ->allow_extra_args(false);
+    command->add_option("--incoming", a.incoming,
+                        "wait for a migration: tcp:HOST:PORT, unix:PATH, fd:N, exec:COMMAND or file:PATH; or defer: a "
+                        "monitor's migrate-incoming will tell");
     command->add_flag("--paused", a.paused, "do not run before 'godwit cont'");
     command->add_flag("--exit-after-migration", a.exit_after_migration, "end once the machine has moved away");
     command->add_option("--trace", a.trace, "write the story of all migrations to this file; 'godwit trace' shows it");

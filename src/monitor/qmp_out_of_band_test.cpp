@@ -94,13 +94,13 @@ TEST_F(OutOfBandTest, OvertakesWhatWaitsForTheClientToRead) {
         R"({"execute":"plain","id":1}{"execute":"plain","id":2}{"exec-oob":"urgent","id":3}{"execute":5,"id":4})";
     EXPECT_EQ(session_.receive(text), text.size());
     EXPECT_EQ(sent_ids(), (std::vector<Json>{1, 3}));
-    EXPECT_TRUE(session_.has_waiting());
+    EXPECT_TRUE(session_.keeps_commands());
     session_.resume();
     EXPECT_EQ(sent_ids(), (std::vector<Json>{1, 3, 2}));
     full_ = false;
     session_.resume();
     EXPECT_EQ(sent_ids(), (std::vector<Json>{1, 3, 2, 4}));
-    EXPECT_FALSE(session_.has_waiting());
+    EXPECT_FALSE(session_.keeps_commands());
 }
 
 TEST_F(OutOfBandTest, KeepsNoMoreThanAFewAndInOrder) {
@@ -112,12 +112,12 @@ TEST_F(OutOfBandTest, KeepsNoMoreThanAFewAndInOrder) {
     }
     std::size_t consumed = session_.receive(text);
     EXPECT_LT(consumed, text.size());
-    EXPECT_FALSE(session_.accepts());
+    EXPECT_FALSE(session_.accepts(false));
     EXPECT_EQ(sent_.size(), 1U);
     full_ = false;
     while (consumed < text.size()) {
         session_.resume();
-        ASSERT_TRUE(session_.accepts());
+        ASSERT_TRUE(session_.accepts(false));
         consumed += session_.receive(std::string_view(text).substr(consumed));
     }
     session_.resume();
@@ -146,8 +146,8 @@ TEST_F(OutOfBandTest, WithoutTheCapabilityNothingIsKept) {
     full_ = true;
     const std::string text = R"({"execute":"plain","id":1}{"execute":"plain","id":2})";
     EXPECT_LT(session_.receive(text), text.size());
-    EXPECT_FALSE(session_.accepts());
-    EXPECT_FALSE(session_.has_waiting());
+    EXPECT_FALSE(session_.accepts(false));
+    EXPECT_FALSE(session_.keeps_commands());
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-#include "monitor/qmp_server.h"
+#include "monitor/monitor_server.h"
 
 #include <fcntl.h>
 #include <gtest/gtest.h>

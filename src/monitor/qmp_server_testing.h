@@ -24,7 +24,8 @@
 #include "monitor/basic_commands.h"
 #include "monitor/command_table.h"
 #include "monitor/json_stream.h"
-#include "monitor/qmp_server.h"
+#include "monitor/monitor_server.h"
+#include "monitor/qmp_session.h"
 
 namespace godwit::testing {
 
@@ -151,8 +152,9 @@ protected:
         std::filesystem::remove_all(directory_);
     }
 
+    virtual MonitorProtocol protocol() { return qmp_protocol(commands_); }
     void start() {
-        auto server = QmpServer::listen(path_, loop_, clock_, commands_, log_, limits_);
+        auto server = MonitorServer::listen(path_, loop_, clock_, protocol(), log_, limits_);
         ASSERT_TRUE(server) << server.error().text();
         server_ = std::move(*server);
         thread_ = std::thread([this] { loop_.run(); });
@@ -196,12 +198,12 @@ protected:
 
     std::string directory_;
     std::string path_;
-    QmpLimits limits_;
+    MonitorLimits limits_;
     EventLoop loop_;
     MonotonicClock clock_;
     MemoryLog log_;
     CommandTable commands_;
-    std::unique_ptr<QmpServer> server_;
+    std::unique_ptr<MonitorServer> server_;
     std::thread thread_;
 };
 

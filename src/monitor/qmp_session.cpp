@@ -70,6 +70,15 @@ std::string event_message(std::string_view name, const Json& data) {
     return to_text(event) + std::string(line_end);
 }
 
+MonitorProtocol qmp_protocol(const CommandTable& commands) {
+    return {
+        "qmp",
+        [&commands](CommandClient& client, MonitorSession::Send send) {
+            return std::make_unique<QmpSession>(commands, client, std::move(send));
+        },
+        [](std::string_view reason) { return to_text(generic_error(std::string(reason))) + std::string(line_end); }};
+}
+
 QmpSession::QmpSession(const CommandTable& commands, CommandClient& client, Send send)
     : commands_(commands), client_(client), send_(std::move(send)) {}
 
@@ -103,7 +112,7 @@ bool QmpSession::take(Result<Json> input) {
     } else {
         waiting_.push_back(std::move(input));
     }
-    return accepts();
+    return accepts(false);
 }
 
 bool QmpSession::is_out_of_band(const Result<Json>& input) const {

@@ -1,12 +1,12 @@
 #pragma once
 
 #include <deque>
-#include <functional>
 #include <string>
 #include <string_view>
 
 #include "monitor/command_table.h"
 #include "monitor/json_stream.h"
+#include "monitor/monitor_session.h"
 
 namespace godwit {
 
@@ -15,29 +15,22 @@ inline constexpr std::string_view oob_capability = "oob";
 
 /// The protocol of one QMP client, without its socket: greeting, negotiation, commands and events. Event loop's thread
 /// only.
-class QmpSession {
+class QmpSession : public MonitorSession {
 public:
-    /// Takes a complete message with its line end. Returns false when the client has enough to read for now.
-    using Send = std::function<bool(std::string_view message)>;
-
     /// `commands` and `client` outlive the session.
     QmpSession(const CommandTable& commands, CommandClient& client, Send send);
 
-    void greet();
-    /// Runs the commands that are complete now, until the client has enough to read. From then on only those that are
-    /// sent out-of-band are run; a few others are kept for later. Returns the number of bytes consumed: all, unless
-    /// `accepts` has become false.
-    std::size_t receive(std::string_view bytes);
-    /// The client has read: runs what was kept, until it has enough to read again.
-    void resume();
-    /// Whether more input is of use now; if not, the next `resume` may change it.
-    bool accepts() const { return (!full_ && waiting_.empty()) || can_keep(); }
-    /// Whether input is of use even while the client has enough to read.
-    bool can_keep() const { return oob_ && waiting_.size() < max_waiting; }
-    /// Commands have been kept for later.
-    bool has_waiting() const { return !waiting_.empty(); }
-    /// Sends an event, unless the client has not completed the negotiation.
-    void notify(std::string_view message);
+    void greet() override;
+    /// With `oob` enabled, those that are sent out-of-band are run even when the client has enough to read; a few
+    /// others are kept for later.
+    std::size_t receive(std::string_view bytes) override;
+    void resume() override;
+    bool accepts(bool client_is_busy) const override {
+        return (!client_is_busy && !full_ && waiting_.empty()) || (oob_ && waiting_.size() < max_waiting);
+    }
+    bool keeps_commands() const override { return !waiting_.empty(); }
+    /// Nothing is sent before the client has completed the negotiation.
+    void notify(std::string_view message) override;
 
     bool negotiated() const { return negotiated_; }
 
@@ -64,6 +57,9 @@ private:
     /// With `oob_`: requests in the order in which they came.
     std::deque<Result<Json>> waiting_;
 };
+
+/// `commands` outlives all sessions.
+MonitorProtocol qmp_protocol(const CommandTable& commands);
 
 /// The value of `query-version` and of the greeting.
 Json version_info();

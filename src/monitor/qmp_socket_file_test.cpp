@@ -27,6 +27,8 @@ TEST_F(QmpServerTest, ReplacesAStaleFileAndRemovesItsOwn) {
     ASSERT_TRUE(std::filesystem::exists(path_));
     start();
     TestClient(path_).negotiate();
+    EXPECT_EQ(std::filesystem::status(path_).permissions(),
+              std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
     const auto second = UnixListener::listen(path_);
     ASSERT_FALSE(second);
     EXPECT_EQ(second.error().code, ErrorCode::busy);

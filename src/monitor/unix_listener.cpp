@@ -56,6 +56,10 @@ Status UnixListener::bind_and_listen() {
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
     std::memcpy(address.sun_path, path_.data(), path_.size());
+    // The file that bind makes gets this mode: only its owner may connect.
+    if (::fchmod(fd_.get(), S_IRUSR | S_IWUSR) != 0) {
+        return fail_errno(ErrorCode::io, "cannot make a socket", errno);
+    }
     const auto bind_here = [&] {
         return ::bind(fd_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address));
     };

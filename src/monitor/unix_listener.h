@@ -10,8 +10,8 @@
 
 namespace godwit {
 
-/// A listening unix socket and its file. A file that a dead process left behind is replaced; the own one is removed at
-/// the end, unless somebody else has put another in its place.
+/// A listening unix socket and its file, to which only its owner may connect. A file that a dead process left behind is
+/// replaced; the own one is removed at the end, unless somebody else has put another in its place.
 class UnixListener {
 public:
     /// Errors: `invalid_argument` for a path that cannot be a socket's, `busy` when another process listens there,

@@ -56,7 +56,8 @@ struct TraceEnd {
 struct TraceEvent {
     /// On the monotonic clock of the host that wrote it.
     Duration at{};
-    std::variant<TraceState, TracePass, SyncReport, WindowReport, TraceThrottle, TraceConvergence, SwitchoverReport, TraceStep, TraceEnd>
+    std::variant<TraceState, TracePass, SyncReport, WindowReport, TraceThrottle, TraceConvergence, SwitchoverReport,
+                 TraceStep, TraceEnd>
         what;
 };
 

@@ -105,7 +105,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         const std::string_view text(reinterpret_cast<const char*>(bytes.data()) + at, count);
         receive(session, text);
     }
-    while (session.has_waiting()) {
+    while (session.keeps_commands()) {
         session.resume();
     }
     return 0;

@@ -1,4 +1,4 @@
-#include "monitor/qmp_server.h"
+#include "monitor/monitor_server.h"
 
 #include <fmt/format.h>
 #include <poll.h>
@@ -8,32 +8,34 @@
 #include <utility>
 
 #include "io/system_error.h"
-#include "monitor/qmp_connection.h"
+#include "monitor/monitor_connection.h"
+#include "monitor/qmp_session.h"
 
 namespace godwit {
 
-Result<std::unique_ptr<QmpServer>> QmpServer::listen(const std::string& path, EventLoop& loop, Clock& clock,
-                                                     const CommandTable& commands, Log& log, QmpLimits limits) {
+Result<std::unique_ptr<MonitorServer>> MonitorServer::listen(const std::string& path, EventLoop& loop, Clock& clock,
+                                                             MonitorProtocol protocol, Log& log, MonitorLimits limits) {
     auto listener = UnixListener::listen(path);
     if (!listener) {
         return fail(listener.error());
     }
-    return std::unique_ptr<QmpServer>(new QmpServer(std::move(*listener), loop, clock, commands, log, limits));
+    return std::unique_ptr<MonitorServer>(
+        new MonitorServer(std::move(*listener), loop, clock, std::move(protocol), log, limits));
 }
 
-QmpServer::QmpServer(UnixListener listener, EventLoop& loop, Clock& clock, const CommandTable& commands, Log& log,
-                     QmpLimits limits)
+MonitorServer::MonitorServer(UnixListener listener, EventLoop& loop, Clock& clock, MonitorProtocol protocol, Log& log,
+                             MonitorLimits limits)
     : listener_(std::move(listener)),
       loop_(loop),
       clock_(clock),
-      commands_(commands),
+      protocol_(std::move(protocol)),
       log_(log),
       limits_(limits),
-      self_(std::make_shared<QmpServer*>(this)) {
+      self_(std::make_shared<MonitorServer*>(this)) {
     watch_listener();
 }
 
-QmpServer::~QmpServer() {
+MonitorServer::~MonitorServer() {
     if (watch_) {
         loop_.unwatch(*watch_);
     }
@@ -42,11 +44,11 @@ QmpServer::~QmpServer() {
     }
 }
 
-void QmpServer::watch_listener() {
+void MonitorServer::watch_listener() {
     watch_ = loop_.watch(listener_.fd(), POLLIN, [this](short) { accept_clients(); });
 }
 
-void QmpServer::pause_listening() {
+void MonitorServer::pause_listening() {
     loop_.unwatch(*watch_);
     watch_.reset();
     pause_timer_ = loop_.call_at(clock_.now() + std::chrono::seconds(1), [this] {
@@ -55,19 +57,20 @@ void QmpServer::pause_listening() {
     });
 }
 
-void QmpServer::emit(std::string_view name, const Json& data) {
+void MonitorServer::emit(std::string_view name, const Json& data) {
     const std::string message = event_message(name, data);
     for (const auto& client : clients_) {
         client->notify(message);
     }
 }
 
-void QmpServer::accept_clients() {
+void MonitorServer::accept_clients() {
     // One for each turn of the loop: connecting in a flood does not starve those who are connected.
     FileDescriptor fd(::accept4(listener_.fd(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
     if (!fd.valid()) {
         if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED) {
-            log_.write(LogLevel::warning, fmt::format("qmp: cannot accept a client: {}", errno_text(errno)));
+            log_.write(LogLevel::warning,
+                       fmt::format("{}: cannot accept a client: {}", protocol_.name, errno_text(errno)));
             pause_listening();
         }
         return;
@@ -75,25 +78,22 @@ void QmpServer::accept_clients() {
     if (clients_.size() >= limits_.clients) {
         return refuse(fd.get());
     }
-    clients_.push_back(std::make_unique<QmpConnection>(*this, std::move(fd)));
+    clients_.push_back(std::make_unique<MonitorConnection>(*this, std::move(fd)));
     clients_.back()->start();
 }
 
-void QmpServer::refuse(int fd) {
-    const Json answer = {
-        {"error",
-         {{"class", "GenericError"},
-          {"desc", fmt::format("{} clients are connected already; close one of them", limits_.clients)}}}};
-    const std::string message = to_text(answer) + "\r\n";
+void MonitorServer::refuse(int fd) {
+    const std::string message =
+        protocol_.refusal(fmt::format("{} clients are connected already; close one of them", limits_.clients));
     // A new socket takes so little at once; a client that has gone again does not matter.
     [[maybe_unused]] const ssize_t sent = ::send(fd, message.data(), message.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
-void QmpServer::drop_later(QmpConnection& client, std::string_view reason) {
+void MonitorServer::drop_later(MonitorConnection& client, std::string_view reason) {
     if (!reason.empty()) {
-        log_.write(LogLevel::warning, fmt::format("qmp: a client was dropped: {}", reason));
+        log_.write(LogLevel::warning, fmt::format("{}: a client was dropped: {}", protocol_.name, reason));
     }
-    loop_.post([server = std::weak_ptr<QmpServer*>(self_), gone = &client] {
+    loop_.post([server = std::weak_ptr<MonitorServer*>(self_), gone = &client] {
         if (const auto alive = server.lock()) {
             std::erase_if((*alive)->clients_, [gone](const auto& each) { return each.get() == gone; });
         }

@@ -1,4 +1,4 @@
-#include "monitor/qmp_connection.h"
+#include "monitor/monitor_connection.h"
 
 #include <fmt/format.h>
 #include <poll.h>
@@ -20,21 +20,21 @@ constexpr std::size_t max_descriptors = 16;
 
 }  // namespace
 
-QmpConnection::QmpConnection(QmpServer& server, FileDescriptor fd)
+MonitorConnection::MonitorConnection(MonitorServer& server, FileDescriptor fd)
     : server_(server),
       fd_(std::move(fd)),
-      session_(server.commands_, *this, [this](std::string_view message) { return send(message); }) {}
+      session_(server.protocol_.make_session(*this, [this](std::string_view message) { return send(message); })) {}
 
-QmpConnection::~QmpConnection() {
+MonitorConnection::~MonitorConnection() {
     close();
 }
 
-void QmpConnection::start() {
+void MonitorConnection::start() {
     update_watch();
-    session_.greet();
+    session_->greet();
 }
 
-FileDescriptor QmpConnection::take_descriptor() {
+FileDescriptor MonitorConnection::take_descriptor() {
     if (descriptors_.empty()) {
         return {};
     }
@@ -43,7 +43,7 @@ FileDescriptor QmpConnection::take_descriptor() {
     return fd;
 }
 
-void QmpConnection::close() {
+void MonitorConnection::close() {
     if (closed()) {
         return;
     }
@@ -53,18 +53,21 @@ void QmpConnection::close() {
     if (stall_timer_) {
         server_.loop_.cancel_timer(*stall_timer_);
     }
+    if (poll_timer_) {
+        server_.loop_.cancel_timer(*poll_timer_);
+    }
     descriptors_.clear();
     fd_.reset();
 }
 
-void QmpConnection::drop(std::string_view reason) {
+void MonitorConnection::drop(std::string_view reason) {
     if (!closed()) {
         close();
         server_.drop_later(*this, reason);
     }
 }
 
-void QmpConnection::ready(short events) {
+void MonitorConnection::ready(short events) {
     const bool reading = (watched_events_ & POLLIN) != 0;
     if (reading && (events & (POLLIN | POLLHUP | POLLERR)) != 0) {
         read_some();
@@ -75,7 +78,7 @@ void QmpConnection::ready(short events) {
     run_commands();
 }
 
-void QmpConnection::read_some() {
+void MonitorConnection::read_some() {
     std::array<char, turn_bytes> bytes;
     alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int) * max_descriptors)> control;
     iovec piece{bytes.data(), bytes.size()};
@@ -99,23 +102,24 @@ void QmpConnection::read_some() {
     input_.assign(bytes.data(), static_cast<std::size_t>(count));
 }
 
-void QmpConnection::run_commands() {
+void MonitorConnection::run_commands() {
     if (!busy()) {
-        session_.resume();
+        session_->resume();
     }
     std::size_t consumed = 0;
-    while (!closed() && session_.accepts() && consumed < input_.size()) {
-        consumed += session_.receive(std::string_view(input_).substr(consumed));
+    while (!closed() && session_->accepts(busy()) && consumed < input_.size()) {
+        consumed += session_->receive(std::string_view(input_).substr(consumed));
     }
     input_.erase(0, consumed);
     flush();
+    watch_wait();
 }
 
-void QmpConnection::keep_descriptors(const msghdr& message) {
+void MonitorConnection::keep_descriptors(const msghdr& message) {
     if ((message.msg_flags & MSG_CTRUNC) != 0) {
-        server_.log_.write(
-            LogLevel::warning,
-            fmt::format("qmp: a client sent more than {} descriptors at once; the rest is lost", max_descriptors));
+        server_.log_.write(LogLevel::warning,
+                           fmt::format("{}: a client sent more than {} descriptors at once; the rest is lost",
+                                       server_.protocol_.name, max_descriptors));
     }
     bool first = true;
     for (const cmsghdr* part = CMSG_FIRSTHDR(&message); part != nullptr;
@@ -136,7 +140,7 @@ void QmpConnection::keep_descriptors(const msghdr& message) {
     }
 }
 
-bool QmpConnection::send(std::string_view message) {
+bool MonitorConnection::send(std::string_view message) {
     if (closed()) {
         return false;
     }
@@ -149,7 +153,7 @@ bool QmpConnection::send(std::string_view message) {
     return !closed() && !busy();
 }
 
-void QmpConnection::flush() {
+void MonitorConnection::flush() {
     if (closed()) {
         return;
     }
@@ -168,7 +172,7 @@ void QmpConnection::flush() {
     if (queued_bytes() == 0) {
         queue_.clear();
         sent_ = 0;
-        if (input_ended_ && !has_input()) {
+        if (input_ended_ && !has_input() && !session_->waiting()) {
             return drop("");
         }
     } else if (sent_ > queue_.size() / 2) {
@@ -181,9 +185,10 @@ void QmpConnection::flush() {
     update_watch();
 }
 
-void QmpConnection::update_watch() {
-    const bool read = !input_ended_ && input_.empty() && (!busy() || session_.can_keep());
-    const bool write = queued_bytes() > 0 || has_input();
+void MonitorConnection::update_watch() {
+    // Without either of them only the client's disappearance is noticed.
+    const bool read = !input_ended_ && input_.empty() && session_->accepts(busy());
+    const bool write = queued_bytes() > 0 || (has_input() && !session_->waiting());
     const auto events = static_cast<short>((read ? POLLIN : 0) | (write ? POLLOUT : 0));
     if (watch_ && events == watched_events_) {
         return;
@@ -195,7 +200,18 @@ void QmpConnection::update_watch() {
     watch_ = server_.loop_.watch(fd_.get(), events, [this](short happened) { ready(happened); });
 }
 
-void QmpConnection::restart_stall_timer() {
+void MonitorConnection::watch_wait() {
+    if (closed() || poll_timer_ || !session_->waiting()) {
+        return;
+    }
+    poll_timer_ = server_.loop_.call_at(server_.clock_.now() + server_.limits_.poll_interval, [this] {
+        poll_timer_.reset();
+        session_->poll();
+        run_commands();
+    });
+}
+
+void MonitorConnection::restart_stall_timer() {
     if (stall_timer_) {
         server_.loop_.cancel_timer(*stall_timer_);
         stall_timer_.reset();

@@ -95,6 +95,18 @@ bool MachineMigrations::is_leaving() const {
     return outgoing_.state() != MigrationState::none && !outgoing_.has_finished();
 }
 
+std::vector<std::string> MachineMigrations::blocked_reasons() const {
+    if (environment_.dirty_source == nullptr) {
+        return {"this machine cannot track written pages"};
+    }
+    const Status departure = check_departure_();
+    // What belongs to a moment, like a switchover or the wait for an arrival, blocks nothing.
+    if (departure || departure.error().code == ErrorCode::wrong_state) {
+        return {};
+    }
+    return {departure.error().message};
+}
+
 MigrationStatistics MachineMigrations::incoming_statistics() const {
     return incoming_ ? incoming_->statistics() : MigrationStatistics();
 }

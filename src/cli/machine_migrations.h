@@ -55,6 +55,7 @@ public:
     bool is_incoming() const override { return incoming_ && outgoing_.state() == MigrationState::none; }
     std::optional<std::string> listening_address() const override;
     MigrationParameters parameters() const override { return outgoing_.parameters(); }
+    std::vector<std::string> blocked_reasons() const override;
     Status continue_switchover() override { return outgoing_.continue_switchover(); }
     Status set(std::span<const ParameterChange> changes) override { return outgoing_.set(changes); }
 

@@ -4,8 +4,11 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <string>
+#include <vector>
 
 #include "base/printable.h"
+#include "cli/migrate_settings.h"
 #include "cli/migration_watch.h"
 #include "cli/qmp_client.h"
 #include "cli/signal_watch.h"
@@ -22,6 +25,7 @@ struct MigrateOptions {
     std::optional<std::uint64_t> bandwidth_bytes_per_s;
     std::optional<std::uint64_t> downtime_ms;
     std::optional<double> timeout_s;
+    std::vector<std::string> settings;
 };
 
 Status set_parameters(QmpClient& client, const MigrateOptions& options) {
@@ -111,6 +115,9 @@ int migrate(const MigrateOptions& options) {
     if (!client) {
         return give_up(client.error());
     }
+    if (auto status = change_settings(*client, options.settings); !status) {
+        return give_up(status.error());
+    }
     if (auto status = set_parameters(*client, options); !status) {
         return give_up(status.error());
     }
@@ -134,12 +141,20 @@ void add_migrate_command(CLI::App& app, int& status) {
     command->add_option("--downtime", options->downtime_ms, "longest stop of the guest that is accepted, in ms");
     command->add_option("--timeout", options->timeout_s, "cancel the migration after so many seconds")
         ->check(CLI::PositiveNumber);
-    command->footer(
-        "Ctrl-C cancels the migration; the guest then goes on where it was. A second Ctrl-C leaves at once.\n\n"
-        "Exit status: 0 completed (with --detach: started), 1 failed, 2 wrong usage, 3 cancelled, 4 the QMP socket "
-        "could\n"
-        "not be reached or broke, 5 it is unknown which side owns the guest.\n\n"
-        "Example:\n  godwit migrate /tmp/vm1.qmp tcp:192.0.2.7:4444 --bandwidth 500M --downtime 50");
+    command
+        ->add_option("--set", options->settings,
+                     "NAME=VALUE, a parameter or capability of migrations, as listed below; may be repeated")
+        ->allow_extra_args(false);
+    may be repeated ");
+        command->footer(
+            "Settings for --set (numbers take suffixes K, M, G; the others are on or off, or words):\n" +
+            settings_help() +
+            "\nCtrl-C cancels the migration; the guest then goes on where it was. A second Ctrl-C leaves at once.\n\n"
+            "Exit status: 0 completed (with --detach: started), 1 failed, 2 wrong usage, 3 cancelled, 4 the QMP socket "
+            "could\n"
+            "not be reached or broke, 5 it is unknown which side owns the guest.\n\n"
+            "Example:\n  godwit migrate /tmp/vm1.qmp tcp:192.0.2.7:4444 --bandwidth 500M --downtime 50\n"
+            "  godwit migrate /tmp/vm1.qmp tcp:192.0.2.7:4444 --set auto-converge=on --set max-cpu-throttle=80");
     command->callback([options, &status] { status = migrate(*options); });
 }
 

@@ -40,6 +40,16 @@ void print_migration(const Json& report) {
     } else {
         fmt::print("migration:  {}\n", status);
     }
+    if (const auto convergence = report.find("convergence"); convergence != report.end() && convergence->is_object()) {
+        if (const std::string advice = text_of(*convergence, "advice"); !advice.empty()) {
+            fmt::print("{:<11} {}\n", text_of(*convergence, "verdict") + ":", advice);
+        }
+    }
+    if (const auto blocked = report.find("blocked-reasons"); blocked != report.end() && blocked->is_array()) {
+        for (const Json& reason : *blocked) {
+            fmt::print("blocked:    {}\n", reason.is_string() ? reason.get<std::string>() : "");
+        }
+    }
     if (const std::string error = text_of(report, "error-desc"); !error.empty()) {
         const std::string code = text_of(report, "x-godwit-error-code");
         fmt::print("error:      {}{}\n", error, code.empty() ? "" : " [" + code + "]");

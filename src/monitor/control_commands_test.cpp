@@ -13,6 +13,7 @@ public:
     Status receive(const std::string&) override { return {}; }
     MigrationStatistics statistics() const override { return figures; }
     bool is_incoming() const override { return false; }
+    std::vector<std::string> blocked_reasons() const override { return {}; }
     std::optional<std::string> listening_address() const override { return std::nullopt; }
     MigrationParameters parameters() const override { return {}; }
     Status continue_switchover() override { return {}; }

@@ -41,6 +41,7 @@ public:
     }
     MigrationStatistics statistics() const override { return figures; }
     bool is_incoming() const override { return false; }
+    std::vector<std::string> blocked_reasons() const override { return {}; }
     std::optional<std::string> listening_address() const override { return std::nullopt; }
     MigrationParameters parameters() const override { return values; }
     Status set(std::span<const ParameterChange> changes) override { return set_parameters(values, changes); }

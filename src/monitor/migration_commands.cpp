@@ -89,7 +89,8 @@ void add_start_and_end(CommandTable& commands, MigrationService& service) {
                   "The state and the figures of the last migration.",
                   {},
                   [&service](const Json&, CommandClient&) -> Result<Json> {
-                      return migration_report(service.statistics(), service.listening_address(), service.is_incoming());
+                      return migration_report(service.statistics(), service.listening_address(), service.is_incoming(),
+                                              service.blocked_reasons());
                   }});
 }
 

@@ -33,6 +33,7 @@ public:
     }
     MigrationStatistics statistics() const override { return figures; }
     bool is_incoming() const override { return incoming; }
+    std::vector<std::string> blocked_reasons() const override { return blocked; }
     std::optional<std::string> listening_address() const override { return address; }
     MigrationParameters parameters() const override { return values; }
     Status set(std::span<const ParameterChange> changes) override {
@@ -49,6 +50,7 @@ public:
     MigrationStatistics figures;
     std::optional<std::string> address;
     MigrationParameters values;
+    std::vector<std::string> blocked;
     bool running = false;
     bool incoming = false;
 };
@@ -122,6 +124,9 @@ TEST_F(MigrationCommandsTest, ContinuesAPausedSwitchover) {
 
 TEST_F(MigrationCommandsTest, QueriesTheMigration) {
     EXPECT_EQ(run("query-migrate"), Json::object());
+    service_.blocked = {"the guest is gone"};
+    EXPECT_EQ(run("query-migrate"), Json::parse(R"({"blocked-reasons":["the guest is gone"]})"));
+    service_.blocked.clear();
     service_.address = "tcp:127.0.0.1:5";
     service_.figures.state = MigrationState::active;
     const Json report = *run("query-migrate");

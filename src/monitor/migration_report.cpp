@@ -121,8 +121,11 @@ std::optional<Json> socket_address_json(const std::string& uri) {
 }
 
 Json migration_report(const MigrationStatistics& statistics, const std::optional<std::string>& listening_address,
-                      bool incoming) {
+                      bool incoming, const std::vector<std::string>& blocked) {
     Json report = Json::object();
+    if (!blocked.empty()) {
+        report["blocked-reasons"] = blocked;
+    }
     if (listening_address) {
         if (auto address = socket_address_json(*listening_address)) {
             report["socket-address"] = Json::array({std::move(*address)});

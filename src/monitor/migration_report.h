@@ -2,6 +2,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "godwit/statistics.h"
 #include "monitor/json.h"
@@ -11,8 +12,9 @@ namespace godwit {
 /// The value of `query-migrate`, with QEMU 7.2's names; what only godwit knows has names that begin with "x-godwit-".
 /// Figures are kept after a failure or a cancel. Times are in ms, those ending in -ns in ns.
 /// `incoming`: they are the destination's figures.
+/// `blocked`: why the machine cannot be moved away.
 Json migration_report(const MigrationStatistics& statistics, const std::optional<std::string>& listening_address,
-                      bool incoming = false);
+                      bool incoming = false, const std::vector<std::string>& blocked = {});
 
 /// The member `convergence` of it, and the data of the event.
 Json convergence_report(const Convergence& convergence);

@@ -2,6 +2,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "godwit/parameters.h"
 #include "godwit/statistics.h"
@@ -28,6 +29,8 @@ public:
     virtual MigrationStatistics statistics() const = 0;
     /// Whether that attempt is the one in which the machine arrives here.
     virtual bool is_incoming() const = 0;
+    /// Why the machine could not be moved away now, for as long as that stays so by itself.
+    virtual std::vector<std::string> blocked_reasons() const = 0;
     /// Where an incoming migration listens ("tcp:127.0.0.1:4444"), while it does.
     virtual std::optional<std::string> listening_address() const = 0;
 

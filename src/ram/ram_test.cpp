@@ -111,6 +111,34 @@ TEST(Ram, ABudgetStopsInTheMiddleAndGoesOnThere) {
     EXPECT_EQ(sender.saver.normal_pages(), 130U);
 }
 
+TEST(Ram, ZerosThatAFreshDestinationHasAreSkippedInTheFirstPassOnly) {
+    VectorMemory from({{"a", 200}, {"b", 100}});
+    VectorMemory to({{"a", 200}, {"b", 100}}, true);
+    from.fill(0, 17, 1);
+    FaultyChannel channel;
+    Sender sender(from, 200, channel);
+    sender.saver.skip_zeros(0);
+    sender.saver.mark_all();
+    sender.section();
+    EXPECT_EQ(sender.saver.skipped_pages(), 199U);
+    EXPECT_EQ(sender.saver.zero_pages(), 100U) << "the other block may hold anything";
+    EXPECT_EQ(sender.saver.normal_pages(), 1U);
+    EXPECT_EQ(sender.saver.remaining_pages(), 0U);
+    // A page that has been sent and becomes zeros has to be told, and so has one that was skipped.
+    std::memset(from.blocks()[0].host + 17 * page_bytes, 0, page_bytes);
+    sender.dirty.marked = {17, 18};
+    ASSERT_TRUE(sender.saver.collect());
+    sender.saver.begin_pass();
+    sender.section();
+    EXPECT_EQ(sender.saver.skipped_pages(), 199U);
+    EXPECT_EQ(sender.saver.zero_pages(), 102U);
+    StreamReader reader(channel, sender.clock);
+    RamLoader loader(to);
+    ASSERT_TRUE(loader.load_section(reader));
+    ASSERT_TRUE(loader.load_section(reader));
+    EXPECT_TRUE(to.same_as(from));
+}
+
 TEST(Ram, FreshMemoryIsNotTouchedForZeroRecords) {
     VectorMemory from({{"a", 500}});
     VectorMemory to({{"a", 500}}, true);

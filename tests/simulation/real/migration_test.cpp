@@ -221,6 +221,46 @@ TEST_F(MigrationTest, PausesBeforeTheSwitchoverUntilToldToGoOn) {
     EXPECT_EQ(again.error().message, "Migration not in expected state: completed");
 }
 
+/// Every parameter and capability, by its definition: before a migration, while one runs, after it was cancelled and
+/// after it has failed.
+TEST_F(MigrationTest, SettingsCanBeChangedWhenTheirDefinitionsSaySo) {
+    const auto change_all = [this](bool running) {
+        for (const ParameterInfo& info : parameter_table()) {
+            const ParameterValue same = get_parameter(outgoing_->parameters(), info);
+            const Status changed = outgoing_->set(info, same);
+            EXPECT_EQ(changed.has_value(), !running || info.while_running) << info.name;
+            if (!changed) {
+                EXPECT_EQ(changed.error().code, ErrorCode::busy) << info.name;
+                EXPECT_EQ(changed.error().message, "There's a migration process in progress") << info.name;
+            }
+            EXPECT_EQ(get_parameter(outgoing_->parameters(), info), same) << info.name;
+        }
+    };
+    settings_ = {{find_parameter("pause-before-switchover"), true}};
+    ASSERT_TRUE(receive(destination_environment()));
+    ASSERT_TRUE(send(source_environment()));  // sets before
+    ASSERT_EQ(at_source_.wait_for_state(MigrationState::pre_switchover), MigrationState::pre_switchover);
+    change_all(true);
+    // One that is fixed keeps all others from changing, too.
+    const ParameterChange both[] = {{find_parameter("downtime-limit"), std::uint64_t{7}},
+                                    {find_parameter("xbzrle"), true}};
+    EXPECT_FALSE(outgoing_->set(both));
+    EXPECT_EQ(outgoing_->parameters().downtime_limit_ms, MigrationParameters().downtime_limit_ms);
+    ASSERT_TRUE(outgoing_->cancel());
+    ASSERT_EQ(at_source_.wait_for_end(), MigrationState::cancelled);
+    change_all(false);
+    EXPECT_TRUE(outgoing_->set(both));
+    EXPECT_EQ(outgoing_->parameters().downtime_limit_ms, 7U);
+    // Nobody is at the other end.
+    ASSERT_TRUE(outgoing_->set(*find_parameter("connect-timeout"), std::uint64_t{1}));
+    ASSERT_TRUE(outgoing_->set(*find_parameter("handshake-timeout"), std::uint64_t{1}));
+    source_loop_.call(
+        [this] { ASSERT_TRUE(outgoing_->start(std::make_unique<MemoryOpener>(std::make_shared<MemoryLink>(), 0))); });
+    ASSERT_EQ(at_source_.wait_for_end(), MigrationState::failed);
+    change_all(false);
+    EXPECT_EQ(outgoing_->parameters().downtime_limit_ms, 7U) << "a failure changes no setting";
+}
+
 TEST_F(MigrationTest, ACancelInThePauseLetsTheGuestGoOn) {
     settings_ = {{find_parameter("pause-before-switchover"), true}};
     ASSERT_TRUE(receive(destination_environment()));

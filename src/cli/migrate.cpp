@@ -145,16 +145,14 @@ void add_migrate_command(CLI::App& app, int& status) {
         ->add_option("--set", options->settings,
                      "NAME=VALUE, a parameter or capability of migrations, as listed below; may be repeated")
         ->allow_extra_args(false);
-    may be repeated ");
-        command->footer(
-            "Settings for --set (numbers take suffixes K, M, G; the others are on or off, or words):\n" +
-            settings_help() +
-            "\nCtrl-C cancels the migration; the guest then goes on where it was. A second Ctrl-C leaves at once.\n\n"
-            "Exit status: 0 completed (with --detach: started), 1 failed, 2 wrong usage, 3 cancelled, 4 the QMP socket "
-            "could\n"
-            "not be reached or broke, 5 it is unknown which side owns the guest.\n\n"
-            "Example:\n  godwit migrate /tmp/vm1.qmp tcp:192.0.2.7:4444 --bandwidth 500M --downtime 50\n"
-            "  godwit migrate /tmp/vm1.qmp tcp:192.0.2.7:4444 --set auto-converge=on --set max-cpu-throttle=80");
+    command->footer(
+        "Settings for --set (numbers take suffixes K, M, G; the others are on or off, or words):\n" + settings_help() +
+        "\nCtrl-C cancels the migration; the guest then goes on where it was. A second Ctrl-C leaves at once.\n\n"
+        "Exit status: 0 completed (with --detach: started), 1 failed, 2 wrong usage, 3 cancelled, 4 the QMP socket "
+        "could\n"
+        "not be reached or broke, 5 it is unknown which side owns the guest.\n\n"
+        "Example:\n  godwit migrate /tmp/vm1.qmp tcp:192.0.2.7:4444 --bandwidth 500M --downtime 50\n"
+        "  godwit migrate /tmp/vm1.qmp tcp:192.0.2.7:4444 --set auto-converge=on --set max-cpu-throttle=80");
     command->callback([options, &status] { status = migrate(*options); });
 }
 

@@ -70,7 +70,9 @@ void OutgoingSession::adjust_throttle(Instant at) {
         return;
     }
     if (!environment_.machine.set_cpu_throttle(percent)) {
-        log(LogLevel::warning, "auto-converge: this machine's virtual CPUs cannot be slowed down");
+        if (before == 0) {
+            log(LogLevel::warning, "auto-converge: this machine's virtual CPUs cannot be slowed down");
+        }
         return;
     }
     update([&](Figures& f) { f.cpu_throttle_percent = percent; });
@@ -96,25 +98,39 @@ Result<bool> OutgoingSession::finish_pass() {
     const Instant at = now();
     const double pass_s = std::max(1e-6, std::chrono::duration<double>(at - pass_began_).count());
     pass_began_ = at;
-    pass_dirty_bytes_per_s_ =
-        static_cast<double>(std::exchange(pass_dirtied_, PageCount(0)).value() * page_bytes) / pass_s;
+    pass_dirty_pages_per_s_ = static_cast<double>(std::exchange(pass_dirtied_, PageCount(0)).value()) / pass_s;
+    measure_page_cost();
     measure(at);
     const XbzrleStatistics rates = xbzrle_rates();
     update([&](Figures& f) { f.xbzrle_rates = rates; });
     return is_time_to_switch_over(at);
 }
 
+/// With deltas a page costs less than its size: as much as one of the last pass, on average. Without, the size is what
+/// the rest may cost, whatever zeros were among the last pages.
+void OutgoingSession::measure_page_cost() {
+    const std::uint64_t bytes = writer_->bytes_written();
+    const std::uint64_t pages = saver_.sent_pages();
+    const std::uint64_t pass_bytes = bytes - std::exchange(cost_bytes_, bytes);
+    const std::uint64_t pass_pages = pages - std::exchange(cost_pages_, pages);
+    if (delta_sink_ && pass_ > 1 && pass_pages > 0) {
+        page_cost_bytes_ = std::clamp(static_cast<double>(pass_bytes) / static_cast<double>(pass_pages), 1.0,
+                                      static_cast<double>(page_bytes));
+    }
+}
+
 SwitchoverInputs OutgoingSession::switchover_inputs(Instant at) {
     SwitchoverInputs inputs;
     inputs.policy = parameters_.switchover_policy;
-    inputs.remaining_bytes = saver_.remaining_pages() * page_bytes;
+    inputs.remaining_bytes =
+        static_cast<std::uint64_t>(static_cast<double>(saver_.remaining_pages()) * page_cost_bytes_);
     inputs.device_bytes = device_bytes_;
     inputs.bandwidth_bytes_per_s = meter_.bytes_per_s();
     if (const std::uint64_t given = parameters_.avail_switchover_bandwidth_bytes_per_s; given != 0) {
         inputs.bandwidth_bytes_per_s = static_cast<double>(given);
     }
     inputs.fixed_cost = stop_and_start + round_trips_ * round_trip_;
-    inputs.dirty_bytes_per_s = pass_dirty_bytes_per_s_;
+    inputs.dirty_bytes_per_s = pass_dirty_pages_per_s_ * page_cost_bytes_;
     inputs.downtime_limit = std::chrono::milliseconds(parameters_.downtime_limit_ms);
     inputs.switchover_timeout = std::chrono::milliseconds(parameters_.switchover_timeout_ms);
     update([&](Figures& f) { inputs.elapsed = at - f.active.value_or(at); });

@@ -102,6 +102,7 @@ private:
     void adjust_throttle(Instant at);
     void lift_throttle();
     Result<bool> finish_pass();
+    void measure_page_cost();
     SwitchoverInputs switchover_inputs(Instant at);
     bool is_time_to_switch_over(Instant at);
     void predict(const SwitchoverDecision& decision);
@@ -177,7 +178,11 @@ private:
     Instant collected_at_{};
     Instant pass_began_{};
     PageCount pass_dirtied_;
-    double pass_dirty_bytes_per_s_ = 0;  // of the last complete pass
+    double pass_dirty_pages_per_s_ = 0;  // of the last complete pass
+    /// What a page is expected to cost in the stream, and the totals at the end of the last pass.
+    double page_cost_bytes_ = page_bytes;
+    std::uint64_t cost_bytes_ = 0;
+    std::uint64_t cost_pages_ = 0;
     ThrottlePolicy throttle_;
     Instant throttle_period_began_{};
     PageCount throttle_period_dirtied_;

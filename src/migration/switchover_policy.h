@@ -12,13 +12,14 @@ namespace godwit {
 /// What is known at the end of a pass.
 struct SwitchoverInputs {
     SwitchoverPolicy policy = SwitchoverPolicy::minimum;
+    /// What the rest of memory is expected to take in the stream.
     std::uint64_t remaining_bytes = 0;
     /// What is sent after memory.
     std::uint64_t device_bytes = 0;
     double bandwidth_bytes_per_s = 0;
     /// Stopping the guest, the messages to and fro, starting it there.
     Duration fixed_cost{};
-    /// Memory dirtied per second during the last pass.
+    /// Memory dirtied per second during the last pass, likewise.
     double dirty_bytes_per_s = 0;
     Duration downtime_limit{};
     /// A switchover that takes longer is given up.

@@ -37,6 +37,7 @@ void choose_workload(Plan& plan, Random& random) {
     load.pause = random_time(random, microseconds(5), milliseconds(4));
     load.pages_per_burst = static_cast<unsigned>(random.between(1, 4));
     load.zero_percent = random.percent(50) ? 0 : static_cast<unsigned>(random.below(60));
+    load.repeat_percent = random.percent(70) ? 0 : static_cast<unsigned>(random.between(10, 60));
     load.total_writes = random.percent(10) ? 0 : random.spread(20, 2'000);
 }
 

@@ -61,6 +61,7 @@ Outcome Trial::run() {
     outcome.guest_moved = destination_->machine.was_started_after_load();
     outcome.passes = source_->outgoing_observer.passes();
     outcome.baseline = baseline_;
+    outcome.seen = seen_;
     outcome.steps = scheduler().steps();
     outcome.fingerprint = scheduler().fingerprint();
     outcome.virtual_time = now();

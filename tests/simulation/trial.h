@@ -18,6 +18,16 @@ struct Pools {
     BufferPool buffers;
 };
 
+/// What a source was seen to do, so that a test can tell that plans reach it.
+struct Seen {
+    bool deltas = false;
+    bool unchanged_pages = false;
+    bool skipped_zeros = false;
+    bool throttle = false;
+    bool pause_before_switchover = false;
+    bool stall = false;
+};
+
 struct Outcome {
     /// The plan, with faults and events at their final places.
     std::string description;
@@ -30,6 +40,7 @@ struct Outcome {
     /// There were two guests, in the one way in which that is documented.
     bool documented_residue = false;
     Baseline baseline;
+    Seen seen;
     std::uint64_t passes = 0;
     std::uint64_t steps = 0;
     std::uint64_t fingerprint = 0;
@@ -93,6 +104,7 @@ private:
     void yank_destination();
     void destroy(Node& node, bool& destroyed);
     void poll_source();
+    void look_at(const MigrationStatistics& figures);
     void check_figures(const MigrationStatistics& last, const MigrationStatistics& figures);
 
     bool source_over() const;
@@ -118,6 +130,7 @@ private:
     std::vector<std::unique_ptr<PendingEvent>> events_;
     std::vector<Fiber*> pollers_;
     Baseline baseline_;
+    Seen seen_;
     bool armed_ = true;
     bool source_destroyed_ = false;
     bool destination_destroyed_ = false;

@@ -43,12 +43,23 @@ void Trial::poll_source() {
                 // A cancel, or the end of the peer, may be faster.
                 static_cast<void>(migration.continue_switchover());
             }
+            look_at(figures);
             check_figures(last, figures);
             last = figures;
         });
         scheduler().sleep_for(pause);
         pause = std::min<Duration>(pause + pause / 4, longest_poll_pause);
     }
+}
+
+void Trial::look_at(const MigrationStatistics& figures) {
+    const XbzrleStatistics deltas = figures.xbzrle.value_or(XbzrleStatistics{});
+    seen_.deltas = seen_.deltas || deltas.pages > 0;
+    seen_.unchanged_pages = seen_.unchanged_pages || deltas.unchanged_pages > 0;
+    seen_.skipped_zeros = seen_.skipped_zeros || figures.skipped_pages > 0;
+    seen_.throttle = seen_.throttle || figures.cpu_throttle_percent.has_value();
+    seen_.pause_before_switchover = seen_.pause_before_switchover || figures.paused_before_switchover;
+    seen_.stall = seen_.stall || figures.convergence.verdict == ConvergenceVerdict::stalled;
 }
 
 /// Whenever somebody looks: counters have not gone backwards, and each page has been sent or still is to be sent.

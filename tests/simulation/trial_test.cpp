@@ -66,6 +66,31 @@ TEST(TrialTest, a_qemu_on_either_side_completes) {
     EXPECT_EQ(seen.size(), 6U);
 }
 
+/// Plans lead everywhere: an assumption that every other result of the simulation rests on.
+TEST(TrialTest, plans_reach_what_a_source_can_do) {
+    Pools pools;
+    Seen seen;
+    const auto all = [&] {
+        return seen.deltas && seen.unchanged_pages && seen.skipped_zeros && seen.throttle &&
+               seen.pause_before_switchover && seen.stall;
+    };
+    for (std::uint64_t seed = 1; seed <= 20'000 && !all(); ++seed) {
+        const Seen one = run_seed(make_plan(seed), pools, false).seen;
+        seen.deltas = seen.deltas || one.deltas;
+        seen.unchanged_pages = seen.unchanged_pages || one.unchanged_pages;
+        seen.skipped_zeros = seen.skipped_zeros || one.skipped_zeros;
+        seen.throttle = seen.throttle || one.throttle;
+        seen.pause_before_switchover = seen.pause_before_switchover || one.pause_before_switchover;
+        seen.stall = seen.stall || one.stall;
+    }
+    EXPECT_TRUE(seen.deltas);
+    EXPECT_TRUE(seen.unchanged_pages);
+    EXPECT_TRUE(seen.skipped_zeros);
+    EXPECT_TRUE(seen.throttle);
+    EXPECT_TRUE(seen.pause_before_switchover);
+    EXPECT_TRUE(seen.stall);
+}
+
 /// The one way to two guests: a QEMU source is cancelled while its end of the stream is under way. The simulation shows
 /// it when the operator does that, and never otherwise.
 TEST(TrialTest, two_guests_come_only_of_a_late_cancel_at_a_qemu) {

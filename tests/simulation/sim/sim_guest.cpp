@@ -37,13 +37,16 @@ SimGuest::Target SimGuest::choose() {
     }
     target.page = number;
     target.zero = random_.percent(workload_.zero_percent);
+    target.repeat = random_.percent(workload_.repeat_percent);
     target.pieces = 1 + static_cast<unsigned>(random_.below(3));
     return target;
 }
 
 void SimGuest::write(SimMemory& memory, const Target& target, unsigned piece) {
     const std::uint64_t value = random_.next();
-    if (target.zero) {
+    if (target.repeat) {
+        // The same bytes again: only the mark is new.
+    } else if (target.zero) {
         put(memory, target, piece * (page_bytes / 4), page_bytes / 4, 0);
     } else {
         const std::size_t bytes = 8 * (1 + static_cast<std::size_t>(value % 4));

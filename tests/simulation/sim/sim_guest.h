@@ -18,6 +18,8 @@ struct Workload {
     unsigned pages_per_burst = 1;
     /// Writes that make the page zero.
     unsigned zero_percent = 10;
+    /// Writes that leave a page as it was.
+    unsigned repeat_percent = 0;
     /// After so many page writes it only idles: so every clean migration converges.
     std::uint64_t total_writes = 1000;
 };
@@ -59,6 +61,7 @@ private:
         std::size_t block = 0;
         std::uint64_t page = 0;
         bool zero = false;
+        bool repeat = false;
         unsigned pieces = 1;
     };
     Target choose();

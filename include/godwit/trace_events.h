@@ -26,10 +26,10 @@ struct WindowReport {
 /// The decision at the end of a pass whether to stop the guest: what it was taken from, and how it went.
 struct SwitchoverReport {
     std::uint64_t remaining_bytes = 0;  ///< what the rest of memory is expected to take in the stream
-    std::uint64_t device_bytes = 0;    ///< what is sent after memory
-    double bandwidth_bytes_per_s = 0;  ///< measured, or given; 0 while unknown
-    double dirty_bytes_per_s = 0;      ///< memory dirtied per second during the last pass
-    Duration fixed_cost{};             ///< stopping, starting, and the messages to and fro
+    std::uint64_t device_bytes = 0;     ///< what is sent after memory
+    double bandwidth_bytes_per_s = 0;   ///< measured, or given; 0 while unknown
+    double dirty_bytes_per_s = 0;       ///< memory dirtied per second during the last pass
+    Duration fixed_cost{};              ///< stopping, starting, and the messages to and fro
     Duration downtime_limit{};
     Duration switchover_timeout{};
     Duration elapsed{};                              ///< since the first page

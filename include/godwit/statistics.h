@@ -70,7 +70,8 @@ struct MigrationStatistics {
     std::uint64_t dirty_sync_count = 0;   ///< times the dirty bitmap was collected
     std::uint64_t passes = 0;             ///< passes begun, the final one with the stopped guest included
     std::uint64_t pages_per_s = 0;        ///< pages sent per second, last window
-    double megabits_per_s = 0.0;          ///< throughput of the last window; over the whole migration once completed
+    double megabits_per_s = 0.0;          ///< what the channel took while something was sent; overall once completed
+    std::uint64_t bytes_per_s = 0;        ///< written per second, the time asleep for a limit included; likewise
     std::uint64_t precopy_bytes = 0;      ///< written while the guest ran
     std::uint64_t downtime_bytes = 0;     ///< written while the guest was stopped
 

@@ -37,7 +37,10 @@ void take_ram(const Json& ram, MigrationSample& sample) {
     sample.total_bytes = number(ram, "total");
     sample.page_bytes = number(ram, "page-size", 4096);
     sample.received_pages = number(ram, "duplicate") + number(ram, "normal");
-    sample.megabits_per_s = number(ram, "mbps");
+    // godwit's mbps leaves out the time asleep for a limit.
+    sample.megabits_per_s = ram.contains("x-godwit-bytes-per-second")
+                                ? number(ram, "x-godwit-bytes-per-second") * 8 / 1e6
+                                : number(ram, "mbps");
     sample.pages_per_s = number(ram, "pages-per-second");
     sample.dirty_bytes_per_s = number(ram, "dirty-pages-rate") * sample.page_bytes;
     sample.passes = number(ram, "dirty-sync-count");

@@ -194,7 +194,9 @@ void IncomingSession::fill_statistics(MigrationStatistics& out) const {
         out.setup_time = *active_ - started_;
         const double seconds = std::chrono::duration<double>(end - *active_).count();
         const double bytes = reader_ ? static_cast<double>(reader_->position()) : 0;
-        out.megabits_per_s = seconds > 0 ? bytes * 8 / seconds / 1e6 : 0;
+        const double rate = seconds > 0 ? bytes / seconds : 0;
+        out.bytes_per_s = static_cast<std::uint64_t>(rate);
+        out.megabits_per_s = rate * 8 / 1e6;
     }
     out.running_at = running_;
     out.transferred_bytes = reader_ ? reader_->bytes_read() : 0;

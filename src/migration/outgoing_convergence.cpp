@@ -202,7 +202,8 @@ void OutgoingSession::measure(Instant at) {
     const bool window_closed = meter_.update(at, bytes, pages);
     if (window_closed) {
         update([&](Figures& f) {
-            f.bytes_per_s = meter_.awake_bytes_per_s();
+            f.awake_bytes_per_s = meter_.awake_bytes_per_s();
+            f.bytes_per_s = meter_.bytes_per_s();
             f.pages_per_s = meter_.pages_per_s();
             f.measured_at = at;
             f.measured_bytes = bytes;

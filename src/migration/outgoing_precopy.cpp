@@ -174,7 +174,10 @@ Status OutgoingSession::drain_pass() {
     if (!return_path_) {
         return channel_->drain(deadline);
     }
-    return wait_pong(ping, deadline, ErrorCode::idle_timeout, "the destination does not take what was sent");
+    Status taken = wait_pong(ping, deadline, ErrorCode::idle_timeout, "the destination does not take what was sent");
+    // With little on its way that is as good a measurement as the greeting.
+    round_trip_ = std::min(round_trip_, now() - last_sent_);
+    return taken;
 }
 
 }  // namespace godwit

@@ -188,7 +188,7 @@ private:
     PageCount throttle_period_dirtied_;
     std::uint64_t throttle_period_bytes_ = 0;  // what had been written when it began
     ConvergenceWatch convergence_;
-    Duration round_trip_{};  // of the greeting
+    Duration round_trip_{};  // the shortest one seen
     int round_trips_ = 0;    // that the handover to this peer takes
     std::uint64_t device_bytes_ = 0;
     std::uint64_t drained_bytes_ = 0;  // what the destination had taken at the end of the last pass
@@ -216,6 +216,7 @@ private:
         Convergence convergence;
         // The last window, and where it ended.
         double pages_per_s = 0;
+        double awake_bytes_per_s = 0;
         double bytes_per_s = 0;
         Instant measured_at{};
         std::uint64_t measured_bytes = 0;

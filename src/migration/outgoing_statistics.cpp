@@ -55,7 +55,9 @@ void OutgoingSession::fill_statistics(MigrationStatistics& out) const {
     if (!figures_.error) {
         out.downtime = *figures_.ended - figures_.stopped.value_or(*figures_.ended);
         const double seconds = std::chrono::duration<double>(end - active).count();
-        out.megabits_per_s = seconds > 0 ? static_cast<double>(out.transferred_bytes) * 8 / seconds / 1e6 : 0;
+        const double rate = seconds > 0 ? static_cast<double>(out.transferred_bytes) / seconds : 0;
+        out.bytes_per_s = static_cast<std::uint64_t>(rate);
+        out.megabits_per_s = rate * 8 / 1e6;
     }
 }
 
@@ -65,13 +67,15 @@ void OutgoingSession::fill_rates(MigrationStatistics& out) const {
     const double silent_s = std::chrono::duration<double>(now() - figures_.measured_at).count();
     if (figures_.ended || !figures_.active || silent_s <= longest_window_s) {
         out.pages_per_s = static_cast<std::uint64_t>(figures_.pages_per_s);
-        out.megabits_per_s = figures_.bytes_per_s * 8 / 1e6;
+        out.megabits_per_s = figures_.awake_bytes_per_s * 8 / 1e6;
+        out.bytes_per_s = static_cast<std::uint64_t>(figures_.bytes_per_s);
         return;
     }
     const std::uint64_t pages = saver_.sent_pages() - figures_.measured_pages;
     const std::uint64_t bytes = out.transferred_bytes - figures_.measured_bytes;
     out.pages_per_s = static_cast<std::uint64_t>(static_cast<double>(pages) / silent_s);
-    out.megabits_per_s = static_cast<double>(bytes) * 8 / silent_s / 1e6;
+    out.bytes_per_s = static_cast<std::uint64_t>(static_cast<double>(bytes) / silent_s);
+    out.megabits_per_s = static_cast<double>(out.bytes_per_s) * 8 / 1e6;
 }
 
 }  // namespace godwit

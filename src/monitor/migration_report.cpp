@@ -35,6 +35,7 @@ Json ram_report(const MigrationStatistics& s) {
         {"normal-bytes", s.normal_pages * page_bytes},
         {"dirty-pages-rate", s.dirty_pages_per_s},
         {"mbps", s.megabits_per_s},
+        {"x-godwit-bytes-per-second", s.bytes_per_s},
         {"dirty-sync-count", s.dirty_sync_count},
         {"postcopy-requests", 0},
         {"page-size", page_bytes},

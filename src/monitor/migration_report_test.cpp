@@ -27,6 +27,7 @@ MigrationStatistics completed() {
     s.passes = 8;
     s.pages_per_s = 9;
     s.megabits_per_s = 10.5;
+    s.bytes_per_s = 13;
     s.precopy_bytes = 11;
     s.downtime_bytes = 12;
     s.peer = "godwit 0.1";
@@ -73,7 +74,7 @@ TEST(MigrationReport, HasQemusFields) {
     EXPECT_FALSE(report.contains("error-desc"));
     EXPECT_FALSE(report.contains("socket-address"));
     EXPECT_EQ(report["ram"], Json::parse(R"({"transferred":1,"remaining":2,"total":3,"duplicate":4,"skipped":0,
-        "normal":5,"normal-bytes":20480,"dirty-pages-rate":6,"mbps":10.5,"dirty-sync-count":7,"postcopy-requests":0,
+        "normal":5,"normal-bytes":20480,"dirty-pages-rate":6,"mbps":10.5,"x-godwit-bytes-per-second":13,"dirty-sync-count":7,"postcopy-requests":0,
         "page-size":4096,"multifd-bytes":0,"pages-per-second":9,"precopy-bytes":11,"downtime-bytes":12,
         "postcopy-bytes":0,"dirty-sync-missed-zero-copy":0})"));
 }

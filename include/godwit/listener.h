@@ -28,7 +28,7 @@ public:
     virtual void convergence_changed(const Convergence& convergence) { (void)convergence; }
     /// A step of the handover has been reached.
     virtual void handover_step(HandoverStep step) { (void)step; }
-    /// Source: the written pages have been collected at the end of a pass.
+    /// Source: the written pages have been collected while the guest runs.
     virtual void bitmap_synced(const SyncReport& report) { (void)report; }
     /// Source: a window of measurement has ended.
     virtual void window_closed(const WindowReport& report) { (void)report; }

@@ -12,10 +12,12 @@ namespace godwit {
 
 /// What is known at the end of a pass that is not the last.
 struct PassOutcome {
-    Duration elapsed{};  ///< since the first page
-    std::uint64_t remaining_bytes = 0;
+    Duration elapsed{};                 ///< since the first page
+    std::uint64_t remaining_bytes = 0;  ///< memory that is still to be sent
+    Duration transfer_time{};           ///< that it, and the devices, would take
+    Duration fixed_cost{};              ///< of the switchover besides
     double bandwidth_bytes_per_s = 0;
-    double dirty_bytes_per_s = 0;
+    double dirty_bytes_per_s = 0;  ///< memory
     unsigned throttle_percent = 0;
 };
 
@@ -26,13 +28,13 @@ public:
     Convergence after_pass(const PassOutcome& pass, const MigrationParameters& parameters);
 
 private:
-    std::optional<std::uint64_t> smallest_bytes_;
+    std::optional<PassOutcome> smallest_;
     std::uint64_t passes_since_ = 0;
-    Duration smallest_at_{};
 };
 
 /// What would let a migration that has stalled come to its end.
-std::string convergence_advice(std::uint64_t smallest_bytes, const PassOutcome& pass,
+/// `smallest`: the pass that came nearest; `pass`: the last one.
+std::string convergence_advice(const PassOutcome& smallest, const PassOutcome& pass,
                                const MigrationParameters& parameters);
 
 }  // namespace godwit

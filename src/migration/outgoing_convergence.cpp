@@ -1,6 +1,7 @@
 // What the source makes of its measurements: when the guest is stopped, and what is done about a guest that writes too
 // fast.
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
 #include "migration/outgoing_session.h"
@@ -21,7 +22,12 @@ void OutgoingSession::start_counting_dirty_pages(Instant at) {
     pass_began_ = throttle_period_began_ = collected_at_ = at;
     dirty_rate_.start(at);
     throttle_period_bytes_ = writer_->bytes_written();
-    update([&](Figures& f) { f.expected_downtime = std::chrono::milliseconds(parameters_.downtime_limit_ms); });
+    update([&](Figures& f) {
+        f.expected_downtime = std::chrono::milliseconds(parameters_.downtime_limit_ms);
+        f.measured_at = at;
+        f.measured_bytes = throttle_period_bytes_;
+        f.measured_pages = saver_.sent_pages();
+    });
 }
 
 /// The marks of the pages written since the last time become pages to be sent.
@@ -57,7 +63,7 @@ Status OutgoingSession::look_within_pass() {
 }
 
 void OutgoingSession::adjust_throttle(Instant at) {
-    if (!parameters_.auto_converge || at - throttle_period_began_ < throttle_period) {
+    if (!parameters_.auto_converge || throttle_refused_ || at - throttle_period_began_ < throttle_period) {
         return;
     }
     const std::uint64_t bytes = writer_->bytes_written();
@@ -70,17 +76,17 @@ void OutgoingSession::adjust_throttle(Instant at) {
         return;
     }
     if (!environment_.machine.set_cpu_throttle(percent)) {
-        if (before == 0) {
-            log(LogLevel::warning, "auto-converge: this machine's virtual CPUs cannot be slowed down");
-        }
+        throttle_refused_ = true;
+        log(LogLevel::warning, "auto-converge: this machine's virtual CPUs cannot be slowed down");
         return;
     }
+    throttle_percent_ = percent;
     update([&](Figures& f) { f.cpu_throttle_percent = percent; });
     states_.throttle_changed(percent);
 }
 
 void OutgoingSession::lift_throttle() {
-    if (throttle_.percent() > 0) {
+    if (std::exchange(throttle_percent_, 0U) > 0) {
         environment_.machine.set_cpu_throttle(0);
         update([&](Figures& f) { f.cpu_throttle_percent.reset(); });
         states_.throttle_changed(0);
@@ -89,6 +95,7 @@ void OutgoingSession::lift_throttle() {
 
 /// All that has been sent is there. Returns whether the guest is to be stopped now.
 Result<bool> OutgoingSession::finish_pass() {
+    measure_page_cost(now());
     if (Status drained = drain_pass(); !drained) {
         return fail(drained.error());
     }
@@ -99,33 +106,37 @@ Result<bool> OutgoingSession::finish_pass() {
     const double pass_s = std::max(1e-6, std::chrono::duration<double>(at - pass_began_).count());
     pass_began_ = at;
     pass_dirty_pages_per_s_ = static_cast<double>(std::exchange(pass_dirtied_, PageCount(0)).value()) / pass_s;
-    measure_page_cost();
     measure(at);
     const XbzrleStatistics rates = xbzrle_rates();
     update([&](Figures& f) { f.xbzrle_rates = rates; });
     return is_time_to_switch_over(at);
 }
 
-/// With deltas a page costs less than its size: as much as one of the last pass, on average. Without, the size is what
-/// the rest may cost, whatever zeros were among the last pages.
-void OutgoingSession::measure_page_cost() {
+/// What a page took in the pass that has been sent. With deltas it costs less of the link than its size, and it takes
+/// time to find them; without, the size is what the rest may cost, whatever zeros were among the last pages.
+void OutgoingSession::measure_page_cost(Instant sent_at) {
     const std::uint64_t bytes = writer_->bytes_written();
     const std::uint64_t pages = saver_.sent_pages();
-    const std::uint64_t pass_bytes = bytes - std::exchange(cost_bytes_, bytes);
-    const std::uint64_t pass_pages = pages - std::exchange(cost_pages_, pages);
+    const double pass_bytes = static_cast<double>(bytes - std::exchange(cost_bytes_, bytes));
+    const double pass_pages = static_cast<double>(pages - std::exchange(cost_pages_, pages));
+    const Duration awake = sent_at - pass_began_ - std::exchange(pass_asleep_, Duration::zero());
+    best_bytes_per_s_ = std::max(best_bytes_per_s_, meter_.bytes_per_s());
     if (delta_sink_ && pass_ > 1 && pass_pages > 0) {
-        page_cost_bytes_ = std::clamp(static_cast<double>(pass_bytes) / static_cast<double>(pass_pages), 1.0,
-                                      static_cast<double>(page_bytes));
+        page_cost_bytes_ = std::min(pass_bytes / pass_pages, static_cast<double>(page_bytes));
+        page_cost_s_ = std::max(0.0, std::chrono::duration<double>(awake).count() / pass_pages);
     }
 }
 
 SwitchoverInputs OutgoingSession::switchover_inputs(Instant at) {
     SwitchoverInputs inputs;
     inputs.policy = parameters_.switchover_policy;
-    inputs.remaining_bytes =
-        static_cast<std::uint64_t>(static_cast<double>(saver_.remaining_pages()) * page_cost_bytes_);
+    const auto pages = static_cast<double>(saver_.remaining_pages());
+    inputs.remaining_bytes = static_cast<std::uint64_t>(std::ceil(pages * page_cost_bytes_));
+    inputs.least_transfer_time =
+        std::chrono::duration_cast<Duration>(std::chrono::duration<double>(pages * page_cost_s_));
     inputs.device_bytes = device_bytes_;
-    inputs.bandwidth_bytes_per_s = meter_.bytes_per_s();
+    // Few deltas do not show what the link can take; that they take long shows in the time of a page.
+    inputs.bandwidth_bytes_per_s = delta_sink_ && pass_ > 1 ? best_bytes_per_s_ : meter_.bytes_per_s();
     if (const std::uint64_t given = parameters_.avail_switchover_bandwidth_bytes_per_s; given != 0) {
         inputs.bandwidth_bytes_per_s = static_cast<double>(given);
     }
@@ -149,7 +160,7 @@ bool OutgoingSession::is_time_to_switch_over(Instant at) {
     states_.switchover_decided(report_of(inputs, decision));
     predict(decision);
     if (!decision.switch_over) {
-        watch_convergence(inputs);
+        watch_convergence(inputs, decision);
     }
     return decision.switch_over;
 }
@@ -160,13 +171,16 @@ void OutgoingSession::predict(const SwitchoverDecision& decision) {
     }
 }
 
-void OutgoingSession::watch_convergence(const SwitchoverInputs& inputs) {
-    const Convergence result = convergence_.after_pass({.elapsed = inputs.elapsed,
-                                                        .remaining_bytes = inputs.remaining_bytes,
-                                                        .bandwidth_bytes_per_s = inputs.bandwidth_bytes_per_s,
-                                                        .dirty_bytes_per_s = inputs.dirty_bytes_per_s,
-                                                        .throttle_percent = throttle_.percent()},
-                                                       parameters_);
+void OutgoingSession::watch_convergence(const SwitchoverInputs& inputs, const SwitchoverDecision& decision) {
+    const Convergence result =
+        convergence_.after_pass({.elapsed = inputs.elapsed,
+                                 .remaining_bytes = saver_.remaining_pages() * page_bytes,
+                                 .transfer_time = decision.transfer_time,
+                                 .fixed_cost = inputs.fixed_cost,
+                                 .bandwidth_bytes_per_s = inputs.bandwidth_bytes_per_s,
+                                 .dirty_bytes_per_s = pass_dirty_pages_per_s_ * static_cast<double>(page_bytes),
+                                 .throttle_percent = throttle_percent_},
+                                parameters_);
     ConvergenceVerdict before = ConvergenceVerdict::unknown;
     update([&](Figures& f) { before = std::exchange(f.convergence, result).verdict; });
     if (before == result.verdict) {
@@ -190,7 +204,7 @@ XbzrleStatistics OutgoingSession::xbzrle_rates() {
     const auto ratio = [](std::uint64_t part, std::uint64_t whole) {
         return whole == 0 ? 0.0 : static_cast<double>(part) / static_cast<double>(whole);
     };
-    rates.cache_bytes = cache_size_.value();
+    rates.cache_bytes = delta_sink_->cache_size().value();
     rates.cache_miss_rate = ratio(last_deltas_.misses - before.misses, last_deltas_.sent_pages - before.sent_pages);
     rates.encoding_rate = ratio((last_deltas_.pages - before.pages) * page_bytes, last_deltas_.bytes - before.bytes);
     return rates;
@@ -212,7 +226,9 @@ void OutgoingSession::measure(Instant at) {
     }
     if (window_closed) {
         states_.window_closed(window_.close(at, bytes, pages, saver_.remaining_pages() * page_bytes));
-        predict(decide_switchover(switchover_inputs(at)));
+        if (!state_before_stop_) {
+            predict(decide_switchover(switchover_inputs(at)));
+        }
     }
 }
 

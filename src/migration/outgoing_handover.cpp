@@ -48,6 +48,7 @@ Status OutgoingSession::stop_guest() {
         return stopped;
     }
     state_before_stop_ = before;
+    lift_throttle();  // it is of no use any more, and whoever starts the guest again must not find it
     update([&](Figures& f) {
         f.stopped = now();
         f.bytes_at_stop = writer_->bytes_written();
@@ -66,7 +67,7 @@ Status OutgoingSession::stop_guest() {
     return {};
 }
 
-/// No deadline: it is the operator's time. A peer that has gone is noticed.
+/// No deadline: it is the operator's time. With a return path a peer that has gone is noticed.
 Status OutgoingSession::wait_for_operator() {
     update([](Figures& f) { f.paused_before_switchover = true; });
     if (!states_.transition(MigrationState::active, MigrationState::pre_switchover)) {

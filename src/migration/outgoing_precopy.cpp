@@ -119,6 +119,7 @@ void OutgoingSession::wait_for_budget() {
         const Duration asleep = now() - asleep_at;
         meter_.slept(asleep);
         window_.add_sleep(asleep);
+        pass_asleep_ += asleep;
         follow_parameters();
         measure(now());
     }

@@ -102,11 +102,11 @@ private:
     void adjust_throttle(Instant at);
     void lift_throttle();
     Result<bool> finish_pass();
-    void measure_page_cost();
+    void measure_page_cost(Instant sent_at);
     SwitchoverInputs switchover_inputs(Instant at);
     bool is_time_to_switch_over(Instant at);
     void predict(const SwitchoverDecision& decision);
-    void watch_convergence(const SwitchoverInputs& inputs);
+    void watch_convergence(const SwitchoverInputs& inputs, const SwitchoverDecision& decision);
 
     // The handover, in outgoing_handover.cpp: who owns the guest from when on.
     Status hand_over();
@@ -181,9 +181,14 @@ private:
     double pass_dirty_pages_per_s_ = 0;  // of the last complete pass
     /// What a page is expected to cost in the stream, and the totals at the end of the last pass.
     double page_cost_bytes_ = page_bytes;
+    double page_cost_s_ = 0;  // with deltas
+    double best_bytes_per_s_ = 0;
+    Duration pass_asleep_{};
     std::uint64_t cost_bytes_ = 0;
     std::uint64_t cost_pages_ = 0;
     ThrottlePolicy throttle_;
+    unsigned throttle_percent_ = 0;  // what the machine has been told
+    bool throttle_refused_ = false;
     Instant throttle_period_began_{};
     PageCount throttle_period_dirtied_;
     std::uint64_t throttle_period_bytes_ = 0;  // what had been written when it began

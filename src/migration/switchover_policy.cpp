@@ -27,9 +27,10 @@ SwitchoverDecision decide_switchover(const SwitchoverInputs& in) {
         return {.expected_downtime = Duration::max(), .transfer_time = Duration::max()};
     }
     SwitchoverDecision decision;
-    decision.transfer_time = in.bandwidth_bytes_per_s <= 0
-                                 ? Duration::zero()
-                                 : transfer_time(in.remaining_bytes + in.device_bytes, in.bandwidth_bytes_per_s);
+    decision.transfer_time = std::max(
+        in.least_transfer_time, in.bandwidth_bytes_per_s <= 0
+                                    ? Duration::zero()
+                                    : transfer_time(in.remaining_bytes + in.device_bytes, in.bandwidth_bytes_per_s));
     decision.expected_downtime = decision.transfer_time + in.fixed_cost;
     if (in.remaining_bytes == 0) {
         decision.fits = decision.switch_over = true;
@@ -42,9 +43,9 @@ SwitchoverDecision decide_switchover(const SwitchoverInputs& in) {
         return decision;
     }
     // The next pass lasts as long as the rest takes to send; what is dirtied meanwhile is the rest after it.
-    const double pass_s = static_cast<double>(in.remaining_bytes) / in.bandwidth_bytes_per_s;
-    const double next_s = in.dirty_bytes_per_s * pass_s / in.bandwidth_bytes_per_s;
-    const Duration now = from_seconds(pass_s);
+    const Duration now = std::max(in.least_transfer_time, transfer_time(in.remaining_bytes, in.bandwidth_bytes_per_s));
+    const double now_s = std::chrono::duration<double>(now).count();
+    const double next_s = now_s * (in.dirty_bytes_per_s * now_s / static_cast<double>(in.remaining_bytes));
     const Duration saving = now - std::min(now, from_seconds(next_s));
     const Duration patience = std::max(least_patience, in.elapsed / 10);
     decision.switch_over =

@@ -17,6 +17,8 @@ struct SwitchoverInputs {
     /// What is sent after memory.
     std::uint64_t device_bytes = 0;
     double bandwidth_bytes_per_s = 0;
+    /// What the rest takes at least, whatever the bandwidth: for deltas, the time to find them.
+    Duration least_transfer_time{};
     /// Stopping the guest, the messages to and fro, starting it there.
     Duration fixed_cost{};
     /// Memory dirtied per second during the last pass, likewise.

@@ -10,6 +10,12 @@
 
 namespace godwit {
 
+namespace {
+
+constexpr std::uint64_t most_pages_kept = (std::uint64_t{256} << 20) / page_bytes;
+
+}  // namespace
+
 Result<XbzrleCache> XbzrleCache::make(ByteCount size) {
     if (!std::has_single_bit(size.value()) || size.value() < page_bytes) {
         return fail(
@@ -56,9 +62,13 @@ Status XbzrleCache::resize(ByteCount size) {
     if (!resized) {
         return fail(resized.error());
     }
+    std::uint64_t kept = 0;
     for (const Entry& entry : std::span(entries_.get(), places_)) {
         if (!entry.page) {
             continue;
+        }
+        if (kept++ == most_pages_kept) {
+            break;
         }
         Entry& place = resized->entry_of(*entry.page);
         if (!place.page || place.used_in_pass < entry.used_in_pass) {

@@ -28,8 +28,8 @@ public:
     /// A place for the bytes of a page that is not here, which the caller fills at once; null when the place belongs
     /// to a page that was used in this pass or the one before.
     std::byte* insert(std::uint64_t page, std::uint64_t pass);
-    /// Changes the size and keeps the pages that have a place then, of two the one used last. Errors: as `make`; then
-    /// nothing has changed.
+    /// Changes the size and keeps the pages that have a place then, of two the one used last; 256 MiB of them at most,
+    /// because nothing else is done meanwhile. Errors: as `make`; then nothing has changed.
     Status resize(ByteCount size);
 
 private:

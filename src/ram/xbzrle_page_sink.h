@@ -34,6 +34,7 @@ public:
     }
     /// Nothing may be queued. Errors: as `XbzrleCache::resize`.
     Status resize(ByteCount cache_size) { return cache_.resize(cache_size); }
+    ByteCount cache_size() const { return cache_.size(); }
 
     std::uint64_t delta_pages() const { return delta_pages_.load(); }  ///< sent as deltas
     std::uint64_t delta_bytes() const {

@@ -92,6 +92,8 @@ struct Plan {
     std::vector<Event> events;
     std::vector<RelativeFault> faults;
     Duration poll_interval = std::chrono::milliseconds(5);
+    /// How long the operator thinks before a paused switchover goes on.
+    Duration operator_pause{};
     /// The operator's patience.
     Duration give_up_after = std::chrono::seconds(60);
     /// Events and faults are left out, though everything that stands ready for them is there: the run is the same up to

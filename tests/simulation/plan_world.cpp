@@ -81,6 +81,8 @@ void choose_parameters(Plan& plan, Random& random) {
     parameters.return_path = !random.percent(10);
     parameters.legacy_stream = random.percent(8);
     parameters.pause_before_switchover = random.percent(10);
+    plan.operator_pause =
+        random.percent(50) ? Duration::zero() : random_time(random, milliseconds(1), milliseconds(12'000));
     parameters.switchover_policy = random.percent(20) ? SwitchoverPolicy::first_fit : SwitchoverPolicy::minimum;
     parameters.avail_switchover_bandwidth_bytes_per_s =
         random.percent(10) ? random.spread(1'000'000, 1'000'000'000) : 0;

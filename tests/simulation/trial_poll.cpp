@@ -28,6 +28,7 @@ constexpr std::pair<const char*, std::uint64_t MigrationStatistics::*> counters[
 void Trial::poll_source() {
     Duration pause = plan_.poll_interval;
     MigrationStatistics last;
+    Duration paused_until{};
     while (armed_ && !source_over()) {
         source_->with_outgoing([&](Migration& migration) {
             const Duration asked_at = now();
@@ -39,7 +40,9 @@ void Trial::poll_source() {
             if (both && plan_.style.preempt_percent == 0) {
                 world_->violation("in_setup and is_active at once");
             }
-            if (figures.state == MigrationState::pre_switchover) {
+            if (figures.state != MigrationState::pre_switchover) {
+                paused_until = now() + plan_.operator_pause;
+            } else if (now() >= paused_until) {
                 // A cancel, or the end of the peer, may be faster.
                 static_cast<void>(migration.continue_switchover());
             }

@@ -6,6 +6,7 @@ namespace godwit::sim {
 namespace {
 
 using std::chrono::milliseconds;
+using std::chrono::seconds;
 
 /// What may come on top of a deadline: stopping and starting the guest, telling the peer, closing.
 constexpr Duration deadline_slack = milliseconds(700);
@@ -28,6 +29,11 @@ std::uint64_t throughput_bytes_per_s(const PipeProperties& pipe) {
     const double round_s = std::chrono::duration<double>(pipe.latency).count() +
                            static_cast<double>(pipe.capacity_bytes) / static_cast<double>(pipe.bytes_per_s);
     return static_cast<std::uint64_t>(static_cast<double>(pipe.capacity_bytes) / round_s);
+}
+
+/// With a pause before the switchover. The operator looks from time to time only.
+Duration operators_time(const Plan& plan) {
+    return plan.parameters.pause_before_switchover ? 2 * plan.operator_pause + seconds(1) : Duration::zero();
 }
 
 PageCounts page_counts(const MigrationStatistics& figures) {
@@ -141,7 +147,8 @@ void Verdict::judge_deadlines() {
     if (!source_.crashed() && plan_.pairing != Pairing::qemu_to_godwit && machine.stopped_at() &&
         machine.resumed_at()) {
         const Duration stopped = *machine.resumed_at() - *machine.stopped_at();
-        if (stopped > milliseconds(plan_.longest_deadlines().switchover_timeout_ms) + deadline_slack) {
+        if (stopped >
+            milliseconds(plan_.longest_deadlines().switchover_timeout_ms) + deadline_slack + operators_time(plan_)) {
             broken(fmt::format("the guest was stopped for {} ms before it was resumed", in_ms(stopped)));
         }
     }
@@ -159,7 +166,7 @@ void Verdict::judge_end(const Observer& observer, const MigrationParameters& par
                                : Duration{};
     const bool waited_for_source =
         &observer == &in_ && (trial_.destination_cancelled_by_director_ || !plan_.godwit_handover());
-    if (!waited_for_source && idle > longest_deadline(parameters) + drain + deadline_slack) {
+    if (!waited_for_source && idle > longest_deadline(parameters) + drain + deadline_slack + operators_time(plan_)) {
         broken(fmt::format("{} ended {} ms after the last progress", side, in_ms(idle)));
     }
 }

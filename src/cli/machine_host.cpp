@@ -189,6 +189,7 @@ void MachineHost::handle_event(const MachineEvent& event) {
 void MachineHost::take_signal() {
     if (const auto signal = signals_.take()) {
         log_.write(LogLevel::info, fmt::format("{}: ending", signal_name(*signal)));
+        terminal_.reset();  // a second signal ends the program at once, and the terminal must be as it was by then
         end(MachineEventReason::host_signal);
     }
 }

@@ -32,6 +32,8 @@ int main(int argc, char** argv) {
     }
     // A peer that goes away is an error of a call, never the end of the program.
     std::signal(SIGPIPE, SIG_IGN);
+    // Nor is a file that has reached the limit for its size: a log or a trace must not end the guest.
+    std::signal(SIGXFSZ, SIG_IGN);
     try {
         return godwit::run_program(argc, argv);
     } catch (const std::exception& error) {

@@ -45,7 +45,7 @@ Status set_parameters(QmpClient& client, const MigrateOptions& options) {
 
 std::string text_of(const Json& report, const char* name) {
     const auto found = report.find(name);
-    return found != report.end() && found->is_string() ? found->get<std::string>() : "";
+    return found != report.end() && found->is_string() ? printable(found->get<std::string>()) : "";
 }
 
 int report_failure(const Json& report) {

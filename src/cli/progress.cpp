@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/format_bytes.h"
+#include "base/printable.h"
 
 namespace godwit {
 
@@ -43,7 +44,7 @@ double bytes_per_s(const Json& ram) {
 std::string progress_line(const Json& report) {
     const Json ram = ram_of(report);
     const auto found = report.find("status");
-    std::string status = found != report.end() && found->is_string() ? found->get<std::string>() : "waiting";
+    std::string status = found != report.end() && found->is_string() ? printable(found->get<std::string>()) : "waiting";
     if (ram.empty() || status == "setup") {
         return status;
     }

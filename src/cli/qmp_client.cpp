@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "base/printable.h"
 #include "cli/qmp_messages.h"
 #include "io/system_error.h"
 
@@ -27,6 +28,8 @@ Error refusal(const Json& error) {
             result.message.resize(result.message.size() - both.size());
         }
     }
+    result.message = printable(result.message);
+    result.hint = printable(result.hint);
     return result;
 }
 

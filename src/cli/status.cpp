@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 #include <memory>
 
+#include "base/printable.h"
 #include "cli/migration_watch.h"
 #include "cli/progress.h"
 #include "cli/qmp_client.h"
@@ -14,7 +15,7 @@ namespace {
 
 std::string text_of(const Json& object, const char* name) {
     const auto found = object.find(name);
-    return found != object.end() && found->is_string() ? found->get<std::string>() : "";
+    return found != object.end() && found->is_string() ? printable(found->get<std::string>()) : "";
 }
 
 std::string address_text(const Json& address) {
@@ -47,7 +48,7 @@ void print_migration(const Json& report) {
     }
     if (const auto blocked = report.find("blocked-reasons"); blocked != report.end() && blocked->is_array()) {
         for (const Json& reason : *blocked) {
-            fmt::print("blocked:    {}\n", reason.is_string() ? reason.get<std::string>() : "");
+            fmt::print("blocked:    {}\n", reason.is_string() ? printable(reason.get<std::string>()) : "");
         }
     }
     if (const std::string error = text_of(report, "error-desc"); !error.empty()) {

@@ -197,7 +197,7 @@ std::string capabilities_text(const Json& list) {
 
 std::string dirty_rate_text(const Json& report) {
     std::string text = fmt::format("Status: {}\n", text_of(report, "status"));
-    text += lines(report, {{"start-time", "Start Time", " (ms)"},
+    text += lines(report, {{"start-time", "Start Time", " (sec)"},
                            {"sample-pages", "Sample Pages", " (per GB)"},
                            {"calc-time", "Period", " (sec)"}});
     text += fmt::format("Mode: {}\n", text_of(report, "mode"));

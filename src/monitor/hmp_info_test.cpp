@@ -78,7 +78,7 @@ TEST(HmpInfo, ShowsTheMeasuredDirtyRate) {
                                {"sample-pages", 512},
                                {"calc-time", 1},
                                {"mode", "page-sampling"}}),
-              "Status: measuring\nStart Time: 275 (ms)\nSample Pages: 512 (per GB)\nPeriod: 1 (sec)\n"
+              "Status: measuring\nStart Time: 275 (sec)\nSample Pages: 512 (per GB)\nPeriod: 1 (sec)\n"
               "Mode: page-sampling\nDirty rate: (not ready)\n");
     EXPECT_EQ(dirty_rate_text({{"status", "measured"},
                                {"dirty-rate", 0},

@@ -121,8 +121,14 @@ Result<HmpReply> run(std::string_view line, const CommandTable& commands, Comman
 /// Shows control characters, which could change the state of a terminal; text in UTF-8 stays.
 std::string harmless(std::string_view text) {
     std::string shown;
+    unsigned char before = 0;
     for (const char byte : text) {
-        const bool control = (static_cast<unsigned char>(byte) < ' ' && byte != '\n' && byte != '\t') || byte == '\x7f';
+        const auto value = static_cast<unsigned char>(byte);
+        const bool low = (value < ' ' && byte != '\n' && byte != '\t') || byte == '\x7f';
+        // U+0080 to U+009F, some of which begin what a terminal obeys.
+        const bool high = before == 0xc2 && value >= 0x80 && value < 0xa0;
+        before = value;
+        const bool control = low || high;
         shown += control ? printable(std::string_view(&byte, 1)) : std::string(1, byte);
     }
     return shown;

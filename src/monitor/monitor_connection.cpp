@@ -127,15 +127,19 @@ void MonitorConnection::keep_descriptors(const msghdr& message) {
         if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_RIGHTS) {
             continue;
         }
-        if (first) {
+        // Requests that were read ahead will take theirs first.
+        if (first && !session_->keeps_commands()) {
             descriptors_.clear();
-            first = false;
         }
+        first = false;
         const std::size_t count = (part->cmsg_len - CMSG_LEN(0)) / sizeof(int);
         for (std::size_t i = 0; i < count; ++i) {
             int fd = -1;
             std::memcpy(&fd, CMSG_DATA(part) + i * sizeof(int), sizeof(int));
             descriptors_.emplace_back(fd);
+        }
+        while (descriptors_.size() > 2 * max_descriptors) {
+            descriptors_.pop_front();
         }
     }
 }

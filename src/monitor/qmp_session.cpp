@@ -53,6 +53,10 @@ std::string frame_mistake(const Json& request, bool oob) {
     return has_verb ? "" : "QMP input lacks member 'execute'";
 }
 
+std::size_t text_bytes(const Result<Json>& input) {
+    return input ? to_text(*input).size() : input.error().message.size();
+}
+
 }  // namespace
 
 Json version_info() {
@@ -102,6 +106,7 @@ void QmpSession::resume() {
     while (!full_ && !waiting_.empty()) {
         const Result<Json> next = std::move(waiting_.front());
         waiting_.pop_front();
+        waiting_bytes_ -= text_bytes(next);
         handle(next);
     }
 }
@@ -110,6 +115,7 @@ bool QmpSession::take(Result<Json> input) {
     if ((!full_ && waiting_.empty()) || is_out_of_band(input)) {
         handle(input);
     } else {
+        waiting_bytes_ += text_bytes(input);
         waiting_.push_back(std::move(input));
     }
     return accepts(false);

@@ -26,7 +26,8 @@ public:
     std::size_t receive(std::string_view bytes) override;
     void resume() override;
     bool accepts(bool client_is_busy) const override {
-        return (!client_is_busy && !full_ && waiting_.empty()) || (oob_ && waiting_.size() < max_waiting);
+        return (!client_is_busy && !full_ && waiting_.empty()) ||
+               (oob_ && waiting_.size() < max_waiting && waiting_bytes_ < max_waiting_bytes);
     }
     bool keeps_commands() const override { return !waiting_.empty(); }
     /// Nothing is sent before the client has completed the negotiation.
@@ -37,6 +38,8 @@ public:
 private:
     /// Requests that wait until the client reads: QEMU's number.
     static constexpr std::size_t max_waiting = 8;
+    /// Parsed, a request takes some times the memory of its text.
+    static constexpr std::size_t max_waiting_bytes = 64 * 1024;
 
     bool take(Result<Json> input);
     bool is_out_of_band(const Result<Json>& input) const;
@@ -56,6 +59,8 @@ private:
     bool full_ = false;
     /// With `oob_`: requests in the order in which they came.
     std::deque<Result<Json>> waiting_;
+    /// Their size as text.
+    std::size_t waiting_bytes_ = 0;
 };
 
 /// `commands` outlives all sessions.

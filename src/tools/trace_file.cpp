@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <fmt/chrono.h>
 #include <fmt/format.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -40,9 +41,20 @@ std::string first_line(const TraceFile::Origin& origin, Instant now) {
 Result<std::unique_ptr<TraceFile>> TraceFile::create(const std::string& path, const Origin& origin, const Clock& clock,
                                                      Log& log) {
     // Without O_NONBLOCK a pipe that nobody reads would hold up the migration.
-    const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0600);
+    const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0600);
     if (fd < 0) {
         return fail_errno(ErrorCode::io, fmt::format("cannot make the trace file '{}'", path), errno);
+    }
+    // Emptied only once it is certain that it is not another one's.
+    if (::flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+        ::close(fd);
+        return fail(ErrorCode::busy, fmt::format("the trace file '{}' is another program's", path),
+                    "choose another name");
+    }
+    if (::ftruncate(fd, 0) != 0 && errno != EINVAL) {  // EINVAL: a pipe
+        const int error = errno;
+        ::close(fd);
+        return fail_errno(ErrorCode::io, fmt::format("cannot empty the trace file '{}'", path), error);
     }
     std::FILE* file = ::fdopen(fd, "w");
     if (file == nullptr) {

@@ -56,7 +56,7 @@ def top_in_a_terminal(workspace, program):
     text = terminal.wait(lambda shown: "vm1  no migration" in shown and "vm2  setup" in shown)
     assert "3 machines" in text and "No such file" in text, text
     assert terminal.property("alternate_on") == "1"
-    start_migration(source, uri)
+    start_migration(source, uri, bandwidth=1 << 20)
     text = terminal.wait(lambda shown: "vm1  active" in shown and "Mbit/s" in shown and "vm2  active" in shown)
     for part in ("█", "remaining", "dirtied", "pass 1", "guest running", "guest inmigrate", "received"):
         assert part in text, f"no {part!r} in\n{text}"
@@ -67,6 +67,7 @@ def top_in_a_terminal(workspace, program):
     terminal.resize(100, 6)
     terminal.wait(lambda shown: len(shown.strip().splitlines()) == 4 and "vm1 " in shown)
     terminal.resize(100, 40)
+    source.qmp.command("migrate-set-parameters", {"max-bandwidth": 0})
     text = terminal.wait(lambda shown: "vm1  completed" in shown and "vm2  completed" in shown, 60)
     assert "downtime" in text and "guest postmigrate" in text, text
     terminal.press("q")

@@ -198,7 +198,7 @@ class Dialogue:
 
     def measure(self):
         for side in self.both():
-            side.command("calc-dirty-rate", {"calc-time": 1})
+            side.command("calc-dirty-rate", {"calc-time": 5})
         self.talk("measuring", qmp_requests.MEASURING)
         for side in self.both():
             wait_for(lambda s=side: s.command("query-dirty-rate")["status"] == "measured", TIMEOUT_S, "the dirty rate")

@@ -87,12 +87,12 @@ BUGS = (
         (
             Change(
                 "src/migration/outgoing_handover.cpp",
-                """    if (!states_.transition(MigrationState::active, MigrationState::handing_over)) {
+                """    if (!begin_handing_over()) {
         return fail(ErrorCode::cancelled, "the migration was cancelled");
     }
     Status released;
 """,
-                """    static_cast<void>(states_.transition(MigrationState::active, MigrationState::handing_over));
+                """    static_cast<void>(begin_handing_over());
     Status released;
 """,
             ),
@@ -123,13 +123,50 @@ BUGS = (
             ),
             Change(
                 "src/ram/saver.cpp",
-                "    remaining_pages_ -= zeros + pages;\n",
+                "    remaining_pages_ -= skipped + zeros + whole + deltas;\n",
                 """    sink.flush();
     if (Status cleared = dirty_.clear(block_, PageNumber(word * 64), sent_bits); !cleared) {
         return fail(cleared.error());
     }
-    remaining_pages_ -= zeros + pages;
+    remaining_pages_ -= skipped + zeros + whole + deltas;
 """,
+            ),
+        ),
+    ),
+    Bug(
+        "cache-not-refreshed",
+        "after a delta the cache still holds the page as it was before",
+        (
+            Change(
+                "src/ram/xbzrle_page_sink.cpp",
+                """        std::memcpy(cached, host, page_bytes);
+        host = cached;  // it stays until the page is sent again
+""",
+                "        host = cached;\n",
+            ),
+        ),
+    ),
+    Bug(
+        "zeros-not-cached",
+        "a page that was sent as zeros is still cached as it was before",
+        (
+            Change(
+                "src/ram/xbzrle_page_sink.cpp",
+                "        std::memset(cached, 0, page_bytes);\n",
+                "        static_cast<void>(cached);\n",
+            ),
+        ),
+    ),
+    Bug(
+        "zeros-always-skipped",
+        "pages of zeros are left out in every pass to fresh memory, not in the first alone",
+        (
+            Change(
+                "src/ram/saver.h",
+                """        first_pass_ = false;
+        rewind();
+""",
+                "        rewind();\n",
             ),
         ),
     ),

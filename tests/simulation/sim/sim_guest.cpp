@@ -53,7 +53,9 @@ void SimGuest::write(SimMemory& memory, const Target& target, unsigned piece) {
         const std::size_t last = page_bytes - bytes;
         // The ends of a page are where a lost or torn piece hides best.
         const std::size_t offset = value % 7 == 0 ? 0 : value % 7 == 1 ? last : (value >> 8) % (last / 8) * 8;
-        put(memory, target, offset, bytes, value);
+        // Some places swing between two values: a page becomes again what it was before.
+        const bool swings = value % 5 == 0;
+        put(memory, target, swings ? 0 : offset, bytes, swings ? 1 + (value >> 16) % 2 : value);
     }
     ++registers_.writes;
     registers_.checksum = registers_.checksum * 31 + static_cast<std::uint32_t>(value);

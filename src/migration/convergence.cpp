@@ -54,15 +54,13 @@ void advise_deadlines(const PassOutcome& smallest, const MigrationParameters& pa
     }
 }
 
-void advise_bandwidth(const PassOutcome& smallest, const PassOutcome& pass, const MigrationParameters& parameters,
-                      Help& help) {
-    if (parameters.max_bandwidth_bytes_per_s == 0) {
-        return;
+/// The rest shrinks from pass to pass once memory is sent faster than it is written. How fast that is cannot be seen
+/// while every page has been written again when its turn comes: so twice of what is seen.
+void advise_bandwidth(const PassOutcome& pass, const MigrationParameters& parameters, Help& help) {
+    if (parameters.max_bandwidth_bytes_per_s != 0) {
+        const double seen = std::max(pass.dirty_bytes_per_s, static_cast<double>(parameters.max_bandwidth_bytes_per_s));
+        help.push_back(fmt::format("raise max-bandwidth to {}/s or more, if the link can", in_mib(2 * seen)));
     }
-    const double limit_s = static_cast<double>(std::max<std::uint64_t>(parameters.downtime_limit_ms, 1)) / 1000;
-    const double enough = std::max({static_cast<double>(smallest.remaining_bytes) / limit_s, pass.dirty_bytes_per_s,
-                                    static_cast<double>(parameters.max_bandwidth_bytes_per_s)});
-    help.push_back(fmt::format("raise max-bandwidth to {}/s, if the link can", in_mib(enough * margin)));
 }
 
 void advise_throttle(const PassOutcome& pass, const MigrationParameters& parameters, Help& help) {
@@ -108,7 +106,7 @@ std::string convergence_advice(const PassOutcome& smallest, const PassOutcome& p
                                const MigrationParameters& parameters) {
     std::vector<std::string> help;
     advise_deadlines(smallest, parameters, help);
-    advise_bandwidth(smallest, pass, parameters, help);
+    advise_bandwidth(pass, parameters, help);
     advise_throttle(pass, parameters, help);
     advise_deltas(smallest, parameters, help);
     std::string text = fmt::format("the guest writes {}/s, {}/s are sent, and never less than {} remain",

@@ -58,7 +58,8 @@ TEST(Convergence, SaysWhatWouldHelp) {
     EXPECT_EQ(
         after({100, 100, 100, 100, 100}, parameters).advice,
         "the guest writes 300 MiB/s, 100 MiB/s are sent, and never less than 100 MiB remain; what would help: raise "
-        "downtime-limit to 1205 ms, raise max-bandwidth to 400 MiB/s, if the link can, switch on auto-converge (the "
+        "downtime-limit to 1205 ms, raise max-bandwidth to 600 MiB/s or more, if the link can, switch on auto-converge "
+        "(the "
         "guest is slowed down), or cancel, switch on xbzrle and start again");
     parameters.max_bandwidth_bytes_per_s = 0;
     parameters.auto_converge = true;

@@ -154,7 +154,8 @@ Duration OutgoingSession::longest_drain() const {
     if (peer_ == Peer::one_way) {
         return transfer_time(bytes, slowest_disk_bytes_per_s);
     }
-    const Duration estimate = transfer_time(std::min(bytes, max_in_flight_bytes), meter_.bytes_per_s());
+    // What a limit holds back is not on its way.
+    const Duration estimate = transfer_time(std::min(bytes, max_in_flight_bytes), meter_.awake_bytes_per_s());
     return estimate == Duration::max() ? Duration::zero() : std::min(estimate, slowest_link_drain);
 }
 

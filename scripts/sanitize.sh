@@ -15,9 +15,10 @@ if [ "$everything" != 0 ]; then
 fi
 scripts/build.sh "$preset" -DGODWIT_TESTS=ON -- "${targets[@]}"
 
-export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_stack_use_after_return=1:strict_string_checks=1}
+# Tests ask for more memory than there is; that is refused as it is without a sanitizer.
+export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_stack_use_after_return=1:strict_string_checks=1:allocator_may_return_null=1}
 export UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
-export TSAN_OPTIONS=${TSAN_OPTIONS:-halt_on_error=1:second_deadlock_stack=1}
+export TSAN_OPTIONS=${TSAN_OPTIONS:-halt_on_error=1:second_deadlock_stack=1:allocator_may_return_null=1}
 # One process for all tests of a program: starting processes is what takes long here.
 "$build/tests/simulation/simulation-tests" --gtest_brief=1 </dev/null
 "$build/tests/simulation/threads-race" "$races" </dev/null

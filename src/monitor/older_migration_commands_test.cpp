@@ -4,35 +4,17 @@
 
 #include <limits>
 
+#include "monitor/hmp_testing.h"
+
 namespace godwit {
 namespace {
-
-/// Only takes settings.
-class Settings : public MigrationService {
-public:
-    Status migrate(const std::string&) override { return unexpected(); }
-    Status cancel() override { return unexpected(); }
-    void yank() override {}
-    Status receive(const std::string&) override { return unexpected(); }
-    Status continue_switchover() override { return unexpected(); }
-    MigrationStatistics statistics() const override { return {}; }
-    bool is_incoming() const override { return false; }
-    std::vector<std::string> blocked_reasons() const override { return {}; }
-    std::optional<std::string> listening_address() const override { return std::nullopt; }
-    MigrationParameters parameters() const override { return values; }
-    Status set(std::span<const ParameterChange> changes) override { return set_parameters(values, changes); }
-    MigrationParameters values;
-
-private:
-    static Status unexpected() { return fail(ErrorCode::unsupported, "not in this test"); }
-};
 
 class NoClient : public CommandClient {
 public:
     FileDescriptor take_descriptor() override { return {}; }
 };
 
-class OlderMigrationCommands : public testing::Test {
+class OlderMigrationCommands : public ::testing::Test {
 protected:
     OlderMigrationCommands() { add_older_migration_commands(commands_, service_); }
 
@@ -47,7 +29,7 @@ protected:
         return result ? "" : result.error().message;
     }
 
-    Settings service_;
+    testing::NotingService service_;
     CommandTable commands_;
     NoClient client_;
 };

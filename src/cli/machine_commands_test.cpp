@@ -2,15 +2,12 @@
 
 #include <gtest/gtest.h>
 
+#include "monitor/command_testing.h"
+
 namespace godwit {
 namespace {
 
-class NoClient : public CommandClient {
-public:
-    FileDescriptor take_descriptor() override { return {}; }
-};
-
-class MachineCommandsTest : public testing::Test {
+class MachineCommandsTest : public ::testing::Test {
 protected:
     MachineCommandsTest() {
         add_machine_commands(commands_, {"north", [this] { return state_; }, [this] { return note("stop"); },
@@ -31,7 +28,7 @@ protected:
     RunState state_ = RunState::running;
     Status answer_;
     std::vector<std::string> log_;
-    NoClient client_;
+    testing::NoClient client_;
     CommandTable commands_;
 };
 

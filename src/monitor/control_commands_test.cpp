@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "monitor/command_testing.h"
+
 namespace godwit {
 namespace {
 
@@ -23,12 +25,7 @@ public:
     MigrationStatistics figures;
 };
 
-class NoClient : public CommandClient {
-public:
-    FileDescriptor take_descriptor() override { return {}; }
-};
-
-class ControlCommandsTest : public testing::Test {
+class ControlCommandsTest : public ::testing::Test {
 protected:
     ControlCommandsTest() { add_control_commands(commands_, service_); }
 
@@ -46,7 +43,7 @@ protected:
 
     Service service_;
     CommandTable commands_;
-    NoClient client_;
+    testing::NoClient client_;
 };
 
 TEST_F(ControlCommandsTest, AMigrationIsThereWhileItRuns) {

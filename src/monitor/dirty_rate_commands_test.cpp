@@ -8,15 +8,11 @@
 #include "io/event_loop.h"
 #include "io/monotonic_clock.h"
 #include "io/thread_waiter.h"
+#include "monitor/command_testing.h"
 #include "ram/testing.h"
 
 namespace godwit {
 namespace {
-
-class NoClient : public CommandClient {
-public:
-    FileDescriptor take_descriptor() override { return {}; }
-};
 
 class DirtyRateCommandsTest : public ::testing::Test {
 protected:
@@ -40,7 +36,7 @@ protected:
     EventLoop loop_;
     std::unique_ptr<DirtyRateMeter> meter_ = std::make_unique<DirtyRateMeter>(clock_, waiter_, loop_, memory_);
     CommandTable commands_;
-    NoClient client_;
+    testing::NoClient client_;
 };
 
 TEST_F(DirtyRateCommandsTest, RefusesInQemusWords) {

@@ -7,6 +7,7 @@
 #include <limits>
 #include <set>
 
+#include "monitor/command_testing.h"
 #include "monitor/migration_events.h"
 
 namespace godwit {
@@ -55,12 +56,7 @@ public:
     bool incoming = false;
 };
 
-class NoClient : public CommandClient {
-public:
-    FileDescriptor take_descriptor() override { return {}; }
-};
-
-class MigrationCommandsTest : public testing::Test {
+class MigrationCommandsTest : public ::testing::Test {
 protected:
     MigrationCommandsTest() { add_migration_commands(commands_, service_); }
 
@@ -81,7 +77,7 @@ protected:
 
     FakeService service_;
     CommandTable commands_;
-    NoClient client_;
+    testing::NoClient client_;
 };
 
 TEST_F(MigrationCommandsTest, MigratesToAnAddress) {

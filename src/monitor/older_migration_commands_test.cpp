@@ -4,15 +4,11 @@
 
 #include <limits>
 
+#include "monitor/command_testing.h"
 #include "monitor/hmp_testing.h"
 
 namespace godwit {
 namespace {
-
-class NoClient : public CommandClient {
-public:
-    FileDescriptor take_descriptor() override { return {}; }
-};
 
 class OlderMigrationCommands : public ::testing::Test {
 protected:
@@ -31,7 +27,7 @@ protected:
 
     testing::NotingService service_;
     CommandTable commands_;
-    NoClient client_;
+    testing::NoClient client_;
 };
 
 TEST_F(OlderMigrationCommands, SpeedIsExactAndSaturates) {

@@ -5,17 +5,13 @@
 #include "base/assert.h"
 #include "fuzz/fuzz_target.h"
 #include "fuzz/input.h"
+#include "monitor/command_testing.h"
 #include "monitor/hmp_line.h"
 #include "monitor/hmp_session.h"
 #include "monitor/human_monitor_command.h"
 
 namespace godwit::fuzz {
 namespace {
-
-class NoClient : public CommandClient {
-public:
-    FileDescriptor take_descriptor() override { return {}; }
-};
 
 /// Stand-ins for the commands of QMP behind the human monitor's, each of which returns the answer of its kind.
 CommandTable commands() {
@@ -79,7 +75,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     static const CommandTable table = commands();
     Input input(data, size);
     const std::size_t piece = std::size_t{1} + input.choice();
-    NoClient client;
+    testing::NoClient client;
     HmpSession session(table, client, {}, check_answer);
     session.greet();
     const std::span<const std::byte> bytes = input.rest();

@@ -7,15 +7,11 @@
 #include "fuzz/fuzz_target.h"
 #include "fuzz/input.h"
 #include "monitor/basic_commands.h"
+#include "monitor/command_testing.h"
 #include "monitor/qmp_session.h"
 
 namespace godwit::fuzz {
 namespace {
-
-class NoClient : public CommandClient {
-public:
-    FileDescriptor take_descriptor() override { return {}; }
-};
 
 /// A command with an argument of every type.
 void add_set(CommandTable& table) {
@@ -92,7 +88,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const std::uint8_t choice = input.choice();
     const std::size_t piece = std::size_t{1} + choice % 64;
     const auto start = static_cast<Start>(choice / 64);
-    NoClient client;
+    testing::NoClient client;
     QmpSession session(commands.table, client, [start](std::string_view message) {
         check_answer(message);
         return start != Start::out_of_band_slow;

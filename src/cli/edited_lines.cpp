@@ -108,6 +108,8 @@ public:
             return std::nullopt;
         }
         ::el_resize(edit_);
+        // Before the prompt invites to type: by itself the library would do it after, and a Ctrl-D in between be lost.
+        ::el_set(edit_, EL_PREP_TERM, 1);
         int count = 0;
         const char* text = ::el_gets(edit_, &count);
         if (text == nullptr || count <= 0) {

@@ -36,6 +36,7 @@ enum class ErrorCode : std::uint16_t {
     machine_mismatch = 45,    ///< the machine type is another one
     ram_mismatch = 46,        ///< a RAM block is missing or has another size
     device_state = 47,        ///< a device's state could not be saved or does not make sense
+    disk_mismatch = 48,       ///< a disk is missing or has another size
     preflight_mismatch = 60,  ///< the manifests of both sides do not fit
     peer_failed = 61,         ///< the peer reported a failure of its own
     handover_unknown = 62,    ///< the connection died where it is unknown who owns the guest
@@ -45,6 +46,7 @@ enum class ErrorCode : std::uint16_t {
     memory = 81,              ///< guest memory could not be mapped, read or changed
     vcpu = 82,                ///< a virtual CPU failed
     guest_gone = 83,          ///< the guest powered itself off
+    disk = 84,                ///< a disk could not be opened, locked, read, written or flushed
 };
 
 /// The code's stable name, in lower case with dashes ("handover-unknown").

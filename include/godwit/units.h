@@ -39,6 +39,8 @@ using PageCount = Quantity<struct PageCountTag>;
 using PageNumber = Quantity<struct PageNumberTag>;
 /// A byte position within one RAM block.
 using BlockOffset = Quantity<struct BlockOffsetTag>;
+/// A byte position on a disk.
+using DiskOffset = Quantity<struct DiskOffsetTag>;
 /// An address as the guest sees it (guest physical).
 using GuestAddress = Quantity<struct GuestAddressTag>;
 

@@ -6,7 +6,7 @@
 namespace godwit {
 namespace {
 
-constexpr std::array<std::pair<ErrorCode, std::string_view>, 33> names{{
+constexpr std::array<std::pair<ErrorCode, std::string_view>, 35> names{{
     {ErrorCode::internal, "internal"},
     {ErrorCode::invalid_argument, "invalid-argument"},
     {ErrorCode::unsupported, "unsupported"},
@@ -31,6 +31,7 @@ constexpr std::array<std::pair<ErrorCode, std::string_view>, 33> names{{
     {ErrorCode::machine_mismatch, "machine-mismatch"},
     {ErrorCode::ram_mismatch, "ram-mismatch"},
     {ErrorCode::device_state, "device-state"},
+    {ErrorCode::disk_mismatch, "disk-mismatch"},
     {ErrorCode::preflight_mismatch, "preflight-mismatch"},
     {ErrorCode::peer_failed, "peer-failed"},
     {ErrorCode::handover_unknown, "handover-unknown"},
@@ -40,6 +41,7 @@ constexpr std::array<std::pair<ErrorCode, std::string_view>, 33> names{{
     {ErrorCode::memory, "memory"},
     {ErrorCode::vcpu, "vcpu"},
     {ErrorCode::guest_gone, "guest-gone"},
+    {ErrorCode::disk, "disk"},
 }};
 
 }  // namespace

@@ -36,6 +36,11 @@ public:
     /// Does not change.
     virtual ByteCount size() const = 0;
     virtual bool is_read_only() const = 0;
+    /// Takes the locks that say that the image is in use: before a guest, or an incoming migration, may write to it.
+    /// Idempotent. An error names the image that somebody else has.
+    virtual Status lock() { return {}; }
+    /// Gives them back. Idempotent.
+    virtual void unlock() {}
     /// Through all layers.
     virtual Status read(DiskOffset offset, std::span<std::byte> bytes) = 0;
     virtual Status write(DiskOffset offset, std::span<const std::byte> bytes) = 0;

@@ -6,6 +6,7 @@
 #include "godwit/clock.h"
 #include "godwit/device_state.h"
 #include "godwit/dirty_source.h"
+#include "godwit/disk.h"
 #include "godwit/executor.h"
 #include "godwit/guest_memory.h"
 #include "godwit/log.h"
@@ -28,6 +29,9 @@ struct Environment {
     std::string machine_type;
     /// Who knows the written pages; needed to send, may be null where only receiving happens.
     DirtySource* dirty_source = nullptr;
+    /// The machine's disks. All are flushed before the guest changes hands; with the capability `block` their contents
+    /// move too.
+    std::vector<Disk> disks = {};
 };
 
 }  // namespace godwit

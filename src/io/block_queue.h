@@ -51,11 +51,6 @@ class HostBlockDevice : public BlockDevice {
 public:
     /// A queue to this disk, in the fastest way there is for it. The disk outlives it. Errors: `disk`.
     virtual Result<std::unique_ptr<BlockQueue>> open_queue() = 0;
-    /// Takes the locks that say that the image is in use, before a guest may write to it. Errors: `disk`, naming the
-    /// image, when somebody else has it.
-    virtual Status lock() = 0;
-    /// Gives them back. Idempotent.
-    virtual void unlock() = 0;
 };
 
 }  // namespace godwit

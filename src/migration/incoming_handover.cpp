@@ -19,6 +19,10 @@ Status IncomingSession::take_over() {
     if (Status complete = check_complete(); !complete) {
         return complete;
     }
+    // Before this side says in any way that it has everything.
+    if (Status flushed = disk_loader_.flush(); !flushed) {
+        return flushed;
+    }
     states_.handover_step(HandoverStep::destination_received);
     switch (peer_) {
         case Peer::godwit:

@@ -59,6 +59,20 @@ Status IncomingSession::read_section(SectionType type) {
     }
 }
 
+IncomingSession::Section::Kind IncomingSession::iterated_kind(SectionType type, std::string_view name,
+                                                              std::uint32_t instance) {
+    if (type != SectionType::start || instance != 0) {
+        return Section::Kind::other;
+    }
+    return name == format::ram_section_name     ? Section::Kind::ram
+           : name == format::block_section_name ? Section::Kind::disks
+                                                : Section::Kind::other;
+}
+
+Status IncomingSession::load_iterated_section(Section::Kind kind) {
+    return kind == Section::Kind::ram ? loader_.load_section(*reader_) : disk_loader_.load_section(*reader_);
+}
+
 Status IncomingSession::read_named_section(SectionType type) {
     const std::uint32_t id = reader_->get_u32();
     const std::string name = reader_->get_string8();
@@ -71,15 +85,16 @@ Status IncomingSession::read_named_section(SectionType type) {
         return fail(ErrorCode::stream_corrupt,
                     fmt::format("section id {} is announced twice, or there are too many", id));
     }
-    const bool is_ram = type == SectionType::start && name == format::ram_section_name && instance == 0;
-    sections_[id] = Section{name, is_ram};
+    const Section::Kind kind = iterated_kind(type, name, instance);
+    sections_[id] = Section{name, kind};
     Status loaded;
-    if (is_ram) {
+    if (kind != Section::Kind::other) {
+        const std::uint32_t understood = kind == Section::Kind::ram ? format::ram_version : format::block_version;
         loaded =
-            version == format::ram_version
-                ? loader_.load_section(*reader_)
-                : fail(ErrorCode::section_version, fmt::format("section \"ram\" has version {}, only {} is understood",
-                                                               version, format::ram_version));
+            version == understood
+                ? load_iterated_section(kind)
+                : fail(ErrorCode::section_version,
+                       fmt::format("section \"{}\" has version {}, only {} is understood", name, version, understood));
     } else if (type == SectionType::full && name == format::globalstate_section_name) {
         loaded = load_globalstate(version);
     } else if (type == SectionType::full) {
@@ -100,10 +115,10 @@ Status IncomingSession::read_continued_section() {
         return reader_->status();
     }
     const auto found = sections_.find(id);
-    if (found == sections_.end() || !found->second.is_ram) {
+    if (found == sections_.end() || found->second.kind == Section::Kind::other) {
         return fail(ErrorCode::stream_corrupt, fmt::format("section id {} continues, but was never started", id));
     }
-    if (Status loaded = loader_.load_section(*reader_); !loaded) {
+    if (Status loaded = load_iterated_section(found->second.kind); !loaded) {
         return error_at(fmt::format("\"{}\"", found->second.name), loaded.error());
     }
     return read_footer(id);
@@ -220,6 +235,11 @@ Status IncomingSession::answer_ping(std::uint32_t value) {
         return_path_->manifest(make_manifest(environment_));
         const std::lock_guard lock(figures_mutex_);
         peer_name_ = "godwit";
+    }
+    if (value >> 16U == format::flush_ping_base >> 16U) {
+        if (Status flushed = disk_loader_.flush(); !flushed) {
+            return flushed;
+        }
     }
     return_path_->pong(value);
     return return_path_->status();

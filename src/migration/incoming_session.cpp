@@ -23,6 +23,7 @@ IncomingSession::IncomingSession(const Environment& environment, StateMachine& s
       parameters_(parameters),
       opener_(std::move(opener)),
       loader_(environment.memory),
+      disk_loader_(environment.disks),
       loaded_devices_(environment.devices.size(), false) {
     started_ = now();
 }
@@ -166,6 +167,9 @@ void IncomingSession::conclude(const Status& outcome) {
             return_path_->shut(false);
             // The words must arrive before the connection goes. Whether they do is the source's concern.
             static_cast<void>(channel_->drain(now() + last_words_time));
+        }
+        if (error.code != ErrorCode::handover_unknown) {
+            disk_loader_.unlock();
         }
         const std::lock_guard lock(figures_mutex_);
         ended_at_ = now();

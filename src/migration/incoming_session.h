@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "block/loader.h"
 #include "godwit/migration.h"
 #include "migration/return_path.h"
 #include "migration/state_table.h"
@@ -39,7 +40,7 @@ private:
     /// A section that has been announced by START or FULL.
     struct Section {
         std::string name;
-        bool is_ram = false;
+        enum class Kind { ram, disks, other } kind = Kind::other;
     };
 
     void run();
@@ -50,6 +51,8 @@ private:
     Status read_sections();
     Status read_section(format::SectionType type);
     Status read_named_section(format::SectionType type);
+    static Section::Kind iterated_kind(format::SectionType type, std::string_view name, std::uint32_t instance);
+    Status load_iterated_section(Section::Kind kind);
     Status read_continued_section();
     Status check_complete();
     Status load_device(const std::string& name, std::uint32_t instance, std::uint32_t version);
@@ -90,6 +93,7 @@ private:
     std::unique_ptr<StreamReader> reader_;  // set once, under figures_mutex_
     std::unique_ptr<ReturnPathWriter> return_path_;
     RamLoader loader_;
+    DiskLoader disk_loader_;
     std::map<std::uint32_t, Section> sections_;
     std::vector<bool> loaded_devices_;  // for each of the environment's devices
     bool modern_ = true;

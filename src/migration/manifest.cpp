@@ -17,6 +17,7 @@ using Json = nlohmann::json;
 
 constexpr std::size_t max_blocks = 256;
 constexpr std::size_t max_device_kinds = 256;
+constexpr std::size_t max_disks = 256;
 
 /// Takes nothing that would have to be converted: no fraction, no negative number, none that is too large.
 template <typename Number>
@@ -45,6 +46,16 @@ Manifest manifest_from(const Json& json) {
         }
         manifest.devices[name] = number_from<std::uint32_t>(count);
     }
+    if (json.contains("disks")) {
+        manifest.disks.emplace();
+        for (const Json& disk : json.at("disks")) {
+            if (manifest.disks->size() == max_disks) {
+                break;
+            }
+            manifest.disks->push_back({disk.at("id").get<std::string>(), number_from<std::uint64_t>(disk.at("bytes")),
+                                       disk.value("read-only", false)});
+        }
+    }
     return manifest;
 }
 
@@ -60,6 +71,10 @@ Manifest make_manifest(const Environment& environment) {
     for (const DeviceState* device : environment.devices) {
         ++manifest.devices[std::string(device->section_name())];
     }
+    manifest.disks.emplace();
+    for (const Disk& disk : environment.disks) {
+        manifest.disks->push_back({disk.name, disk.device->size().value(), disk.device->is_read_only()});
+    }
     return manifest;
 }
 
@@ -70,8 +85,14 @@ std::string to_json(const Manifest& manifest) {
         ram.push_back({{"id", block.id}, {"bytes", block.bytes}, {"fresh", block.fresh}});
     }
     json["devices"] = manifest.devices;
+    if (manifest.disks) {
+        Json& disks = json["disks"] = Json::array();
+        for (const Manifest::Disk& disk : *manifest.disks) {
+            disks.push_back({{"id", disk.name}, {"bytes", disk.bytes}, {"read-only", disk.read_only}});
+        }
+    }
     constexpr auto replace = Json::error_handler_t::replace;
-    for (const char* optional : {"devices", "ram"}) {
+    for (const char* optional : {"devices", "ram", "disks"}) {
         if (json.dump(-1, ' ', false, replace).size() <= format::max_return_message_bytes) {
             break;
         }
@@ -120,6 +141,35 @@ Status check_preflight(const Manifest& source, const Manifest& destination) {
             return fail(ErrorCode::preflight_mismatch,
                         fmt::format("there are {} devices \"{}\" here and {} at the destination", count, name, there),
                         "start the destination with the same --cpus and devices");
+        }
+    }
+    return {};
+}
+
+Status check_disks(const Manifest& source, const Manifest& destination) {
+    if (!source.disks || !destination.disks) {
+        return {};
+    }
+    for (const Manifest::Disk& disk : *source.disks) {
+        if (disk.read_only || disk.bytes == 0) {
+            continue;
+        }
+        const auto found = std::find_if(destination.disks->begin(), destination.disks->end(),
+                                        [&](const Manifest::Disk& other) { return other.name == disk.name; });
+        if (found == destination.disks->end()) {
+            return fail(ErrorCode::preflight_mismatch, fmt::format("the destination has no disk \"{}\"", disk.name),
+                        "start the destination with disks of the same names");
+        }
+        if (found->bytes != disk.bytes) {
+            return fail(ErrorCode::preflight_mismatch,
+                        fmt::format("disk \"{}\" has {} bytes here and {} bytes at the destination", disk.name,
+                                    disk.bytes, found->bytes),
+                        "give the destination an image of the same size");
+        }
+        if (found->read_only) {
+            return fail(ErrorCode::preflight_mismatch,
+                        fmt::format("disk \"{}\" is read-only at the destination", disk.name),
+                        "start the destination without readonly for it");
         }
     }
     return {};

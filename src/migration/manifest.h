@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -19,11 +20,19 @@ struct Manifest {
         bool fresh = false;
     };
 
+    struct Disk {
+        std::string name;
+        std::uint64_t bytes = 0;
+        bool read_only = false;
+    };
+
     std::string version;
     std::string machine_type;
     std::vector<Block> ram;
     /// Device sections that can be loaded: name and number of instances.
     std::map<std::string, std::uint32_t> devices;
+    /// Absent from one who does not know disks, or has too many.
+    std::optional<std::vector<Disk>> disks = {};
 };
 
 /// Describes one's own side.
@@ -37,5 +46,7 @@ Result<Manifest> parse_manifest(std::string_view json);
 
 /// Compares what the source has with what the destination told. Errors: `preflight_mismatch` naming both sides' values.
 Status check_preflight(const Manifest& source, const Manifest& destination);
+/// Whether the contents of the source's writable disks can go to the destination's. Errors: `preflight_mismatch`.
+Status check_disks(const Manifest& source, const Manifest& destination);
 
 }  // namespace godwit

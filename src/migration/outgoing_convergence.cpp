@@ -99,6 +99,9 @@ Result<bool> OutgoingSession::finish_pass() {
     if (Status drained = drain_pass(); !drained) {
         return fail(drained.error());
     }
+    if (Status flushed = flush_both_sides(); !flushed) {
+        return fail(flushed.error());
+    }
     if (Status collected = collect(); !collected) {
         return fail(collected.error());
     }
@@ -106,6 +109,7 @@ Result<bool> OutgoingSession::finish_pass() {
     const double pass_s = std::max(1e-6, std::chrono::duration<double>(at - pass_began_).count());
     pass_began_ = at;
     pass_dirty_pages_per_s_ = static_cast<double>(std::exchange(pass_dirtied_, PageCount(0)).value()) / pass_s;
+    pass_dirty_disk_bytes_per_s_ = static_cast<double>(remaining_disk_bytes()) / pass_s;
     measure(at);
     const XbzrleStatistics rates = xbzrle_rates();
     update([&](Figures& f) { f.xbzrle_rates = rates; });
@@ -131,7 +135,7 @@ SwitchoverInputs OutgoingSession::switchover_inputs(Instant at) {
     SwitchoverInputs inputs;
     inputs.policy = parameters_.switchover_policy;
     const auto pages = static_cast<double>(saver_.remaining_pages());
-    inputs.remaining_bytes = static_cast<std::uint64_t>(std::ceil(pages * page_cost_bytes_));
+    inputs.remaining_bytes = static_cast<std::uint64_t>(std::ceil(pages * page_cost_bytes_)) + remaining_disk_bytes();
     inputs.least_transfer_time =
         std::chrono::duration_cast<Duration>(std::chrono::duration<double>(pages * page_cost_s_));
     inputs.device_bytes = device_bytes_;
@@ -140,8 +144,8 @@ SwitchoverInputs OutgoingSession::switchover_inputs(Instant at) {
     if (const std::uint64_t given = parameters_.avail_switchover_bandwidth_bytes_per_s; given != 0) {
         inputs.bandwidth_bytes_per_s = static_cast<double>(given);
     }
-    inputs.fixed_cost = stop_and_start + round_trips_ * round_trip_;
-    inputs.dirty_bytes_per_s = pass_dirty_pages_per_s_ * page_cost_bytes_;
+    inputs.fixed_cost = stop_and_start + round_trips_ * round_trip_ + flush_time_;
+    inputs.dirty_bytes_per_s = pass_dirty_pages_per_s_ * page_cost_bytes_ + pass_dirty_disk_bytes_per_s_;
     inputs.downtime_limit = std::chrono::milliseconds(parameters_.downtime_limit_ms);
     inputs.switchover_timeout = std::chrono::milliseconds(parameters_.switchover_timeout_ms);
     update([&](Figures& f) { inputs.elapsed = at - f.active.value_or(at); });
@@ -172,15 +176,15 @@ void OutgoingSession::predict(const SwitchoverDecision& decision) {
 }
 
 void OutgoingSession::watch_convergence(const SwitchoverInputs& inputs, const SwitchoverDecision& decision) {
-    const Convergence result =
-        convergence_.after_pass({.elapsed = inputs.elapsed,
-                                 .remaining_bytes = saver_.remaining_pages() * page_bytes,
-                                 .transfer_time = decision.transfer_time,
-                                 .fixed_cost = inputs.fixed_cost,
-                                 .bandwidth_bytes_per_s = inputs.bandwidth_bytes_per_s,
-                                 .dirty_bytes_per_s = pass_dirty_pages_per_s_ * static_cast<double>(page_bytes),
-                                 .throttle_percent = throttle_percent_},
-                                parameters_);
+    const Convergence result = convergence_.after_pass(
+        {.elapsed = inputs.elapsed,
+         .remaining_bytes = saver_.remaining_pages() * page_bytes + remaining_disk_bytes(),
+         .transfer_time = decision.transfer_time,
+         .fixed_cost = inputs.fixed_cost,
+         .bandwidth_bytes_per_s = inputs.bandwidth_bytes_per_s,
+         .dirty_bytes_per_s = pass_dirty_pages_per_s_ * static_cast<double>(page_bytes) + pass_dirty_disk_bytes_per_s_,
+         .throttle_percent = throttle_percent_},
+        parameters_);
     ConvergenceVerdict before = ConvergenceVerdict::unknown;
     update([&](Figures& f) { before = std::exchange(f.convergence, result).verdict; });
     if (before == result.verdict) {

@@ -85,6 +85,13 @@ Status OutgoingSession::wait_for_operator() {
 }
 
 Status OutgoingSession::send_rest() {
+    // Once it is the destination's, this side can do nothing any more about a write that has not reached the medium.
+    if (Status flushed = flush_disks(); !flushed) {
+        return flushed;
+    }
+    if (Status sent = send_rest_of_disks(); !sent) {
+        return sent;
+    }
     saver_.begin_pass();
     if (delta_sink_) {
         delta_sink_->begin_last_pass();

@@ -26,6 +26,9 @@ Status OutgoingSession::precopy() {
     meter_.start(last_sent_, writer_->bytes_written(), 0);
     window_.start(last_sent_, writer_->bytes_written(), 0);
     start_counting_dirty_pages(last_sent_);
+    if (Status sent = send_disks_in_bulk(); !sent) {
+        return sent;
+    }
     if (Status begun = begin_pass(); !begun) {
         return begun;
     }
@@ -34,10 +37,11 @@ Status OutgoingSession::precopy() {
         if (Status fine = check(); !fine) {
             return fine;
         }
-        if (Status sent = send_part(); !sent) {
+        const bool disks_first = moves_disks() && !disk_saver_->pass_done();
+        if (Status sent = disks_first ? send_disk_part() : send_part(); !sent) {
             return sent;
         }
-        if (!saver_.pass_done()) {
+        if (disks_first || !saver_.pass_done()) {
             if (Status looked = look_within_pass(); !looked) {
                 return looked;
             }
@@ -62,6 +66,9 @@ Status OutgoingSession::begin_pass() {
     }
     if (delta_sink_) {
         delta_sink_->begin_pass();
+    }
+    if (disk_saver_) {
+        disk_saver_->begin_pass();
     }
     update([&](Figures& f) { f.passes = pass_; });
     states_.pass_started(pass_);
@@ -100,7 +107,8 @@ PageSink& OutgoingSession::page_sink() {
 
 /// A destination that hears nothing for long takes its source for dead.
 void OutgoingSession::keep_alive() {
-    if (return_path_ && now() - last_sent_ >= keepalive_interval) {
+    const bool within_section = disk_saver_ && disk_saver_->within_record();
+    if (return_path_ && !within_section && now() - last_sent_ >= keepalive_interval) {
         put_ping(*writer_, format::keepalive_ping);
         writer_->flush();
         last_sent_ = now();

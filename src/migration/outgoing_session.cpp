@@ -152,7 +152,11 @@ Status OutgoingSession::greet_peer() {
     peer_ = Peer::godwit;
     round_trips_ = 2;
     leave_out_zeros(*manifest);
-    return check_preflight(make_manifest(environment_), *manifest);
+    const Manifest here = make_manifest(environment_);
+    if (Status fits = check_preflight(here, *manifest); !fits) {
+        return fits;
+    }
+    return parameters_.block ? check_disks(here, *manifest) : Status();
 }
 
 /// Fresh memory has them already.
@@ -178,6 +182,9 @@ Status OutgoingSession::prepare() {
         device_bytes_ += vmstate_wire_bytes(device->layout());
     }
     saver_.mark_all();
+    if (Status started = start_disks(); !started) {
+        return started;
+    }
     sections_->begin_named(SectionType::start, format::ram_section_id, format::ram_section_name, 0,
                            format::ram_version);
     saver_.put_block_list(*writer_);
@@ -234,6 +241,9 @@ void OutgoingSession::clean_up() {
         channel_->shutdown();
     }
     environment_.dirty_source->stop();
+    if (disk_saver_) {
+        disk_saver_->stop();
+    }
     if (return_path_) {
         return_path_->join();
     }

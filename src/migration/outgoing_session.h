@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 
+#include "block/saver.h"
 #include "godwit/migration.h"
 #include "migration/convergence.h"
 #include "migration/dirty_pages_meter.h"
@@ -108,6 +109,19 @@ private:
     void predict(const SwitchoverDecision& decision);
     void watch_convergence(const SwitchoverInputs& inputs, const SwitchoverDecision& decision);
 
+    // The disks, in outgoing_disks.cpp.
+    Status start_disks();
+    Status send_disks_in_bulk();
+    /// Sends disks for a while, as `send_part` does memory.
+    Status send_disk_part();
+    Result<ByteCount> send_disk_slice(ByteCount budget);
+    Status send_rest_of_disks();
+    Status flush_disks();
+    Status flush_both_sides();
+    bool moves_disks() const { return disk_saver_.has_value(); }
+    /// What would still have to be sent of the disks if the guest were stopped now.
+    std::uint64_t remaining_disk_bytes() const { return disk_saver_ ? disk_saver_->remaining_bytes() : 0; }
+
     // The handover, in outgoing_handover.cpp: who owns the guest from when on.
     Status hand_over();
     Status hand_over_to_godwit();
@@ -168,6 +182,9 @@ private:
     ByteCount cache_size_;
     std::unique_ptr<ReturnPath> return_path_;
     RamSaver saver_;
+    /// With the capability `block`. Set under figures_mutex_; read without it by the migration thread.
+    std::optional<DiskSaver> disk_saver_;
+    Duration flush_time_{};  // what the last flush of the disks took
     std::uint64_t pass_ = 0;
     Peer peer_ = Peer::silent;
     RateLimiter limiter_;
@@ -179,6 +196,7 @@ private:
     Instant pass_began_{};
     PageCount pass_dirtied_;
     double pass_dirty_pages_per_s_ = 0;  // of the last complete pass
+    double pass_dirty_disk_bytes_per_s_ = 0;
     /// What a page is expected to cost in the stream, and the totals at the end of the last pass.
     double page_cost_bytes_ = page_bytes;
     double page_cost_s_ = 0;  // with deltas

@@ -20,6 +20,14 @@ public:
     }
     /// So long nothing was sent because nothing was allowed to be.
     void slept(Duration time) { asleep_ += time; }
+    /// So long nothing was sent for a reason that has nothing to do with the link: as if that time had not been.
+    void leave_out(Duration time) {
+        begin_.when += time;
+        latest_.when += time;
+        for (Sample& sample : samples_) {
+            sample.when += time;
+        }
+    }
     /// Tells the totals so far; returns true when a window has just been closed.
     bool update(Instant now, std::uint64_t bytes, std::uint64_t pages) {
         latest_ = Sample{now, bytes, pages, asleep_};

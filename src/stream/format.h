@@ -33,6 +33,8 @@ inline constexpr std::uint16_t max_command_bytes = 4096;
 inline constexpr std::uint32_t godwit_ping = 0x67647774;
 /// PING value that a source sends so that a connection on which nothing else is due does not look dead.
 inline constexpr std::uint32_t pass_ping_base = 0x67700000;  // and the number of the pass
+/// As `pass_ping_base`; a destination answers when everything that it has received for its disks is durable.
+inline constexpr std::uint32_t flush_ping_base = 0x67710000;
 inline constexpr std::uint32_t keepalive_ping = 0x6764776b;
 
 enum class ReturnMessage : std::uint16_t {
@@ -54,6 +56,10 @@ inline constexpr const char* globalstate_section_name = "globalstate";
 inline constexpr std::uint32_t globalstate_version = 1;
 inline constexpr std::uint32_t globalstate_text_bytes = 100;
 
+inline constexpr const char* block_section_name = "block";
+inline constexpr std::uint32_t block_section_id = 1;
+inline constexpr std::uint32_t block_version = 1;
+
 /// The one encoding that an XBZRLE record may have.
 inline constexpr std::uint8_t xbzrle_encoding = 1;
 /// Offset with flags, encoding and length.
@@ -69,5 +75,17 @@ inline constexpr std::uint64_t same_block = 0x20;
 inline constexpr std::uint64_t xbzrle = 0x40;
 inline constexpr std::uint64_t all = 0xfff;
 }  // namespace ram_flag
+
+/// Low bits of the u64 that begins each record of the block section; the rest is the offset on the disk.
+namespace disk_flag {
+inline constexpr std::uint64_t chunk = 0x01;
+inline constexpr std::uint64_t eos = 0x02;
+/// The rest is a percentage, shifted by `progress_shift`.
+inline constexpr std::uint64_t progress = 0x04;
+/// Only together with `chunk`: the chunk reads as zeros, no data follows.
+inline constexpr std::uint64_t zero = 0x08;
+inline constexpr std::uint64_t all = 0x1ff;
+inline constexpr unsigned progress_shift = 9;
+}  // namespace disk_flag
 
 }  // namespace godwit::format

@@ -1,0 +1,153 @@
+// The source's disks: block migration, and what their medium has to have before the guest changes hands.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "migration/outgoing_session.h"
+#include "stream/commands.h"
+
+namespace godwit {
+
+using format::SectionType;
+
+namespace {
+
+/// Longest stretch of one PART section, as for memory.
+constexpr Duration part_time = std::chrono::milliseconds(50);
+
+}  // namespace
+
+Status OutgoingSession::start_disks() {
+    if (!parameters_.block) {
+        return {};
+    }
+    update([&](Figures&) { disk_saver_.emplace(environment_.disks); });
+    // A destination that is godwit takes records for zeros as they come; others may date from before they existed.
+    const DiskSaver::Options options{.incremental = parameters_.block_incremental,
+                                     .zero_chunks = parameters_.zero_blocks || peer_ == Peer::godwit};
+    if (Status started = disk_saver_->start(options); !started) {
+        return started;
+    }
+    sections_->begin_named(SectionType::start, format::block_section_id, format::block_section_name, 0,
+                           format::block_version);
+    writer_->put_u64(format::disk_flag::eos);
+    sections_->end();
+    return {};
+}
+
+/// Memory waits: what would be sent of it by now would be old when the disks are there.
+Status OutgoingSession::send_disks_in_bulk() {
+    while (moves_disks() && !disk_saver_->pass_done()) {
+        wait_for_budget();
+        if (Status fine = check(); !fine) {
+            return fine;
+        }
+        if (Status sent = send_disk_part(); !sent) {
+            return sent;
+        }
+    }
+    start_counting_dirty_pages(now());
+    return {};
+}
+
+Result<ByteCount> OutgoingSession::send_disk_slice(ByteCount budget) {
+    Result<ByteCount> sent = disk_saver_->send(*writer_, budget);
+    writer_->flush();
+    measure(now());
+    return sent;
+}
+
+Status OutgoingSession::send_disk_part() {
+    sections_->begin(SectionType::part, format::block_section_id);
+    const Instant until = now() + part_time;
+    do {
+        // A record in the middle of which the budget ends is finished all the same: its section cannot end before.
+        const ByteCount budget = std::min({limiter_.budget(now()), limiter_.largest_write(), slice});
+        if (budget.value() == 0 && !disk_saver_->within_record()) {
+            break;
+        }
+        if (budget.value() == 0) {
+            wait_for_budget();
+            if (Status fine = check(); !fine) {
+                return fine;
+            }
+            continue;
+        }
+        const Result<ByteCount> sent = send_disk_slice(budget);
+        if (!sent) {
+            return fail(sent.error());
+        }
+        limiter_.spend(*sent);
+        last_sent_ = now();
+    } while (writer_->ok() && !disk_saver_->pass_done() && (disk_saver_->within_record() || now() < until));
+    writer_->put_u64(format::disk_flag::eos);
+    sections_->end();
+    writer_->flush();
+    return check();
+}
+
+/// The guest stands still and its requests are done: what is marked now is all there is.
+Status OutgoingSession::send_rest_of_disks() {
+    if (!moves_disks()) {
+        return {};
+    }
+    disk_saver_->begin_pass();
+    sections_->begin(SectionType::end, format::block_section_id);
+    while (!disk_saver_->pass_done() && writer_->ok()) {
+        if (const Result<ByteCount> sent = send_disk_slice(slice); !sent) {
+            return fail(sent.error());
+        }
+    }
+    writer_->put_u64(std::uint64_t{100} << format::disk_flag::progress_shift | format::disk_flag::progress);
+    writer_->put_u64(format::disk_flag::eos);
+    sections_->end();
+    return check();
+}
+
+Status OutgoingSession::flush_disks() {
+    const Instant begun = now();
+    for (const Disk& disk : environment_.disks) {
+        if (disk.device->is_read_only()) {
+            continue;
+        }
+        if (const Status flushed = disk.device->flush(); !flushed) {
+            return fail(flushed.error().code,
+                        fmt::format("disk \"{}\" cannot be flushed: {}", disk.name, flushed.error().message),
+                        flushed.error().hint);
+        }
+    }
+    flush_time_ = now() - begun;
+    return {};
+}
+
+/// At the end of a pass, both sides' disks get what has been written: then little is left for the switchover, where the
+/// guest waits for it. The time for it says nothing about the link.
+Status OutgoingSession::flush_both_sides() {
+    if (environment_.disks.empty()) {
+        return {};
+    }
+    const Instant begun = now();
+    const std::uint32_t ping = format::flush_ping_base + static_cast<std::uint32_t>(pass_ % 0x10000);
+    const bool asks = moves_disks() && peer_ == Peer::godwit;
+    if (asks) {
+        put_ping(*writer_, ping);
+        writer_->flush();
+        last_sent_ = begun;
+    }
+    if (Status flushed = flush_disks(); !flushed) {
+        return flushed;
+    }
+    if (asks) {
+        const Instant deadline = now() + std::chrono::milliseconds(parameters_.idle_timeout_ms);
+        if (Status there =
+                wait_pong(ping, deadline, ErrorCode::idle_timeout, "the destination's disks do not take what was sent");
+            !there) {
+            return there;
+        }
+    }
+    flush_time_ = now() - begun;
+    meter_.leave_out(flush_time_);
+    return {};
+}
+
+}  // namespace godwit

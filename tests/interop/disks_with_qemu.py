@@ -112,15 +112,14 @@ def start(arguments, workspace, images):
 
 
 def expect_figures(arguments, figures):
-    """The figures of the disks; what a full image would take if zeros were sent as data."""
-    disk = figures["disk"]
+    """Zeros, and what the base has, are not sent where they need not be."""
     total = sum(SIZES.values())
-    assert disk["total"] == total and disk["remaining"] == 0, disk
-    if arguments.mode == "inc" or arguments.zero_blocks == "on":
-        # QEMU counts chunks of zeros as transferred; what went over the wire is in the whole stream's figure only.
-        assert figures["ram"]["transferred"] < total, figures
-    else:
-        assert disk["transferred"] >= total, disk
+    if not arguments.direction.startswith("qemu"):  # QEMU tells of disks only while they move
+        disk = figures["disk"]
+        assert disk["total"] == total and disk["remaining"] == 0, disk
+    spares_zeros = arguments.zero_blocks == "on" or arguments.direction == "godwit-to-godwit"
+    sent = figures["ram"]["transferred"]  # of the whole stream
+    assert (sent < total) == (arguments.mode == "inc" or spares_zeros), (sent, total)
 
 
 def main():
@@ -139,7 +138,8 @@ def main():
         images["destination"].prepare(with_contents=False)
         source, destination = start(arguments, workspace, images)
         pairs.set_capability(source, "zero-blocks", arguments.zero_blocks == "on")
-        source.qmp.command("migrate-set-parameters", {"max-bandwidth": 1 << 40})
+        # With its default limit of 300 ms, QEMU 7.2 says that it has completed before it has sent everything.
+        source.qmp.command("migrate-set-parameters", {"max-bandwidth": 1 << 40, "downtime-limit": 10})
         request = {"uri": pairs.listening_uri(destination), "blk": True, **({"inc": True} if arguments.mode == "inc" else {})}
         source.qmp.command("migrate", request)
         figures = source.qmp.wait_migration("completed")
@@ -151,7 +151,7 @@ def main():
         for side in images.values():
             side.close()
         compare(arguments, workspace, images)
-        print(f"{arguments.direction}, {arguments.mode}: {figures['disk']}")
+        print(f"{arguments.direction}, {arguments.mode}: {figures['ram']['transferred']} bytes, same disks")
 
 
 def compare(arguments, workspace, images):

@@ -54,6 +54,10 @@ inline constexpr const char* globalstate_section_name = "globalstate";
 inline constexpr std::uint32_t globalstate_version = 1;
 inline constexpr std::uint32_t globalstate_text_bytes = 100;
 
+inline constexpr const char* block_section_name = "block";
+inline constexpr std::uint32_t block_section_id = 1;
+inline constexpr std::uint32_t block_version = 1;
+
 /// The one encoding that an XBZRLE record may have.
 inline constexpr std::uint8_t xbzrle_encoding = 1;
 /// Offset with flags, encoding and length.
@@ -69,5 +73,17 @@ inline constexpr std::uint64_t same_block = 0x20;
 inline constexpr std::uint64_t xbzrle = 0x40;
 inline constexpr std::uint64_t all = 0xfff;
 }  // namespace ram_flag
+
+/// Low bits of the u64 that begins each record of the block section; the rest is the offset on the disk.
+namespace disk_flag {
+inline constexpr std::uint64_t chunk = 0x01;
+inline constexpr std::uint64_t eos = 0x02;
+/// The rest is a percentage, shifted by `progress_shift`.
+inline constexpr std::uint64_t progress = 0x04;
+/// Only together with `chunk`: the chunk reads as zeros, no data follows.
+inline constexpr std::uint64_t zero = 0x08;
+inline constexpr std::uint64_t all = 0x1ff;
+inline constexpr unsigned progress_shift = 9;
+}  // namespace disk_flag
 
 }  // namespace godwit::format

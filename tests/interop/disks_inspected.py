@@ -60,7 +60,7 @@ def main():
         qemu.close()  # it talks with one client at a time
         saved = workspace.path("saved")
         told = pairs.run_checked([arguments.program, "migrate", qemu.qmp_path, f"exec:cat > {saved}", "--block", "--set",
-                                  f"zero-blocks={arguments.zero_blocks}", "--bandwidth", "4M"], capture_output=True,
+                                  f"zero-blocks={arguments.zero_blocks}", "--bandwidth", "200K"], capture_output=True,
                                  text=True).stdout
         assert re.search(r"disks \S+ \S+ of 10.0 MiB", told), told
         assert "migration completed" in told, told

@@ -10,6 +10,20 @@
 
 namespace godwit {
 
+/// What a single attempt does beyond the parameters.
+struct StartOptions {
+    /// As if the capability `block` were on.
+    bool block = false;
+    /// As if the capability `block` and the parameter `block-incremental` were on.
+    bool incremental = false;
+
+    bool any() const { return block || incremental; }
+    /// Errors: `invalid_argument` where both the options and the parameters speak of disks, worded as QEMU words it.
+    Status check(const MigrationParameters& parameters) const;
+    /// Puts the options into the parameters of the attempt.
+    void apply(MigrationParameters& parameters) const;
+};
+
 /// Moves a running machine away: the source's side. One object serves all attempts of a machine, one after another.
 ///
 /// `start` and the destructor belong to the main loop's thread (the one that runs what `Executor::post` posted);
@@ -24,8 +38,9 @@ public:
     Migration& operator=(const Migration&) = delete;
 
     /// Begins a migration over the channel that `opener` opens and returns at once; listen or ask for the outcome.
-    /// Errors: `busy` while one runs, `ownership_gone` after a completed one, `listener_refused`.
-    Status start(std::unique_ptr<ChannelOpener> opener);
+    /// Errors: `busy` while one runs, `ownership_gone` after a completed one, `listener_refused`; of
+    /// `StartOptions::check`.
+    Status start(std::unique_ptr<ChannelOpener> opener, const StartOptions& options = {});
     /// Ends the running migration; the guest goes on here. Does nothing when none runs. Errors: `too_late` once
     /// the guest has been handed over.
     Status cancel();
@@ -47,6 +62,7 @@ public:
     bool has_failed() const;
 
     MigrationStatistics statistics() const;
+    /// While an attempt runs, as it uses them: with its `StartOptions`.
     MigrationParameters parameters() const;
     /// Makes all changes, or none. Errors: `invalid_argument`; `busy` for what may not change while a migration runs.
     Status set(std::span<const ParameterChange> changes);

@@ -50,6 +50,12 @@ struct MigrationParameters {
     bool zero_blocks = false;
     /// Memory that keeps what was sent, a power of two; more than the guest has is not used.
     std::uint64_t xbzrle_cache_size_bytes = 64 << 20;
+    /// Move the disks with the machine (capability `block`).
+    bool block = false;
+    /// Of the disks, move only what their topmost layer holds; the destination has the rest.
+    bool block_incremental = false;
+    /// Send chunks of zeros without their data (capability `zero-blocks`); QEMU takes that since 1.6.
+    bool zero_blocks = false;
     /// Send the stream as QEMU 1.5/1.6 did: no configuration, footers, commands or description.
     bool legacy_stream = false;
     /// Deadlines; see `docs/handover.md`.

@@ -39,6 +39,15 @@ struct XbzrleStatistics {
     double encoding_rate = 0;           ///< bytes of the pages sent as deltas over bytes of the deltas, last pass
 };
 
+/// What the capability `block` did. A destination counts what has come and knows of no rest.
+struct DiskStatistics {
+    std::uint64_t transferred_bytes = 0;  ///< records of disks that were sent or received, their heads included
+    std::uint64_t remaining_bytes = 0;    ///< chunks of disks that are to be sent
+    std::uint64_t total_bytes = 0;        ///< what the disks have that is to be moved at least once
+    std::uint64_t data_chunks = 0;        ///< sent or received with their data
+    std::uint64_t zero_chunks = 0;        ///< sent or received as zeros
+};
+
 /// A snapshot of a migration's figures. `docs/statistics.md` defines each.
 struct MigrationStatistics {
     MigrationState state = MigrationState::none;
@@ -80,6 +89,8 @@ struct MigrationStatistics {
     Convergence convergence = {};
     /// Where deltas are sent, or were received.
     std::optional<XbzrleStatistics> xbzrle = {};
+    /// Where disks move.
+    std::optional<DiskStatistics> disk = {};
 
     /// Why it failed or was cancelled.
     std::optional<Error> error;

@@ -14,13 +14,20 @@ struct SyncReport {
     Duration period{};                  ///< since the collection before, or since the first page
 };
 
+/// The disks' part of a window of measurement.
+struct DiskWindow {
+    std::uint64_t bytes = 0;            ///< of their records, written to the channel in the window
+    std::uint64_t remaining_bytes = 0;  ///< chunks that are to be sent at its end
+};
+
 /// What was sent in a window of measurement, which lasts a tenth of a second or a little longer.
 struct WindowReport {
     std::uint64_t bytes = 0;            ///< written to the channel in the window, headers included
     std::uint64_t pages = 0;            ///< sent in the window, zero pages included
     std::uint64_t remaining_bytes = 0;  ///< dirty memory that has not been sent at its end
     Duration length{};
-    Duration asleep{};  ///< the part of it spent waiting for the bandwidth limit
+    Duration asleep{};                    ///< the part of it spent waiting for the bandwidth limit
+    std::optional<DiskWindow> disk = {};  ///< where disks move
 };
 
 /// The decision at the end of a pass whether to stop the guest: what it was taken from, and how it went.

@@ -5,7 +5,6 @@
 
 #include <CLI/CLI.hpp>
 #include <memory>
-#include <optional>
 #include <string_view>
 
 #include "cli/subcommands.h"
@@ -65,15 +64,18 @@ Status inspect_file(const InspectOptions& options) {
     if (!channel) {
         return fail(channel.error());
     }
-    std::optional<RamExtractor> extractor;
+    ExtractionDirectory directory(options.extract, options.force);
+    RamExtractor ram(directory);
+    DiskExtractor disks(directory);
+    StreamInspector::Extractors extractors;
     if (!options.extract.empty()) {
         explain_bus_error();
-        extractor.emplace(options.extract, options.force);
+        extractors = {&ram, &disks};
     }
     StreamInspector inspector(
-        **channel, clock, [](const std::string& line) { fmt::print("{}\n", line); }, extractor ? &*extractor : nullptr);
+        **channel, clock, [](const std::string& line) { fmt::print("{}\n", line); }, extractors);
     Status inspected = inspector.inspect();
-    if (!inspected && inspected.error().code == ErrorCode::io && extractor && is_full(options.extract)) {
+    if (!inspected && inspected.error().code == ErrorCode::io && !options.extract.empty() && is_full(options.extract)) {
         return fail(ErrorCode::io, inspected.error().message,
                     fmt::format("the file system of {} is full", options.extract));
     }
@@ -91,16 +93,16 @@ void add_inspect_command(CLI::App& app, int& status) {
     CLI::Option* extract = command
                                ->add_option("--extract", options->extract,
                                             "Also put the memory into sparse files DIR/BLOCK.ram, one for each RAM "
-                                            "block; DIR is made if it does not exist")
+                                            "block, and the disks into DIR/NAME.disk; DIR is made if it does not exist")
                                ->type_name("DIR")
                                ->check([](const std::string& directory) {
                                    return directory.empty() ? "a directory needs a name" : std::string();
                                });
     command->add_flag("--force", options->force, "Replace files that --extract finds in its way")->needs(extract);
     command->footer(
-        "Lists sections with their offsets and sizes, RAM blocks, and pages by kind. The exit status is 1 when the "
-        "stream is "
-        "broken; the message says where. Memory that was extracted is then as it came until there.\n"
+        "Lists sections with their offsets and sizes, RAM blocks and disks, pages and chunks by kind. The exit status "
+        "is 1 when the stream is broken; the message says where. What was extracted is then as it came until there.\n"
+        "A disk's file ends where its last chunk of 1 MiB ends: the stream does not tell how large the disk is.\n"
         "Examples:\n  godwit inspect /tmp/vm1.stream\n  godwit inspect /tmp/vm1.stream --extract /tmp/vm1");
     command->callback([options, &status] {
         const Status outcome = inspect_file(*options);

@@ -11,6 +11,7 @@
 #include "cli/machine_commands.h"
 #include "cli/subcommands.h"
 #include "monitor/basic_commands.h"
+#include "monitor/block_commands.h"
 #include "monitor/control_commands.h"
 #include "monitor/descriptor_commands.h"
 #include "monitor/dirty_rate_commands.h"
@@ -142,6 +143,7 @@ void MachineHost::add_commands() {
     add_older_migration_commands(commands_, *migrations_);
     add_control_commands(commands_, *migrations_);
     add_dirty_rate_commands(commands_, *dirty_rate_);
+    add_block_commands(commands_, [] { return std::vector<BlockEntry>(); });
     add_machine_commands(commands_, {options_.machine.name, [this] { return machine_->run_state(); },
                                      [this] { return machine_->stop(); }, [this](bool force) { return cont(force); }});
 }

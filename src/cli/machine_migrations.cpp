@@ -36,7 +36,7 @@ MachineMigrations::MachineMigrations(Environment outgoing, Environment incoming,
     outgoing_.add_listener(outgoing_observer_);
 }
 
-Status MachineMigrations::migrate(const std::string& uri) {
+Status MachineMigrations::migrate(const MigrateRequest& request) {
     // What forbids a migration is said before anything about its address, and before a descriptor has been taken.
     if (is_leaving()) {
         return fail(ErrorCode::busy, "There's a migration process in progress");
@@ -44,7 +44,10 @@ Status MachineMigrations::migrate(const std::string& uri) {
     if (auto status = check_departure_(); !status) {
         return status;
     }
-    const auto address = parse_address(uri);
+    if (auto status = request.options.check(parameters()); !status) {
+        return status;
+    }
+    const auto address = parse_address(request.uri);
     if (!address) {
         return fail(address.error());
     }
@@ -52,7 +55,7 @@ Status MachineMigrations::migrate(const std::string& uri) {
     if (!opener) {
         return fail(opener.error());
     }
-    return outgoing_.start(std::move(*opener));
+    return outgoing_.start(std::move(*opener), request.options);
 }
 
 void MachineMigrations::yank() {

@@ -47,7 +47,7 @@ public:
     MachineMigrations(Environment outgoing, Environment incoming, NamedDescriptors& descriptors, EventSink& events,
                       Incoming expected, StepSignals steps, Callbacks callbacks, TraceFile* trace = nullptr);
 
-    Status migrate(const std::string& uri) override;
+    Status migrate(const MigrateRequest& request) override;
     Status cancel() override { return outgoing_.cancel(); }
     void yank() override;
     Status receive(const std::string& uri) override;

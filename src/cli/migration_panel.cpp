@@ -47,6 +47,16 @@ void add_bar(std::vector<PanelLine>& lines, const MigrationSample& m, std::size_
     add(lines, flow(parts, width));
 }
 
+void add_disks(std::vector<PanelLine>& lines, const MigrationSample& m, std::size_t width) {
+    const std::string bytes = format_bytes(m.disk_transferred_bytes);
+    const std::array<std::string, 2> parts = {
+        m.incoming ? fmt::format("disks: {} received", bytes)
+                   : fmt::format("disks: {} of {} remaining", format_bytes(m.disk_remaining_bytes),
+                                 format_bytes(m.disk_total_bytes)),
+        m.incoming ? "" : bytes + " sent"};
+    add(lines, flow(parts, width));
+}
+
 void add_course(std::vector<PanelLine>& lines, const char* name, const std::vector<double>& values,
                 const std::string& now, std::size_t width, Glyphs glyphs) {
     const std::size_t frame = 10 + 2 + 12;
@@ -70,10 +80,11 @@ void add_rates(std::vector<PanelLine>& lines, const MigrationSample& m, std::siz
 }
 
 void add_end(std::vector<PanelLine>& lines, const MigrationSample& m, std::size_t width) {
-    const std::array<std::string, 4> parts = {
+    const std::array<std::string, 5> parts = {
         m.total_time_ms ? fmt::format("total {:.3f} s", *m.total_time_ms / 1e3) : "",
         m.incoming ? "" : milliseconds("downtime", m.downtime_ms),
         fmt::format("{} {}", m.incoming ? "received" : "sent", format_bytes(m.transferred_bytes)),
+        m.has_disks ? fmt::format("disks {}", format_bytes(m.disk_transferred_bytes)) : "",
         m.passes > 0 ? fmt::format("{:.0f} passes", m.passes) : "",
     };
     add(lines, flow(parts, width));
@@ -105,9 +116,13 @@ std::vector<PanelLine> migration_lines(const MigrationSample& m, const Migration
         add_end(lines, m, width);
     } else if (m.total_bytes > 0 && m.status != "setup") {
         add_bar(lines, m, width, glyphs);
+        if (m.has_disks) {
+            add_disks(lines, m, width);
+        }
         add_rates(lines, m, width);
         if (!m.incoming) {
-            add_course(lines, "remaining", course.remaining(), format_bytes(m.remaining_bytes), width, glyphs);
+            const std::string remaining = format_bytes(m.remaining_bytes + m.disk_remaining_bytes);
+            add_course(lines, "remaining", course.remaining(), remaining, width, glyphs);
             add_course(lines, "dirtied", course.dirtied(), format_bytes(m.dirty_bytes_per_s) + "/s", width, glyphs);
         }
     }
@@ -138,8 +153,9 @@ PanelLine compact_line(const MachineView& machine, std::size_t width, Glyphs gly
     if (!machine.trouble.empty()) {
         text += " " + machine.trouble;
     } else if (m.moves()) {
-        text += fmt::format(" [{}] {}  {:.0f} Mbit/s  {} remaining", bar(m.fraction(), 16, glyphs),
-                            percent(m.fraction()), m.megabits_per_s, format_bytes(m.remaining_bytes));
+        text +=
+            fmt::format(" [{}] {}  {:.0f} Mbit/s  {} remaining", bar(m.fraction(), 16, glyphs), percent(m.fraction()),
+                        m.megabits_per_s, format_bytes(m.remaining_bytes + m.disk_remaining_bytes));
     } else if (!m.error.empty()) {
         text += " " + m.error;
     }

@@ -84,6 +84,38 @@ TEST(Panel, ShowsEverything) {
     }
 }
 
+Json report_with_disks() {
+    Json report = active_report();
+    report["disk"] = {{"transferred", 1 << 20}, {"remaining", 3221225472}, {"total", 3221225472}};
+    return report;
+}
+
+TEST(ParseMigration, CountsDisksAsMuchAsMemory) {
+    const MigrationSample sample = parse_migration(report_with_disks());
+    EXPECT_DOUBLE_EQ(sample.fraction(), 0.125);
+    Json incoming = report_with_disks();
+    incoming["x-godwit-incoming"] = true;
+    incoming["disk"]["transferred"] = 3221225472;
+    EXPECT_DOUBLE_EQ(parse_migration(incoming).fraction(), 0.75);
+    MigrationCourse course;
+    course.add(sample);
+    EXPECT_EQ(course.remaining(), (std::vector<double>{3221225472.0 + 536870912}));
+}
+
+TEST(Panel, ShowsDisksWhereTheyMove) {
+    EXPECT_EQ(joined(panel_lines(view_of(active_report()), 100, Glyphs::ascii)).find("disks"), std::string::npos);
+    const std::string text = joined(panel_lines(view_of(report_with_disks()), 100, Glyphs::ascii));
+    EXPECT_NE(text.find("disks: 3.0 GiB of 3.0 GiB remaining  1.0 MiB sent\n"), std::string::npos) << text;
+    EXPECT_NE(text.find("3.5 GiB\n"), std::string::npos) << "all that remains\n" << text;
+    Json ended = report_with_disks();
+    ended["status"] = "completed";
+    EXPECT_NE(joined(panel_lines(view_of(ended), 100, Glyphs::ascii)).find("disks 1.0 MiB"), std::string::npos);
+    ended["status"] = "active";
+    ended["x-godwit-incoming"] = true;
+    EXPECT_NE(joined(panel_lines(view_of(ended), 100, Glyphs::ascii)).find("disks: 1.0 MiB received"),
+              std::string::npos);
+}
+
 TEST(Panel, NoLineIsWiderThanTheWindow) {
     Json failed = active_report();
     failed["status"] = "failed";
@@ -91,7 +123,8 @@ TEST(Panel, NoLineIsWiderThanTheWindow) {
     failed["x-godwit-error-code"] = "peer-closed";
     Json received = active_report();
     received["x-godwit-incoming"] = true;
-    for (const Json& report : {active_report(), failed, received, Json::object(), Json{{"status", "setup"}}}) {
+    for (const Json& report :
+         {active_report(), report_with_disks(), failed, received, Json::object(), Json{{"status", "setup"}}}) {
         MachineView view = view_of(report);
         for (const char* trouble : {"", "no answer for 12 s: it may have been stopped, or it hangs in a system call"}) {
             view.trouble = trouble;

@@ -46,6 +46,13 @@ void take_ram(const Json& ram, MigrationSample& sample) {
     sample.passes = number(ram, "dirty-sync-count");
 }
 
+void take_disk(const Json& disk, MigrationSample& sample) {
+    sample.has_disks = disk.is_object();
+    sample.disk_transferred_bytes = number(disk, "transferred");
+    sample.disk_remaining_bytes = number(disk, "remaining");
+    sample.disk_total_bytes = number(disk, "total");
+}
+
 void push(std::vector<double>& values, double value) {
     if (values.size() >= MigrationCourse::most_values) {
         values.erase(values.begin());
@@ -62,8 +69,10 @@ double MigrationSample::fraction() const {
     if (total_bytes <= 0) {
         return 0;
     }
-    const double done = incoming ? received_pages * page_bytes : total_bytes - remaining_bytes;
-    return std::clamp(done / total_bytes, 0.0, 1.0);
+    const double received = received_pages * page_bytes + std::min(disk_transferred_bytes, disk_total_bytes);
+    const double all = total_bytes + disk_total_bytes;
+    const double done = incoming ? received : all - remaining_bytes - disk_remaining_bytes;
+    return std::clamp(done / all, 0.0, 1.0);
 }
 
 MigrationSample parse_migration(const Json& report) {
@@ -71,6 +80,7 @@ MigrationSample parse_migration(const Json& report) {
     sample.status = text(report, "status");
     sample.incoming = member(report, "x-godwit-incoming") == true;
     take_ram(member(report, "ram"), sample);
+    take_disk(member(report, "disk"), sample);
     sample.passes = number(report, "x-godwit-passes", sample.passes);
     sample.expected_downtime_ms = number_if_any(report, "expected-downtime");
     sample.downtime_ms = number_if_any(report, "downtime");
@@ -95,7 +105,7 @@ void MigrationCourse::add(const MigrationSample& sample) {
     }
     transferred_bytes_ = sample.transferred_bytes;
     if (sample.moves()) {
-        push(remaining_, sample.remaining_bytes);
+        push(remaining_, sample.remaining_bytes + sample.disk_remaining_bytes);
         push(dirtied_, sample.dirty_bytes_per_s);
     }
 }

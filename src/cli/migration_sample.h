@@ -18,6 +18,11 @@ struct MigrationSample {
     double remaining_bytes = 0;
     double total_bytes = 0;  ///< 0: not known
     double received_pages = 0;
+    // Of the disks that move, besides memory.
+    bool has_disks = false;
+    double disk_transferred_bytes = 0;
+    double disk_remaining_bytes = 0;
+    double disk_total_bytes = 0;
     double page_bytes = 4096;
     double megabits_per_s = 0;
     double pages_per_s = 0;
@@ -33,7 +38,7 @@ struct MigrationSample {
     std::string error_code;
     std::string error_hint;
 
-    /// The part of memory that has been sent since it was last written, or received at all; 0 to 1.
+    /// The part of memory and disks that has been sent since it was last written, or received at all; 0 to 1.
     double fraction() const;
     /// Underway; the words besides "active" are a QEMU's.
     bool moves() const {
@@ -51,6 +56,7 @@ public:
 
     /// Takes the next sample. A migration that begins begins a new course.
     void add(const MigrationSample& sample);
+    /// Of memory and disks.
     const std::vector<double>& remaining() const { return remaining_; }
     const std::vector<double>& dirtied() const { return dirtied_; }
 

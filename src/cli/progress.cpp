@@ -18,9 +18,13 @@ double number(const Json& object, const char* name) {
     return found != object.end() && found->is_number() ? found->get<double>() : 0.0;
 }
 
+Json member_of(const Json& report, const char* name) {
+    const auto found = report.find(name);
+    return found != report.end() && found->is_object() ? *found : Json::object();
+}
+
 Json ram_of(const Json& report) {
-    const auto ram = report.find("ram");
-    return ram != report.end() && ram->is_object() ? *ram : Json::object();
+    return member_of(report, "ram");
 }
 
 double passes_of(const Json& report) {
@@ -51,15 +55,22 @@ std::string progress_line(const Json& report) {
     if (is_incoming(report)) {
         return fmt::format("{}  received {}", status, format_bytes(number(ram, "transferred")));
     }
+    const Json disk = member_of(report, "disk");
+    const std::string disks = disk.empty() ? ""
+                                           : fmt::format("  disks {} of {}", format_bytes(number(disk, "remaining")),
+                                                         format_bytes(number(disk, "total")));
     const double page = number(ram, "page-size");
-    return fmt::format("{}  pass {:.0f}  sent {}  at {}/s  remaining {} of {}  dirtied {}/s", status, passes_of(report),
-                       format_bytes(number(ram, "transferred")), format_bytes(bytes_per_s(ram)),
-                       format_bytes(number(ram, "remaining")), format_bytes(number(ram, "total")),
+    return fmt::format("{}  pass {:.0f}  sent {}  at {}/s  remaining {} of {}{}  dirtied {}/s", status,
+                       passes_of(report), format_bytes(number(ram, "transferred")), format_bytes(bytes_per_s(ram)),
+                       format_bytes(number(ram, "remaining")), format_bytes(number(ram, "total")), disks,
                        format_bytes(number(ram, "dirty-pages-rate") * page));
 }
 
 std::string completion_text(const Json& report) {
-    const std::string bytes = format_bytes(number(ram_of(report), "transferred"));
+    const Json disk = member_of(report, "disk");
+    const std::string bytes =
+        format_bytes(number(ram_of(report), "transferred")) +
+        (disk.empty() ? "" : fmt::format(" (disks {})", format_bytes(number(disk, "transferred"))));
     const double total_s = number(report, "total-time") / 1e3;
     if (is_incoming(report)) {
         return fmt::format("total time {:.3f} s, received {}", total_s, bytes);

@@ -16,6 +16,19 @@ TEST(ProgressLine, ReadsGodwitAndQemu) {
     EXPECT_EQ(progress_line(report), "active  received 1.0 MiB");
 }
 
+TEST(ProgressLine, HasDisksWhereTheyMove) {
+    Json report = Json::parse(R"({"status":"active","ram":{"transferred":1048576,"remaining":2097152,"total":4194304,
+        "mbps":8.388608,"dirty-pages-rate":256,"page-size":4096,"dirty-sync-count":3},
+        "disk":{"transferred":524288,"remaining":3145728,"total":8388608}})");
+    EXPECT_EQ(progress_line(report),
+              "active  pass 3  sent 1.0 MiB  at 1.0 MiB/s  remaining 2.0 MiB of 4.0 MiB  disks 3.0 MiB of 8.0 MiB  "
+              "dirtied 1.0 MiB/s");
+    EXPECT_NE(completion_text(report).find("sent 1.0 MiB (disks 512 KiB) in 3 passes"), std::string::npos)
+        << completion_text(report);
+    report["disk"] = 7;
+    EXPECT_EQ(progress_line(report).find("disks"), std::string::npos);
+}
+
 TEST(ProgressLine, TakesWhatIsThere) {
     EXPECT_EQ(progress_line(Json::object()), "waiting");
     EXPECT_EQ(progress_line({{"status", "setup"}}), "setup");

@@ -119,6 +119,42 @@ TEST(PublicApi, waiting_for_the_end_ends_after_a_failure_and_the_loop_can_be_use
     }
 }
 
+TEST(PublicApi, options_of_a_start_end_with_their_attempt) {
+    Host host;
+    auto silent = make_listener("tcp:127.0.0.1:0", *host.clock, *host.log);
+    ASSERT_TRUE(silent) << silent.error().text();
+    Migration migration(host.environment);
+    for (const StartOptions options : {StartOptions{.block = true}, StartOptions{.incremental = true}}) {
+        auto opener = make_opener(*silent->address, *host.clock, *host.log);
+        ASSERT_TRUE(opener);
+        ASSERT_TRUE(migration.start(std::move(*opener), options));
+        EXPECT_TRUE(migration.parameters().block);
+        EXPECT_EQ(migration.parameters().block_incremental, options.incremental);
+        ASSERT_TRUE(migration.cancel());
+        run_until_end(*host.loop, migration);
+        ASSERT_EQ(migration.state(), MigrationState::cancelled);
+        EXPECT_FALSE(migration.parameters().block);
+        EXPECT_FALSE(migration.parameters().block_incremental);
+    }
+}
+
+TEST(PublicApi, options_of_a_start_exclude_the_parameters) {
+    Host host;
+    for (const char* const name : {"block", "block-incremental"}) {
+        Migration migration(host.environment);
+        ASSERT_TRUE(migration.set(*find_parameter(name), true));
+        for (const StartOptions options : {StartOptions{.block = true}, StartOptions{.incremental = true}}) {
+            auto opener = make_opener("tcp:127.0.0.1:1", *host.clock, *host.log);
+            ASSERT_TRUE(opener);
+            const Status started = migration.start(std::move(*opener), options);
+            ASSERT_FALSE(started);
+            EXPECT_EQ(started.error().code, ErrorCode::invalid_argument);
+            EXPECT_EQ(started.error().message, "Command options are incompatible with current migration capabilities");
+            EXPECT_EQ(migration.state(), MigrationState::none);
+        }
+    }
+}
+
 TEST(PublicApi, somebody_else_may_end_the_waiting) {
     Host host;
     auto listener = make_listener("tcp:127.0.0.1:0", *host.clock, *host.log);

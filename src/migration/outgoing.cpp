@@ -13,7 +13,7 @@ class Migration::Impl : public ParameterSource, public std::enable_shared_from_t
 public:
     explicit Impl(Environment environment) : environment_(std::move(environment)) {}
 
-    Status start(std::unique_ptr<ChannelOpener> opener);
+    Status start(std::unique_ptr<ChannelOpener> opener, const StartOptions& options);
     Status cancel();
     Status continue_switchover();
     void yank() {
@@ -24,9 +24,21 @@ public:
     void stop();
     MigrationStatistics statistics() const;
     Status set(std::span<const ParameterChange> changes);
+    /// For the session, whatever the state.
     MigrationParameters current_parameters() const override {
         const std::lock_guard lock(mutex_);
-        return parameters_;
+        MigrationParameters parameters = parameters_;
+        options_.apply(parameters);
+        return parameters;
+    }
+    /// For everybody else: options end with their attempt.
+    MigrationParameters shown_parameters() const {
+        const std::lock_guard lock(mutex_);
+        MigrationParameters parameters = parameters_;
+        if (is_running(states.get())) {
+            options_.apply(parameters);
+        }
+        return parameters;
     }
     void forget_handover() {
         if (!is_running(states.get())) {
@@ -51,6 +63,7 @@ private:
     const Environment environment_;
     mutable std::mutex mutex_;
     MigrationParameters parameters_;            // under mutex_
+    StartOptions options_;                      // under mutex_: of the attempt that began last
     std::shared_ptr<OutgoingSession> session_;  // under mutex_; replaced by the main loop's thread only
     MigrationStatistics last_;                  // under mutex_: figures of the attempt that has ended
     std::optional<Error> ownership_lost_;       // under mutex_: why the guest may not be migrated any more
@@ -79,9 +92,16 @@ Status Migration::Impl::may_start() {
     return {};
 }
 
-Status Migration::Impl::start(std::unique_ptr<ChannelOpener> opener) {
+Status Migration::Impl::start(std::unique_ptr<ChannelOpener> opener, const StartOptions& options) {
     if (Status allowed = may_start(); !allowed) {
         return allowed;
+    }
+    {
+        const std::lock_guard lock(mutex_);
+        if (Status fits = options.check(parameters_); !fits) {
+            return fits;
+        }
+        options_ = options;
     }
     auto session = std::make_shared<OutgoingSession>(environment_, states, *this, std::move(opener));
     {
@@ -202,13 +222,26 @@ Status Migration::Impl::set(std::span<const ParameterChange> changes) {
     return {};
 }
 
+Status StartOptions::check(const MigrationParameters& parameters) const {
+    if (any() && (parameters.block || parameters.block_incremental)) {
+        return fail(ErrorCode::invalid_argument, "Command options are incompatible with current migration capabilities",
+                    "switch the capability block and the parameter block-incremental off, or leave the options out");
+    }
+    return {};
+}
+
+void StartOptions::apply(MigrationParameters& parameters) const {
+    parameters.block = parameters.block || any();
+    parameters.block_incremental = parameters.block_incremental || incremental;
+}
+
 Migration::Migration(Environment environment) : impl_(std::make_shared<Impl>(std::move(environment))) {}
 Migration::~Migration() {
     impl_->stop();
 }
 
-Status Migration::start(std::unique_ptr<ChannelOpener> opener) {
-    return impl_->start(std::move(opener));
+Status Migration::start(std::unique_ptr<ChannelOpener> opener, const StartOptions& options) {
+    return impl_->start(std::move(opener), options);
 }
 Status Migration::cancel() {
     return impl_->cancel();
@@ -239,7 +272,7 @@ MigrationStatistics Migration::statistics() const {
     return impl_->statistics();
 }
 MigrationParameters Migration::parameters() const {
-    return impl_->current_parameters();
+    return impl_->shown_parameters();
 }
 Status Migration::set(std::span<const ParameterChange> changes) {
     return impl_->set(changes);

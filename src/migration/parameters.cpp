@@ -98,6 +98,13 @@ const std::vector<ParameterInfo>& parameter_table() {
          .while_running = true,
          .maximum = std::numeric_limits<std::int64_t>::max(),
          .saturates = true},
+        {.name = "block",
+         .help = "move the disks with the machine, while it runs",
+         .member = &P::block,
+         .capability = true},
+        {.name = "block-incremental",
+         .help = "of the disks, move only what their topmost layer holds; the destination has the rest",
+         .member = &P::block_incremental},
         {.name = "connect-timeout",
          .unit = "ms",
          .help = "longest time to reach the destination",
@@ -204,6 +211,10 @@ const std::vector<ParameterInfo>& parameter_table() {
          .minimum = page_bytes,
          .maximum = std::uint64_t{1} << 62,
          .power_of_two = true},
+        {.name = "zero-blocks",
+         .help = "send chunks of zeros on disks without their data, so that a thin image stays thin",
+         .member = &P::zero_blocks,
+         .capability = true},
     };
     return table;
 }

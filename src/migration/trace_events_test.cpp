@@ -82,6 +82,20 @@ TEST(WindowTally, CountsWhatCameSinceTheWindowBefore) {
     window = tally.close(begin + milliseconds(220), 250, 4, 0);
     EXPECT_EQ(window.bytes, 0U);
     EXPECT_EQ(window.asleep, window.length);  // never more than there was
+    EXPECT_FALSE(window.disk);
+}
+
+TEST(WindowTally, CountsDisksWhereTheyMove) {
+    const Instant begin(milliseconds(1000));
+    WindowTally tally;
+    tally.start(begin, 0, 0, 30);
+    WindowReport window = tally.close(begin + milliseconds(100), 250, 4, 4096, DiskStatistics{100, 7, 1000});
+    ASSERT_TRUE(window.disk);
+    EXPECT_EQ(window.disk->bytes, 70U);
+    EXPECT_EQ(window.disk->remaining_bytes, 7U);
+    window = tally.close(begin + milliseconds(200), 350, 4, 4096, DiskStatistics{180, 0, 1000});
+    EXPECT_EQ(window.disk->bytes, 80U);
+    EXPECT_EQ(window.disk->remaining_bytes, 0U);
 }
 
 }  // namespace

@@ -9,7 +9,7 @@ namespace {
 
 class Service : public MigrationService {
 public:
-    Status migrate(const std::string&) override { return {}; }
+    Status migrate(const MigrateRequest&) override { return {}; }
     Status cancel() override { return {}; }
     void yank() override { ++yanks; }
     Status receive(const std::string&) override { return {}; }

@@ -164,7 +164,8 @@ std::vector<HmpCommand> make_commands() {
          "[-d] [-b] [-i] [-r] uri",
          "move the machine to uri\n"
          "\t\t\t -d to go on at once; otherwise this monitor waits for the end\n"
-         "\t\t\t -b and -i with the disks, -r to resume one that is paused: refused where QMP refuses it",
+         "\t\t\t -b with the disks, -i with what their topmost layers hold; the destination has the rest\n"
+         "\t\t\t -r to resume one that is paused: refused where QMP refuses it",
          "migrate",
          {flag('d', "detach"), flag('b', "blk"), flag('i', "inc"), flag('r', "resume"), {"uri"}},
          migrate},
@@ -202,6 +203,7 @@ std::vector<HmpCommand> make_commands() {
 
 std::vector<HmpCommand> make_topics() {
     return {
+        topic("block", "the disks of the machine", "query-block", disks_text),
         topic("dirty_rate", "the last measurement of calc_dirty_rate", "query-dirty-rate", dirty_rate_text),
         topic("migrate", "the state and the figures of the last migration", "query-migrate", migration_text),
         topic("migrate_capabilities", "which capabilities are on", "query-migrate-capabilities", capabilities_text),

@@ -205,6 +205,18 @@ std::string dirty_rate_text(const Json& report) {
     return text + (rate.empty() ? "Dirty rate: (not ready)\n" : rate) + rates_of_cpus(report);
 }
 
+std::string disks_text(const Json& list) {
+    std::string text;
+    for (const Json& disk : list) {
+        const Json& inserted = object_of(disk, "inserted");
+        text += fmt::format("{}{}: {} ({}{})\n", text.empty() ? "" : "\n", text_of(disk, "device"),
+                            text_of(inserted, "file"), text_of(inserted, "drv"),
+                            inserted.value("ro", false) ? ", read-only" : "");
+        text += line(object_of(inserted, "image"), {"virtual-size", "    Size", " bytes"});
+    }
+    return text;
+}
+
 std::string status_text(const Json& status) {
     const std::string name = text_of(status, "status");
     if (name == "running" || name == "paused") {

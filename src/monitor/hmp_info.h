@@ -15,6 +15,8 @@ std::string migration_text(const Json& report);
 std::string capabilities_text(const Json& list);
 /// Of `query-dirty-rate`.
 std::string dirty_rate_text(const Json& report);
+/// Of `query-block`.
+std::string disks_text(const Json& list);
 /// Of `query-status`.
 std::string status_text(const Json& status);
 /// Of `query-version`.

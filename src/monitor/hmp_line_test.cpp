@@ -51,10 +51,9 @@ TEST_F(HmpLine, StartsMigrations) {
               "Error: migrate: unsupported option -x\nTry \"help migrate\" for more information\n");
     EXPECT_EQ(say("migrate tcp:a:1 -d"),
               "Error: migrate: extraneous characters at the end of line\nTry \"help migrate\" for more information\n");
-    EXPECT_EQ(say("migrate -b tcp:a:1"),
-              "Error: Parameter 'blk' cannot be used: block migration is not supported yet\n");
-    EXPECT_EQ(say("migrate -di tcp:a:1"),
-              "Error: Parameter 'inc' cannot be used: block migration is not supported yet\n");
+    EXPECT_EQ(asked("migrate -b tcp:a:1"), "migrate tcp:a:1 with disks");
+    EXPECT_EQ(asked("migrate -di tcp:a:1"), "migrate tcp:a:1 incrementally");
+    EXPECT_EQ(asked("migrate -d -b -i tcp:a:1"), "migrate tcp:a:1 with disks incrementally");
     EXPECT_TRUE(say("migrate -r tcp:a:1").starts_with("Error: Parameter 'resume' cannot be used"));
     service.refusal = Error{ErrorCode::busy, "There's a migration process in progress", "wait"};
     EXPECT_EQ(say("migrate tcp:a:1"), "Error: There's a migration process in progress\nwait\n");

@@ -21,11 +21,18 @@ bool is_running(std::string_view status) {
     return std::find(running.begin(), running.end(), status) != running.end();
 }
 
-/// How much of the memory is at the destination; nothing known counts as nothing done.
+std::uint64_t in_ram_and_disks(const Json& report, const char* figure) {
+    std::uint64_t sum = 0;
+    for (const char* const part : {"ram", "disk"}) {
+        sum += report.value(part, Json::object()).value(figure, std::uint64_t{0});
+    }
+    return sum;
+}
+
+/// How much of memory and disks is at the destination; nothing known counts as nothing done.
 int percent_done(const Json& report) {
-    const Json ram = report.value("ram", Json::object());
-    const auto total = ram.value("total", std::uint64_t{0});
-    const auto remaining = ram.value("remaining", std::uint64_t{0});
+    const std::uint64_t total = in_ram_and_disks(report, "total");
+    const std::uint64_t remaining = in_ram_and_disks(report, "remaining");
     if (total == 0 || remaining > total) {
         return 0;
     }

@@ -75,6 +75,15 @@ TEST_F(HmpSessionTest, StopsWhenTheClientHasEnough) {
     EXPECT_EQ(session.receive(two.substr(5)), 5U);
 }
 
+TEST_F(HmpSessionTest, DisksCountForTheProgress) {
+    EXPECT_EQ(ask("migrate -b tcp:a:1\n"), "");
+    progress(MigrationState::active, 250);
+    service.figures.disk = DiskStatistics{.remaining_bytes = 2750, .total_bytes = 3000};
+    EXPECT_EQ(poll(), "Completed 25 %\r");
+    service.figures.disk->remaining_bytes = 0;
+    EXPECT_EQ(poll(), "Completed 93 %\r");
+}
+
 TEST_F(HmpSessionTest, WaitsForTheEndOfAMigration) {
     const std::string_view input = "migrate tcp:a:1\nstop\n";
     EXPECT_EQ(session.receive(input), 16U);

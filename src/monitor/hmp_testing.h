@@ -18,11 +18,12 @@ namespace godwit::testing {
 /// Notes what it is asked for.
 class NotingService : public MigrationService {
 public:
-    Status migrate(const std::string& uri) override {
+    Status migrate(const MigrateRequest& request) override {
         if (refusal) {
             return fail(*refusal);
         }
-        asked.push_back("migrate " + uri);
+        asked.push_back("migrate " + request.uri + (request.options.block ? " with disks" : "") +
+                        (request.options.incremental ? " incrementally" : ""));
         figures.state = MigrationState::setup;
         return {};
     }

@@ -33,34 +33,28 @@ ParameterValue to_parameter_value(const Json& value) {
     return value.is_boolean() ? ParameterValue(value.get<bool>()) : ParameterValue(*to_size(value));
 }
 
-Status refuse_flags(const Json& arguments) {
-    const std::pair<const char*, const char*> unsupported[] = {
-        {"blk", "block migration is not supported yet"},
-        {"inc", "block migration is not supported yet"},
-        {"resume", "resuming a postcopy migration is not supported yet"},
-    };
-    for (const auto& [name, reason] : unsupported) {
-        if (arguments.value(name, false)) {
-            return fail(ErrorCode::unsupported, fmt::format("Parameter '{}' cannot be used: {}", name, reason));
-        }
+Status start_migration(MigrationService& service, const Json& arguments) {
+    if (arguments.value("resume", false)) {
+        return fail(ErrorCode::unsupported,
+                    "Parameter 'resume' cannot be used: resuming a postcopy migration is not supported yet");
     }
-    return {};
+    return service.migrate({arguments["uri"].get<std::string>(),
+                            {.block = arguments.value("blk", false), .incremental = arguments.value("inc", false)}});
 }
 
 void add_start_and_end(CommandTable& commands, MigrationService& service) {
     const Argument uri{"uri", ArgumentType::string, false,
                        "tcp:HOST:PORT, unix:PATH, fd:NAME, exec:COMMAND or file:PATH"};
-    commands.add({"migrate",
-                  "Starts to move the machine and returns at once; query-migrate tells how it goes.",
-                  {uri,
-                   {"detach", ArgumentType::boolean, true, "ignored"},
-                   {"blk", ArgumentType::boolean, true, "not supported"},
-                   {"inc", ArgumentType::boolean, true, "not supported"},
-                   {"resume", ArgumentType::boolean, true, "not supported"}},
-                  [&service](const Json& arguments, CommandClient&) {
-                      auto refused = refuse_flags(arguments);
-                      return done(refused ? service.migrate(arguments["uri"].get<std::string>()) : refused);
-                  }});
+    commands.add(
+        {"migrate",
+         "Starts to move the machine and returns at once; query-migrate tells how it goes.",
+         {uri,
+          {"detach", ArgumentType::boolean, true, "ignored"},
+          {"blk", ArgumentType::boolean, true, "with the disks, as with the capability block"},
+          {"inc", ArgumentType::boolean, true,
+           "with what the topmost layers of the disks hold, as with block-incremental too"},
+          {"resume", ArgumentType::boolean, true, "not supported"}},
+         [&service](const Json& arguments, CommandClient&) { return done(start_migration(service, arguments)); }});
     commands.add({"migrate_cancel",
                   "Ends the outgoing migration; the guest goes on here. Does nothing when none runs.",
                   {},

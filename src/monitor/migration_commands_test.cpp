@@ -15,8 +15,9 @@ namespace {
 
 class FakeService : public MigrationService {
 public:
-    Status migrate(const std::string& uri) override {
-        log.push_back("migrate " + uri);
+    Status migrate(const MigrateRequest& request) override {
+        log.push_back("migrate " + request.uri + (request.options.block ? " blk" : "") +
+                      (request.options.incremental ? " inc" : ""));
         return answer;
     }
     Status cancel() override {
@@ -87,14 +88,19 @@ TEST_F(MigrationCommandsTest, MigratesToAnAddress) {
     EXPECT_EQ(service_.log, (std::vector<std::string>{"migrate tcp:a:1", "receive unix:/x", "cancel"}));
 }
 
+TEST_F(MigrationCommandsTest, MigratesWithDisks) {
+    EXPECT_EQ(run("migrate", {{"uri", "tcp:a:1"}, {"blk", true}}), Json::object());
+    EXPECT_EQ(run("migrate", {{"uri", "tcp:a:1"}, {"inc", true}}), Json::object());
+    EXPECT_EQ(run("migrate", {{"uri", "tcp:a:1"}, {"blk", true}, {"inc", true}}), Json::object());
+    EXPECT_EQ(service_.log,
+              (std::vector<std::string>{"migrate tcp:a:1 blk", "migrate tcp:a:1 inc", "migrate tcp:a:1 blk inc"}));
+}
+
 TEST_F(MigrationCommandsTest, RefusesBadArguments) {
     EXPECT_EQ(mistake("migrate", Json::object()), "Parameter 'uri' is missing");
     EXPECT_EQ(mistake("migrate", {{"uri", 5}}), "Invalid parameter type for 'uri', expected: string");
     EXPECT_EQ(mistake("migrate", {{"uri", "x"}, {"x", 1}}), "Parameter 'x' is unexpected");
-    EXPECT_EQ(mistake("migrate", {{"uri", "x"}, {"blk", true}}),
-              "Parameter 'blk' cannot be used: block migration is not supported yet");
-    EXPECT_EQ(mistake("migrate", {{"uri", "x"}, {"inc", true}}),
-              "Parameter 'inc' cannot be used: block migration is not supported yet");
+    EXPECT_EQ(mistake("migrate", {{"uri", "x"}, {"blk", 1}}), "Invalid parameter type for 'blk', expected: boolean");
     EXPECT_NE(mistake("migrate", {{"uri", "x"}, {"resume", true}}).find("not supported yet"), std::string::npos);
     EXPECT_EQ(mistake("migrate_cancel", {{"x", 1}}), "Parameter 'x' is unexpected");
     EXPECT_EQ(mistake("query-migrate", {{"x", 1}}), "Parameter 'x' is unexpected");

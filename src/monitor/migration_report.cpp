@@ -84,6 +84,21 @@ Json xbzrle_report(const XbzrleStatistics& s) {
     };
 }
 
+/// QEMU sends what has no meaning for disks as 0.
+Json disk_report(const DiskStatistics& s) {
+    Json report = {
+        {"transferred", s.transferred_bytes},    {"remaining", s.remaining_bytes},        {"total", s.total_bytes},
+        {"x-godwit-data-chunks", s.data_chunks}, {"x-godwit-zero-chunks", s.zero_chunks},
+    };
+    for (const char* const name :
+         {"duplicate", "skipped", "normal", "normal-bytes", "dirty-pages-rate", "mbps", "dirty-sync-count",
+          "postcopy-requests", "page-size", "multifd-bytes", "pages-per-second", "precopy-bytes", "downtime-bytes",
+          "postcopy-bytes", "dirty-sync-missed-zero-copy"}) {
+        report[name] = 0;
+    }
+    return report;
+}
+
 void add_error(Json& report, const Error& error) {
     report["error-desc"] = error.message;
     report["x-godwit-error-code"] = to_string(error.code);
@@ -138,6 +153,9 @@ Json migration_report(const MigrationStatistics& statistics, const std::optional
     report["status"] = status_name(statistics);
     add_times(report, statistics);
     report["ram"] = ram_report(statistics);
+    if (statistics.disk) {
+        report["disk"] = disk_report(*statistics.disk);
+    }
     if (statistics.xbzrle) {
         report["xbzrle-cache"] = xbzrle_report(*statistics.xbzrle);
     }

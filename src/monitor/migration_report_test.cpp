@@ -64,6 +64,18 @@ TEST(MigrationReport, HasTheCacheOfXbzrle) {
                               "encoding-rate":7.5,"overflow":6,"x-godwit-unchanged":4})"));
 }
 
+TEST(MigrationReport, HasQemusFieldsOfDisks) {
+    MigrationStatistics s = completed();
+    EXPECT_FALSE(migration_report(s, std::nullopt).contains("disk"));
+    s.disk = DiskStatistics{
+        .transferred_bytes = 1, .remaining_bytes = 2, .total_bytes = 3, .data_chunks = 4, .zero_chunks = 5};
+    EXPECT_EQ(migration_report(s, std::nullopt)["disk"],
+              Json::parse(R"({"transferred":1,"remaining":2,"total":3,"duplicate":0,"skipped":0,"normal":0,
+        "normal-bytes":0,"dirty-pages-rate":0,"mbps":0,"dirty-sync-count":0,"postcopy-requests":0,"page-size":0,
+        "multifd-bytes":0,"pages-per-second":0,"precopy-bytes":0,"downtime-bytes":0,"postcopy-bytes":0,
+        "dirty-sync-missed-zero-copy":0,"x-godwit-data-chunks":4,"x-godwit-zero-chunks":5})"));
+}
+
 TEST(MigrationReport, HasQemusFields) {
     const Json report = migration_report(completed(), std::nullopt);
     EXPECT_EQ(report["status"], "completed");

@@ -4,17 +4,24 @@
 #include <string>
 #include <vector>
 
+#include "godwit/migration.h"
 #include "godwit/parameters.h"
 #include "godwit/statistics.h"
 
 namespace godwit {
 
+/// What `migrate` asks for.
+struct MigrateRequest {
+    std::string uri;
+    StartOptions options = {};
+};
+
 /// What the monitor asks of the one who owns the machine's migrations. Event loop's thread; no call waits for a peer.
 class MigrationService {
 public:
     virtual ~MigrationService() = default;
-    /// Starts to move the machine to `uri`. Errors: of the address, of `Migration::start`.
-    virtual Status migrate(const std::string& uri) = 0;
+    /// Starts to move the machine. Errors: of the address, of `Migration::start`.
+    virtual Status migrate(const MigrateRequest& request) = 0;
     /// Ends the outgoing migration. Does nothing when none runs. Errors: `too_late`.
     virtual Status cancel() = 0;
     /// The word that a migration with pause-before-switchover waits for. Errors: `wrong_state`.

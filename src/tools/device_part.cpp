@@ -104,7 +104,8 @@ std::uint64_t subsections_bytes(const Json& state, int depth) {
     return bytes;
 }
 
-/// Bytes of a state on the wire: its fields and, nested, its subsections. Throws Json::exception on nonsense.
+/// Bytes of a state on the wire: its fields and its subsections. The size of a field that is a structure counts the
+/// structure's own subsections already. Throws Json::exception on nonsense.
 std::uint64_t state_bytes(const Json& state, int depth) {
     std::uint64_t bytes = 0;
     if (depth > 16) {
@@ -113,8 +114,7 @@ std::uint64_t state_bytes(const Json& state, int depth) {
     for (const Json& field : state.value("fields", Json::array())) {
         const std::uint64_t count = field.contains("array_len") ? number(field["array_len"], max_count) : 1;
         const std::uint64_t size = number(field.at("size"), max_state_bytes);
-        const std::uint64_t nested = field.contains("struct") ? subsections_bytes(field["struct"], depth) : 0;
-        bytes = std::min(bytes + size * count + nested, max_state_bytes);
+        bytes = std::min(bytes + size * count, max_state_bytes);
     }
     return std::min(bytes + subsections_bytes(state, depth), max_state_bytes);
 }

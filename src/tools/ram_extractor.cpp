@@ -1,48 +1,16 @@
 #include "tools/ram_extractor.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <limits.h>
-#include <sys/stat.h>
+#include <unistd.h>
 
-#include <cerrno>
-#include <string_view>
 #include <utility>
-
-#include "base/printable.h"
-#include "io/system_error.h"
 
 namespace godwit {
 namespace {
 
-constexpr mode_t directory_mode = 0777;  // less the umask
-/// It is to hold guest memory.
-constexpr mode_t file_mode = 0600;
 constexpr const char* no_list = "the stream does not list its RAM blocks, so their sizes are unknown";
 
-bool stands_for_itself(char c) {
-    constexpr std::string_view others = "-_.@:+=,";
-    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
-           others.find(c) != std::string_view::npos;
-}
-
 }  // namespace
-
-Result<std::string> extracted_file_name(const std::string& block_id) {
-    std::string name;
-    for (const char c : block_id) {
-        // A point in front would hide the file.
-        const bool is_safe = stands_for_itself(c) && !(c == '.' && name.empty());
-        name +=
-            is_safe ? std::string(1, c) : fmt::format("%{:02X}", static_cast<unsigned>(static_cast<unsigned char>(c)));
-    }
-    name += ".ram";
-    if (block_id.empty() || name.size() > NAME_MAX) {
-        return fail(ErrorCode::unsupported,
-                    fmt::format("RAM block \"{}\" has a name of which no file's name can be made", block_id));
-    }
-    return name;
-}
 
 Status RamExtractor::listed_block(const std::string& id, ByteCount used_length) {
     if (loader_) {
@@ -60,7 +28,7 @@ Status RamExtractor::noted(Status status) {
 }
 
 Status RamExtractor::add(const std::string& id, ByteCount used_length) {
-    Result<std::string> name = extracted_file_name(id);
+    Result<std::string> name = extracted_file_name(id, ".ram");
     if (!name) {
         return fail(name.error());
     }
@@ -86,9 +54,6 @@ Status RamExtractor::prepare() {
 }
 
 Status RamExtractor::make_all() {
-    if (Status opened = open_directory(); !opened) {
-        return opened;
-    }
     Status made = make_files();
     if (!made) {
         loader_.reset();
@@ -100,24 +65,15 @@ Status RamExtractor::make_all() {
     return made;
 }
 
-Status RamExtractor::open_directory() {
-    if (::mkdir(directory_.c_str(), directory_mode) != 0 && errno != EEXIST) {
-        return fail_errno(ErrorCode::io, fmt::format("cannot make the directory {}", directory_), errno);
-    }
-    directory_fd_.reset(::open(directory_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (!directory_fd_.valid()) {
-        return fail_errno(ErrorCode::io, fmt::format("cannot open the directory {}", directory_), errno);
-    }
-    return {};
-}
-
 Status RamExtractor::make_files() {
     std::vector<MappedMemory::Spec> specs = listed_;
     for (MappedMemory::Spec& spec : specs) {
-        if (Status made = make_file(*spec.file); !made) {
-            return made;
+        const Result<ExtractionDirectory::File> made = directory_.make_file(*spec.file);
+        if (!made) {
+            return fail(made.error());
         }
-        spec.file = files_.back();
+        files_.push_back(made->path);
+        spec.file = made->path;
     }
     Result<std::unique_ptr<MappedMemory>> memory = MappedMemory::create(std::move(specs));
     if (!memory) {
@@ -130,28 +86,6 @@ Status RamExtractor::make_files() {
             return listed;
         }
     }
-    return {};
-}
-
-Status RamExtractor::make_file(const std::string& name) {
-    const std::string path = directory_ + "/" + name;
-    // Always a file of our own: no link that lies there is followed.
-    const auto make = [&] {
-        return FileDescriptor(
-            ::openat(directory_fd_.get(), name.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, file_mode));
-    };
-    FileDescriptor file = make();
-    if (!file.valid() && errno == EEXIST && !replace_) {
-        return fail(ErrorCode::invalid_argument, fmt::format("{} exists already", path),
-                    "name another directory, or replace what is there with --force");
-    }
-    if (!file.valid() && errno == EEXIST && ::unlinkat(directory_fd_.get(), name.c_str(), 0) == 0) {
-        file = make();
-    }
-    if (!file.valid()) {
-        return fail_errno(ErrorCode::io, fmt::format("cannot make {}", path), errno);
-    }
-    files_.push_back(path);
     return {};
 }
 

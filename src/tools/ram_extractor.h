@@ -5,25 +5,19 @@
 #include <string>
 #include <vector>
 
-#include "io/file_descriptor.h"
 #include "io/mapped_memory.h"
 #include "ram/loader.h"
+#include "tools/extraction_directory.h"
 
 namespace godwit {
-
-/// The name of the file that a RAM block is extracted to: what cannot stand in the name of a file becomes %XX, so that
-/// different blocks get different files, all of them within their directory. Errors: `unsupported` for an empty name,
-/// and one that becomes too long.
-Result<std::string> extracted_file_name(const std::string& block_id);
 
 /// Puts the memory of a stream into sparse files, one for each RAM block, by the same loader as a destination. Which
 /// blocks there are is known from the stream's own list. A claimed size costs two bits per page of it, and nothing on
 /// disk. One thread.
 class RamExtractor : public RamRecordVisitor {
 public:
-    /// `directory` is made if it does not exist, once the blocks are known. Files that exist are an error, or, with
-    /// `replace`, removed before.
-    RamExtractor(std::string directory, bool replace) : directory_(std::move(directory)), replace_(replace) {}
+    /// `directory` outlives this. Files are made once the blocks are known.
+    explicit RamExtractor(ExtractionDirectory& directory) : directory_(directory) {}
 
     Status listed_block(const std::string& id, ByteCount used_length) override;
     Status select_block(const std::string& id) override;
@@ -52,14 +46,10 @@ private:
     Status prepare();
     Status make_all();
     Status noted(Status status);
-    Status open_directory();
     Status make_files();
-    Status make_file(const std::string& name);
     RamRecordVisitor& loader() { return *loader_; }
 
-    const std::string directory_;
-    const bool replace_;
-    FileDescriptor directory_fd_;
+    ExtractionDirectory& directory_;
     std::vector<MappedMemory::Spec> listed_;
     ByteCount total_;
     std::optional<Error> obstacle_;

@@ -27,12 +27,13 @@ std::string counts_text(const RamCensus::Counts& counts) {
 }  // namespace
 
 StreamInspector::StreamInspector(Channel& channel, const Clock& clock, std::function<void(const std::string&)> print,
-                                 RamExtractor* extractor)
+                                 Extractors extractors)
     : reader_(channel, clock),
       // Names come from the stream.
       print_([print = std::move(print)](const std::string& text) { print(printable(text)); }),
-      extractor_(extractor),
-      census_(extractor) {}
+      extractors_(extractors),
+      ram_(extractors.ram),
+      disks_(extractors.disks) {}
 
 void StreamInspector::line(std::uint64_t at, std::uint64_t bytes, const std::string& what) {
     print_(fmt::format("{:>12} {:>12}  {}", at, bytes, what));
@@ -41,14 +42,13 @@ void StreamInspector::line(std::uint64_t at, std::uint64_t bytes, const std::str
 Status StreamInspector::inspect() {
     print_(fmt::format("{:>12} {:>12}  {}", "offset", "bytes", "what"));
     Status read = read_all();
-    if (extractor_ != nullptr) {
-        Status finished = extractor_->finish();
+    if (extractors_.ram != nullptr) {
+        Status finished = extractors_.ram->finish();
         read = read ? finished : read;
     }
     print_summary();
-    if (extractor_ != nullptr && extractor_->obstacle()) {
-        const Error& error = *extractor_->obstacle();
-        return fail(error.code, printable(error.message), error.hint);
+    if (const Error* error = obstacle()) {
+        return fail(error->code, printable(error->message), error->hint);
     }
     if (!read) {
         return fail(read.error().code,
@@ -142,34 +142,50 @@ Status StreamInspector::read_section(SectionType type, std::uint64_t at) {
     if (found == sections_.end()) {
         return fail(ErrorCode::stream_corrupt, fmt::format("section id {} continues, but was never started", id));
     }
-    const char* kind = type == SectionType::start ? "START" : type == SectionType::part ? "PART" : "END";
-    if (Status body = read_ram(kind, found->second, at); !body) {
+    if (Status body = read_body(type, found->second, at); !body) {
         return body;
     }
     return read_footer(id);
 }
 
-Status StreamInspector::read_ram(const char* kind, const Section& section, std::uint64_t at) {
-    if (section.name != format::ram_section_name) {
+Status StreamInspector::read_body(SectionType type, const Section& section, std::uint64_t at) {
+    const char* kind = type == SectionType::start ? "START" : type == SectionType::part ? "PART" : "END";
+    const bool is_ram = section.name == format::ram_section_name;
+    if (!is_ram && section.name != format::block_section_name) {
         return fail(ErrorCode::unknown_section,
-                    fmt::format("{} of \"{}\" ({}): only \"ram\" is understood", kind, section.name, section.instance));
+                    fmt::format("{} of \"{}\" ({}): only \"ram\" and \"block\" are understood", kind, section.name,
+                                section.instance));
     }
-    Status decoded = decoder_.decode_section(reader_, census_);
-    if (extractor_ != nullptr && decoded) {
-        decoded = extractor_->end_section();
+    Status decoded = is_ram ? read_ram(kind, at) : read_disks(kind, at);
+    return decoded
+               ? decoded
+               : fail(decoded.error().code,
+                      fmt::format("in {} of \"{}\" at byte {}: {}", kind, section.name, at, decoded.error().message),
+                      decoded.error().hint);
+}
+
+Status StreamInspector::read_ram(const char* kind, std::uint64_t at) {
+    Status decoded = ram_decoder_.decode_section(reader_, ram_);
+    if (extractors_.ram != nullptr && decoded) {
+        decoded = extractors_.ram->end_section();
     }
     const bool list = kind[0] == 'S';
     line(at, reader_.position() - at,
-         fmt::format("{:<5} \"{}\" {}", kind, section.name,
-                     list ? "list of blocks" : counts_text(census_.take_recent())));
+         fmt::format("{:<5} \"ram\" {}", kind, list ? "list of blocks" : counts_text(ram_.take_recent())));
     if (list) {
-        for (const RamCensus::Block& block : census_.blocks()) {
+        for (const RamCensus::Block& block : ram_.blocks()) {
             print_(fmt::format("{:>27}block \"{}\": {} bytes", "", block.id, block.size.value()));
         }
     }
-    return decoded ? decoded
-                   : fail(decoded.error().code,
-                          fmt::format("in {} of \"ram\" at byte {}: {}", kind, at, decoded.error().message));
+    return decoded;
+}
+
+Status StreamInspector::read_disks(const char* kind, std::uint64_t at) {
+    Status decoded = disk_decoder_.decode_section(reader_, disks_);
+    const std::string progress =
+        disks_.progress_percent() ? fmt::format(", progress {} %", *disks_.progress_percent()) : "";
+    line(at, reader_.position() - at, fmt::format("{:<5} \"block\" {}{}", kind, disks_.take_recent().text(), progress));
+    return decoded;
 }
 
 Status StreamInspector::read_footer(std::uint32_t id) {
@@ -250,14 +266,27 @@ Status StreamInspector::read_end(std::uint64_t at) {
 }
 
 void StreamInspector::print_summary() {
-    for (const RamCensus::Block& block : census_.blocks()) {
+    for (const DiskCensus::Disk& disk : disks_.disks()) {
+        print_(fmt::format("disk \"{}\": {}, up to byte {}", disk.name, disk.counts.text(), disk.end.value()));
+    }
+    for (const RamCensus::Block& block : ram_.blocks()) {
         print_(fmt::format("RAM block \"{}\": {}", block.id, counts_text(block.counts)));
     }
-    if (extractor_ != nullptr) {
-        for (const std::string& file : extractor_->files()) {
-            print_(fmt::format("extracted: {}", file));
-        }
+    std::vector<std::string> files =
+        extractors_.disks != nullptr ? extractors_.disks->files() : std::vector<std::string>();
+    if (extractors_.ram != nullptr) {
+        files.insert(files.end(), extractors_.ram->files().begin(), extractors_.ram->files().end());
     }
+    for (const std::string& file : files) {
+        print_(fmt::format("extracted: {}", file));
+    }
+}
+
+const Error* StreamInspector::obstacle() const {
+    if (extractors_.disks != nullptr && extractors_.disks->obstacle()) {
+        return &*extractors_.disks->obstacle();
+    }
+    return extractors_.ram != nullptr && extractors_.ram->obstacle() ? &*extractors_.ram->obstacle() : nullptr;
 }
 
 }  // namespace godwit

@@ -128,6 +128,17 @@ TEST(StreamInspector, AWrongDescriptionNamesTheByte) {
     EXPECT_NE(seen.status.error().message.find("\"dev\" does not end where the description says"), std::string::npos);
 }
 
+TEST(StreamInspector, TheSizeOfAStructureHasItsSubsections) {
+    // The device of the sample, with everything in a structure: 7 bytes and a subsection of 12, as of QEMU's "pckbd".
+    const Seen seen = inspect(stream_described_by(
+        R"({"page_size":4096,"devices":[{"name":"dev","instance_id":3,"vmsd_name":"dev","version":1,)"
+        R"("fields":[{"name":"s","type":"struct","size":19,"struct":{"vmsd_name":"dev","version":1,)"
+        R"("fields":[{"name":"a","type":"buffer","size":7}],)"
+        R"("subsections":[{"vmsd_name":"dev/x","version":1,"fields":[{"name":"c","type":"uint8","size":1}]}]}}]}]})"));
+    ASSERT_TRUE(seen.status) << seen.status.error().message;
+    EXPECT_NE(seen.text.find("FULL  \"dev\" instance 3 version 1, 19 bytes of state"), std::string::npos) << seen.text;
+}
+
 TEST(StreamInspector, ADescriptionOfSizesThatCannotBeIsRefused) {
     // Those near 2^64 would lead backwards, to the bytes that come before.
     for (const char* size :

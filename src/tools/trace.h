@@ -47,6 +47,7 @@ struct TraceEnd {
     std::uint64_t zero_pages = 0;
     std::uint64_t normal_pages = 0;
     std::uint64_t passes = 0;
+    std::optional<std::uint64_t> disk_transferred_bytes = {};
     std::string peer;
     std::string error_code;
     std::string error;

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <chrono>
 #include <cmath>
 #include <functional>
@@ -84,10 +83,10 @@ std::vector<Sample> thinned(const std::vector<Sample>& samples) {
 class Panels {
 public:
     explicit Panels(const TraceAttempt& attempt) {
-        panels_[0] = {"throughput", format_rate};
-        panels_[1] = {"remaining", format_bytes};
-        panels_[2] = {"dirtied", format_rate};
-        panels_[3] = {"throttle", [](double percent) { return fmt::format("{:.0f} %", percent); }};
+        panels_ = {{"throughput", format_rate},
+                   {"remaining", format_bytes},
+                   {"dirtied", format_rate},
+                   {"throttle", [](double percent) { return fmt::format("{:.0f} %", percent); }}};
         panels_[3].steps = true;
         for (const TraceEvent& event : attempt.events) {
             const double at_s = seconds(attempt.since_begin(event));
@@ -96,6 +95,12 @@ public:
                 const double length_s = std::max(1e-9, seconds(window->length));
                 add(0, at_s, static_cast<double>(window->bytes) / length_s);
                 add(1, at_s, static_cast<double>(window->remaining_bytes));
+                if (window->disk) {
+                    if (panels_.size() == 4) {
+                        panels_.push_back({"disks: remaining", format_bytes});
+                    }
+                    add(4, at_s, static_cast<double>(window->disk->remaining_bytes));
+                }
             } else if (const auto* sync = std::get_if<SyncReport>(&event.what)) {
                 const double bytes = static_cast<double>(sync->dirtied_pages) * static_cast<double>(page_bytes);
                 add(1, at_s, static_cast<double>(sync->remaining_bytes));
@@ -111,7 +116,8 @@ public:
         }
     }
 
-    const std::array<Panel, 4>& all() const { return panels_; }
+    /// The one of the disks comes last, where disks move.
+    const std::vector<Panel>& all() const { return panels_; }
     /// When the passes began.
     const std::vector<double>& passes() const { return passes_; }
     double end_s() const { return std::max(end_s_, 1e-9); }
@@ -119,7 +125,7 @@ public:
 private:
     void add(std::size_t panel, double at_s, double value) { panels_[panel].samples.push_back({at_s, value}); }
 
-    std::array<Panel, 4> panels_;
+    std::vector<Panel> panels_;
     std::vector<double> passes_;
     double end_s_ = 0;
 };

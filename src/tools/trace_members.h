@@ -28,6 +28,9 @@ public:
         return found != nullptr && check(found->is_number_unsigned(), name, "a count") ? found->get<std::uint64_t>()
                                                                                        : 0;
     }
+    std::optional<std::uint64_t> count_if_any(const char* name) {
+        return has(name) ? std::optional(count(name)) : std::nullopt;
+    }
     double number(const char* name) {
         const Json* found = find(name);
         const double value = found != nullptr && found->is_number() ? found->get<double>() : -1;

@@ -17,7 +17,12 @@ SyncReport read_sync(TraceMembers& m) {
 }
 
 WindowReport read_window(TraceMembers& m) {
-    return {m.count("bytes"), m.count("pages"), m.count("remaining_bytes"), m.time("length_ns"), m.time("asleep_ns")};
+    WindowReport report{m.count("bytes"), m.count("pages"), m.count("remaining_bytes"), m.time("length_ns"),
+                        m.time("asleep_ns")};
+    if (m.has("disk_bytes")) {
+        report.disk = DiskWindow{m.count("disk_bytes"), m.count("disk_remaining_bytes")};
+    }
+    return report;
 }
 
 SwitchoverReport read_switchover(TraceMembers& m) {
@@ -48,6 +53,7 @@ TraceEnd read_end(TraceMembers& m) {
     end.zero_pages = m.count("zero_pages");
     end.normal_pages = m.count("normal_pages");
     end.passes = m.count("passes");
+    end.disk_transferred_bytes = m.count_if_any("disk_transferred_bytes");
     end.peer = m.text_if_any("peer");
     end.error_code = m.text_if_any("error_code");
     end.error = m.text_if_any("error");

@@ -91,6 +91,21 @@ TEST(TraceTimeline, TellsWhatHappenedWhen) {
     EXPECT_EQ(std::count(longer.begin(), longer.end(), '\n'), std::count(text.begin(), text.end(), '\n') + 1);
 }
 
+TEST(TraceTimeline, TellsOfDisksWhereTheyMove) {
+    EXPECT_EQ(told(a_trace()).find("disk"), std::string::npos);
+    Trace trace = a_trace();
+    for (TraceEvent& event : trace.attempts[0].events) {
+        if (auto* window = std::get_if<WindowReport>(&event.what)) {
+            window->disk = DiskWindow{1 << 19, 1 << 22};
+        }
+    }
+    EXPECT_NE(told(trace).find("1.0 MiB remaining; disks: 1.0 MiB sent, 4.0 MiB remaining\n"), std::string::npos)
+        << told(trace);
+    EXPECT_NE(told(trace).find("disks:       1.0 MiB of these\n"), std::string::npos);
+    std::get<TraceEnd>(trace.attempts[0].events.back().what).disk_transferred_bytes = 1 << 21;
+    EXPECT_NE(told(trace).find("disks:       2.0 MiB of these\n"), std::string::npos) << told(trace);
+}
+
 TEST(TraceTimeline, TellsOfMigrationsThatDidNotEndWell) {
     Trace trace = a_trace();
     trace.attempts[0].events.pop_back();
@@ -134,6 +149,20 @@ TEST(TraceChart, DrawsTheDataAndTheDowntime) {
     Trace empty = trace;
     empty.attempts[0].events.resize(1);
     EXPECT_EQ(count(draw_trace(empty.header, empty.attempts[0]), "nothing was recorded"), 4U);
+}
+
+TEST(TraceChart, DisksHaveAPanelWhereTheyMove) {
+    Trace trace = a_trace();
+    const std::string before = draw_trace(trace.header, trace.attempts[0]);
+    EXPECT_EQ(before.find("disks"), std::string::npos);
+    for (TraceEvent& event : trace.attempts[0].events) {
+        if (auto* window = std::get_if<WindowReport>(&event.what)) {
+            window->disk = DiskWindow{1 << 19, 1 << 22};
+        }
+    }
+    const std::string svg = draw_trace(trace.header, trace.attempts[0]);
+    EXPECT_EQ(count(svg, "<polyline"), 5U);
+    EXPECT_EQ(count(svg, "disks: remaining"), 1U);
 }
 
 TEST(TraceChart, ALongTraceMakesNoLargerDrawing) {

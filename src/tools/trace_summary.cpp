@@ -37,6 +37,9 @@ private:
     void add(const SyncReport&) {}
     void add(const WindowReport& window) {
         summary_.bytes += static_cast<double>(window.bytes);
+        if (window.disk) {
+            summary_.disk_bytes = summary_.disk_bytes.value_or(0) + static_cast<double>(window.disk->bytes);
+        }
         summary_.asleep_s += seconds(window.asleep);
         summary_.measured_s += seconds(window.length);
     }
@@ -62,6 +65,9 @@ private:
         summary_.passes = std::max(summary_.passes, end.passes);
         summary_.bytes = static_cast<double>(end.transferred_bytes);
         summary_.downtime = end.downtime;
+        if (end.disk_transferred_bytes) {
+            summary_.disk_bytes = static_cast<double>(*end.disk_transferred_bytes);
+        }
     }
 
     const TraceAttempt& attempt_;
@@ -140,6 +146,9 @@ std::vector<std::string> summary_lines(const TraceAttempt& attempt) {
         add_source_lines(summary, lines);
     } else if (end != nullptr) {
         lines.push_back("received:    " + format_bytes(summary.bytes));
+    }
+    if (summary.disk_bytes) {
+        lines.push_back(fmt::format("disks:       {} of these", format_bytes(*summary.disk_bytes)));
     }
     if (end != nullptr && !end->peer.empty()) {
         lines.push_back("peer:        " + printable(end->peer));

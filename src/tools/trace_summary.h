@@ -16,6 +16,8 @@ struct TraceSummary {
     Duration total{};
     std::uint64_t passes = 0;
     double bytes = 0;
+    /// Of these, the disks' records; absent where no disks moved.
+    std::optional<double> disk_bytes = {};
     double asleep_s = 0;
     double measured_s = 0;  ///< the windows' lengths added up
     std::uint64_t most_throttle_percent = 0;

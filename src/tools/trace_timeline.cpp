@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <chrono>
+#include <optional>
 #include <utility>
 
 #include "base/format_bytes.h"
@@ -71,6 +72,8 @@ struct Stretch {
     double length_s = 0;
     double asleep_s = 0;
     std::uint64_t remaining_bytes = 0;
+    double disk_bytes = 0;
+    std::optional<std::uint64_t> disk_remaining_bytes = {};
 
     void add(const WindowReport& window) {
         ++windows;
@@ -79,12 +82,20 @@ struct Stretch {
         length_s += seconds(window.length);
         asleep_s += seconds(window.asleep);
         remaining_bytes = window.remaining_bytes;
+        if (window.disk) {
+            disk_bytes += static_cast<double>(window.disk->bytes);
+            disk_remaining_bytes = window.disk->remaining_bytes;
+        }
     }
     std::string text() const {
         const double s = length_s > 0 ? length_s : 1e-9;
-        return fmt::format("sent: {} in {:.3f} s ({}, {:.0f} pages/s), asleep {:.0f} %, {} remaining",
+        const std::string disks = disk_remaining_bytes
+                                      ? fmt::format("; disks: {} sent, {} remaining", format_bytes(disk_bytes),
+                                                    format_bytes(static_cast<double>(*disk_remaining_bytes)))
+                                      : "";
+        return fmt::format("sent: {} in {:.3f} s ({}, {:.0f} pages/s), asleep {:.0f} %, {} remaining{}",
                            format_bytes(bytes), length_s, format_rate(bytes / s), pages / s, 100 * asleep_s / s,
-                           format_bytes(static_cast<double>(remaining_bytes)));
+                           format_bytes(static_cast<double>(remaining_bytes)), disks);
     }
 };
 

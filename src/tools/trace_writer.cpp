@@ -61,6 +61,13 @@ void add_figures(Members& m, const MigrationStatistics& s) {
         m.add("delta_pages", s.xbzrle->pages);
         m.add("delta_bytes", s.xbzrle->bytes);
     }
+    if (s.disk) {
+        m.add("disk_transferred_bytes", s.disk->transferred_bytes);
+        m.add("disk_remaining_bytes", s.disk->remaining_bytes);
+        m.add("disk_total_bytes", s.disk->total_bytes);
+        m.add("disk_data_chunks", s.disk->data_chunks);
+        m.add("disk_zero_chunks", s.disk->zero_chunks);
+    }
     m.add("predicted_downtime_ns", s.predicted_downtime);
     m.add("dirty_sync_count", s.dirty_sync_count);
     m.add("passes", s.passes);
@@ -136,6 +143,10 @@ void TraceWriter::window_closed(const WindowReport& report) {
         m.add("remaining_bytes", report.remaining_bytes);
         m.add("length_ns", report.length);
         m.add("asleep_ns", report.asleep);
+        if (report.disk) {
+            m.add("disk_bytes", report.disk->bytes);
+            m.add("disk_remaining_bytes", report.disk->remaining_bytes);
+        }
     });
 }
 

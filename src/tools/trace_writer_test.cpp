@@ -53,7 +53,7 @@ TEST_F(TraceWriterTest, WhatIsWrittenIsReadBack) {
     clock.advance(milliseconds(10));
     EXPECT_TRUE(writer.state_changed(MigrationState::setup, MigrationState::active));
     writer.pass_started(1);
-    writer.window_closed({4096, 2, 12288, milliseconds(100), milliseconds(40)});
+    writer.window_closed({4096, 2, 12288, milliseconds(100), milliseconds(40), DiskWindow{1024, 2048}});
     writer.throttle_changed(20);
     writer.convergence_changed({.verdict = ConvergenceVerdict::stalled, .advice = "raise \"it\""});
     writer.bitmap_synced({3, 12288, milliseconds(1500)});
@@ -62,6 +62,7 @@ TEST_F(TraceWriterTest, WhatIsWrittenIsReadBack) {
     statistics.state = MigrationState::failed;
     statistics.transferred_bytes = 4711;
     statistics.downtime = milliseconds(8);
+    statistics.disk = DiskStatistics{.transferred_bytes = 5000, .remaining_bytes = 2048, .total_bytes = 7000};
     statistics.error = Error{ErrorCode::peer_closed, "it said \"no\"\n\xff", "try again"};
     EXPECT_TRUE(writer.state_changed(MigrationState::active, MigrationState::handing_over));
     EXPECT_TRUE(writer.state_changed(MigrationState::handing_over, MigrationState::failed));
@@ -78,6 +79,9 @@ TEST_F(TraceWriterTest, WhatIsWrittenIsReadBack) {
     EXPECT_EQ(attempt.last<TracePass>()->pass, 1U);
     EXPECT_EQ(attempt.last<WindowReport>()->bytes, 4096U);
     EXPECT_EQ(attempt.last<WindowReport>()->asleep, milliseconds(40));
+    ASSERT_TRUE(attempt.last<WindowReport>()->disk);
+    EXPECT_EQ(attempt.last<WindowReport>()->disk->bytes, 1024U);
+    EXPECT_EQ(attempt.last<WindowReport>()->disk->remaining_bytes, 2048U);
     EXPECT_EQ(attempt.last<TraceThrottle>()->percent, 20U);
     EXPECT_EQ(attempt.last<TraceConvergence>()->verdict, "stalled");
     EXPECT_EQ(attempt.last<TraceConvergence>()->advice, "raise \"it\"");
@@ -95,6 +99,7 @@ TEST_F(TraceWriterTest, WhatIsWrittenIsReadBack) {
     EXPECT_EQ(end.state, "failed");
     EXPECT_EQ(end.transferred_bytes, 4711U);
     EXPECT_EQ(end.downtime, milliseconds(8));
+    EXPECT_EQ(end.disk_transferred_bytes, 5000U);
     EXPECT_EQ(end.error_code, "peer-closed");
     EXPECT_EQ(end.error, "it said \"no\"\n\xef\xbf\xbd");
     EXPECT_TRUE(log.lines.empty());

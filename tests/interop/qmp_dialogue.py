@@ -199,6 +199,8 @@ class Dialogue:
     def measure(self):
         for side in self.both():
             side.command("calc-dirty-rate", {"calc-time": 5})
+            # QEMU's thread may be slow to begin, and a second request would be taken until then.
+            wait_for(lambda s=side: s.command("query-dirty-rate")["status"] == "measuring", TIMEOUT_S, "the measurement")
         self.talk("measuring", qmp_requests.MEASURING)
         for side in self.both():
             wait_for(lambda s=side: s.command("query-dirty-rate")["status"] == "measured", TIMEOUT_S, "the dirty rate")

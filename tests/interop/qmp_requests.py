@@ -22,6 +22,11 @@ def mistakes(command, *cases):
     return [ask(command, arguments, f"{command}: {what}") for what, arguments in cases]
 
 
+def set_capability(name, state):
+    return ask("migrate-set-capabilities", {"capabilities": [{"capability": name, "state": state}]},
+               f"migrate-set-capabilities: {name} {'on' if state else 'off'}", values=True)
+
+
 UNEXPECTED = ("unexpected", {"x": 1})
 
 NEGOTIATION = [
@@ -51,7 +56,7 @@ FRAMES = [
 ]
 
 BASIC = [
-    ask("query-version"), ask("query-name", values=True), ask("query-status", values=True),
+    ask("query-version"), ask("query-name", values=True), ask("query-block", values=True), ask("query-status", values=True),
     *[step for name in ("query-version", "query-name", "query-status", "query-commands", "query-qmp-schema", "stop", "quit",
                         "query-migrate", "query-migrate-parameters", "query-migrate-capabilities", "migrate_cancel",
                         "migrate-pause", "query-yank", "query-dirty-rate") for step in mistakes(name, UNEXPECTED)],
@@ -142,6 +147,14 @@ MIGRATE = [
               *[(f"{flag} of a wrong type", {"uri": "tcp:127.0.0.1:1", flag: 1}) for flag in ("detach", "blk", "inc", "resume")],
               ("unknown protocol", {"uri": "foo"}), ("no such descriptor", {"uri": "fd:nobody"}),
               ("resume", {"uri": "tcp:127.0.0.1:1", "resume": True})),
+    set_capability("block", True),
+    *mistakes("migrate", ("disks twice", {"uri": "tcp:127.0.0.1:1", "blk": True}),
+              ("disks twice, incrementally", {"uri": "tcp:127.0.0.1:1", "inc": True}),
+              ("disks twice, unknown protocol", {"uri": "foo", "blk": True})),
+    set_capability("block", False),
+    ask("migrate-set-parameters", {"block-incremental": True}, "migrate-set-parameters: block-incremental", values=True),
+    *mistakes("migrate", ("incremental parameter", {"uri": "tcp:127.0.0.1:1", "blk": True})),
+    ask("migrate-set-parameters", {"block-incremental": False}, "migrate-set-parameters: not block-incremental", values=True),
     *mistakes("migrate-incoming", ("missing", {}), ("wrong type", {"uri": 5}), ("unexpected", {"uri": "tcp:127.0.0.1:0", "x": 1}),
               ("not asked for", {"uri": "tcp:127.0.0.1:0"})),
     ask("migrate_cancel", name="migrate_cancel: nothing runs", values=True),

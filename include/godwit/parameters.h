@@ -45,9 +45,6 @@ struct MigrationParameters {
     bool events = false;
     /// After the first pass, send pages as differences to what was sent before (capability `xbzrle`).
     bool xbzrle = false;
-    bool block = false;
-    bool block_incremental = false;
-    bool zero_blocks = false;
     /// Memory that keeps what was sent, a power of two; more than the guest has is not used.
     std::uint64_t xbzrle_cache_size_bytes = 64 << 20;
     /// Move the disks with the machine (capability `block`).

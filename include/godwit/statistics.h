@@ -42,8 +42,8 @@ struct XbzrleStatistics {
 /// What the capability `block` did. A destination counts what has come and knows of no rest.
 struct DiskStatistics {
     std::uint64_t transferred_bytes = 0;  ///< records of disks that were sent or received, their heads included
-    std::uint64_t remaining_bytes = 0;    ///< chunks of disks that are to be sent
-    std::uint64_t total_bytes = 0;        ///< what the disks have that is to be moved at least once
+    std::uint64_t remaining_bytes = 0;    ///< at most so much of the disks is still to be sent
+    std::uint64_t total_bytes = 0;        ///< sizes of the disks that move
     std::uint64_t data_chunks = 0;        ///< sent or received with their data
     std::uint64_t zero_chunks = 0;        ///< sent or received as zeros
 };

@@ -16,6 +16,10 @@ namespace {
 constexpr std::uint64_t bytes_until_begin_flush = std::uint64_t{32} << 20;
 constexpr std::uint64_t bytes_until_flush = std::uint64_t{256} << 20;
 
+std::uint64_t head_bytes(std::string_view disk) {
+    return sizeof(std::uint64_t) + 1 + disk.size();
+}
+
 }  // namespace
 
 DiskLoader::DiskLoader(std::span<const Disk> disks) {
@@ -102,6 +106,7 @@ Status DiskLoader::chunk_arrived(std::string_view disk, DiskOffset offset) {
         return explain((*target)->disk, "written", offset, written.error());
     }
     ++data_chunks_;
+    record_bytes_ += head_bytes(disk) + WriteTracker::chunk_bytes;
     return wrote(**target, length);
 }
 
@@ -115,7 +120,7 @@ Status DiskLoader::zero_chunk(std::string_view disk, DiskOffset offset) {
         return explain((*target)->disk, "zeroed", offset, zeroed.error());
     }
     ++zero_chunks_;
-    loaded_bytes_ += length.value();
+    record_bytes_ += head_bytes(disk);
     (*target)->unflushed_bytes += sector_bytes;  // something to flush, but no data that would have to be written
     return {};
 }
@@ -125,7 +130,6 @@ Status DiskLoader::progress(unsigned) {
 }
 
 Status DiskLoader::wrote(Target& target, ByteCount count) {
-    loaded_bytes_ += count.value();
     target.unflushed_bytes += count.value();
     target.unbegun_bytes += count.value();
     if (target.unbegun_bytes >= bytes_until_begin_flush) {

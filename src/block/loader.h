@@ -30,8 +30,8 @@ public:
 
     std::uint64_t data_chunks() const { return data_chunks_.load(); }
     std::uint64_t zero_chunks() const { return zero_chunks_.load(); }
-    /// Bytes written to the disks, zeros included.
-    std::uint64_t loaded_bytes() const { return loaded_bytes_.load(); }
+    /// Bytes of all records.
+    std::uint64_t record_bytes() const { return record_bytes_.load(); }
     /// Bytes of the disks of which something has come.
     std::uint64_t total_bytes() const { return total_bytes_.load(); }
 
@@ -62,7 +62,7 @@ private:
     std::span<std::byte> chunk_;
     std::atomic<std::uint64_t> data_chunks_{0};  // these are written by the loading thread
     std::atomic<std::uint64_t> zero_chunks_{0};
-    std::atomic<std::uint64_t> loaded_bytes_{0};
+    std::atomic<std::uint64_t> record_bytes_{0};
     std::atomic<std::uint64_t> total_bytes_{0};
 };
 

@@ -206,6 +206,12 @@ void IncomingSession::fill_statistics(MigrationStatistics& out) const {
     out.transferred_bytes = reader_ ? reader_->bytes_read() : 0;
     out.zero_pages = loader_.zero_pages();
     out.normal_pages = loader_.normal_pages();
+    if (const std::uint64_t total = disk_loader_.total_bytes(); total > 0) {
+        out.disk = DiskStatistics{.transferred_bytes = disk_loader_.record_bytes(),
+                                  .total_bytes = total,
+                                  .data_chunks = disk_loader_.data_chunks(),
+                                  .zero_chunks = disk_loader_.zero_chunks()};
+    }
     if (const std::uint64_t deltas = loader_.delta_pages(); deltas > 0) {
         out.xbzrle = XbzrleStatistics{.bytes = loader_.delta_bytes(), .pages = deltas};
     }

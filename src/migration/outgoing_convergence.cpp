@@ -229,7 +229,7 @@ void OutgoingSession::measure(Instant at) {
         });
     }
     if (window_closed) {
-        states_.window_closed(window_.close(at, bytes, pages, saver_.remaining_pages() * page_bytes));
+        states_.window_closed(window_.close(at, bytes, pages, saver_.remaining_pages() * page_bytes, disk_figures()));
         if (!state_before_stop_) {
             predict(decide_switchover(switchover_inputs(at)));
         }

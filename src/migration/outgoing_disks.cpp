@@ -104,6 +104,18 @@ Status OutgoingSession::send_rest_of_disks() {
     return check();
 }
 
+/// Any thread, under figures_mutex_, or the migration thread.
+std::optional<DiskStatistics> OutgoingSession::disk_figures() const {
+    if (!disk_saver_) {
+        return {};
+    }
+    return DiskStatistics{.transferred_bytes = disk_saver_->sent_bytes(),
+                          .remaining_bytes = disk_saver_->remaining_bytes(),
+                          .total_bytes = disk_saver_->total_bytes(),
+                          .data_chunks = disk_saver_->data_chunks(),
+                          .zero_chunks = disk_saver_->zero_chunks()};
+}
+
 Status OutgoingSession::flush_disks() {
     const Instant begun = now();
     for (const Disk& disk : environment_.disks) {

@@ -119,6 +119,7 @@ private:
     Status flush_disks();
     Status flush_both_sides();
     bool moves_disks() const { return disk_saver_.has_value(); }
+    std::optional<DiskStatistics> disk_figures() const;
     /// What would still have to be sent of the disks if the guest were stopped now.
     std::uint64_t remaining_disk_bytes() const { return disk_saver_ ? disk_saver_->remaining_bytes() : 0; }
 

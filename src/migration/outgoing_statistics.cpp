@@ -20,6 +20,7 @@ void OutgoingSession::fill_statistics(MigrationStatistics& out) const {
     out.zero_pages = saver_.zero_pages();
     out.normal_pages = saver_.normal_pages();
     out.skipped_pages = saver_.skipped_pages();
+    out.disk = disk_figures();
     if (delta_sink_) {
         out.xbzrle = figures_.xbzrle_rates;
         out.xbzrle->bytes = delta_sink_->delta_bytes();

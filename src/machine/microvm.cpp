@@ -45,9 +45,9 @@ Result<std::unique_ptr<Microvm>> Microvm::create(const MachineOptions& options, 
     if (auto status = machine->add_serial(options.serial, loop, clock, log); !status) {
         return fail(status.error());
     }
-    machine->exit_ports_.add_to(machine->ports_);
+    machine->exit_buses_.ports.add_to(machine->buses_.ports);
     machine->cpu_devices_ = make_cpu_devices(*machine->vm_, *machine->deferred_log_);
-    machine->vcpus_ = std::make_unique<VcpuSet>(*machine->vm_, options.cpus, machine->ports_, std::move(on_request));
+    machine->vcpus_ = std::make_unique<VcpuSet>(*machine->vm_, options.cpus, machine->buses_, std::move(on_request));
     if (auto status = machine->vcpus_->start(loop); !status) {
         return fail(status.error());
     }
@@ -84,7 +84,7 @@ Status Microvm::add_serial(const SerialSpec& spec, EventLoop& loop, Clock& clock
             log.write(LogLevel::warning, fmt::format("the serial port's interrupt is lost: {}", status.error().text()));
         }
     });
-    ports_.add(SerialPort::first_port, SerialPort::port_count, 1, *serial_);
+    buses_.ports.add(SerialPort::first_port, SerialPort::port_count, 1, *serial_);
     return {};
 }
 

@@ -15,11 +15,11 @@
 #include "machine/cpu_devices.h"
 #include "machine/deferred_log.h"
 #include "machine/exit_port.h"
+#include "machine/guest_buses.h"
 #include "machine/guest_ram.h"
 #include "machine/kvm_dirty_source.h"
 #include "machine/kvm_vm.h"
 #include "machine/options.h"
-#include "machine/port_bus.h"
 #include "machine/serial.h"
 #include "machine/vcpu_set.h"
 
@@ -68,7 +68,7 @@ private:
     std::unique_ptr<KvmVm> vm_;
     std::unique_ptr<GuestRam> ram_;
     std::unique_ptr<KvmDirtySource> dirty_source_;
-    PortBus ports_;
+    GuestBuses buses_;
     ExitPorts exit_ports_;
     std::unique_ptr<SerialBackend> serial_backend_;
     std::unique_ptr<SerialPort> serial_;

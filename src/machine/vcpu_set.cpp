@@ -8,7 +8,7 @@
 
 namespace godwit {
 
-VcpuSet::VcpuSet(KvmVm& vm, std::uint32_t count, const PortBus& ports, std::function<void()> on_request)
+VcpuSet::VcpuSet(KvmVm& vm, std::uint32_t count, const GuestBuses& buses, std::function<void()> on_request)
     : on_request_(std::move(on_request)), throttle_([this](CpuThrottle::Moment until) {
           for (const auto& thread : threads_) {
               thread->sleep_until(until);
@@ -16,7 +16,7 @@ VcpuSet::VcpuSet(KvmVm& vm, std::uint32_t count, const PortBus& ports, std::func
       }) {
     for (std::uint32_t index = 0; index < count; ++index) {
         threads_.push_back(std::make_unique<VcpuThread>(
-            vm.vcpu(index), ports, [this](GuestRequest request) { add_request(std::move(request)); }));
+            vm.vcpu(index), buses, [this](GuestRequest request) { add_request(std::move(request)); }));
     }
 }
 

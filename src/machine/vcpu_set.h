@@ -22,7 +22,7 @@ public:
 
     /// `on_request` is called on a vCPU's thread when `take_request` has something new; it must not wait. References
     /// outlive this object.
-    VcpuSet(KvmVm& vm, std::uint32_t count, const PortBus& ports, std::function<void()> on_request);
+    VcpuSet(KvmVm& vm, std::uint32_t count, const GuestBuses& buses, std::function<void()> on_request);
 
     /// Starts the threads, with the CPUs paused.
     Status start(Executor& executor);

@@ -4,7 +4,7 @@
 
 #include <atomic>
 #include <cstring>
-#include <functional>
+#include <utility>
 
 #include "base/assert.h"
 #include "machine/virtio_ids.h"
@@ -192,15 +192,16 @@ void Virtqueue::push(std::uint16_t head, std::uint32_t written_bytes) {
     ram_.get().mark_written(used_.subspan(offset, sizeof entry));
     ++next_used_;
     --taken_;
+    given_back_ = true;
     store16(used_, index_offset, next_used_);
     ram_.get().mark_written(used_.subspan(index_offset, sizeof next_used_));
 }
 
 bool Virtqueue::wants_interrupt() {
-    const std::optional<std::uint16_t> told = std::exchange(told_used_, next_used_);
-    if (told == next_used_) {
+    if (!std::exchange(given_back_, false)) {
         return false;
     }
+    const std::optional<std::uint16_t> told = std::exchange(told_used_, next_used_);
     if (has(virtio::event_index)) {
         const std::uint16_t wanted_after = load16(available_, ring_offset + available_entry_bytes * size_);
         // 2.7.7: whether the index has just gone past the one that the driver waits for.

@@ -88,7 +88,9 @@ private:
     std::span<std::byte> used_;
     std::uint16_t next_available_ = 0;
     std::uint16_t next_used_ = 0;
-    /// How far the used ring had come at the last interrupt, where that is known.
+    /// Something was given back since `wants_interrupt` was asked last.
+    bool given_back_ = false;
+    /// How far the used ring had come at that time, where that is known.
     std::optional<std::uint16_t> told_used_;
     /// Requests taken and not given back.
     std::uint32_t taken_ = 0;

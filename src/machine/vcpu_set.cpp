@@ -40,15 +40,19 @@ Status VcpuSet::pause(std::chrono::milliseconds timeout) {
     const auto deadline = std::chrono::steady_clock::now() + timeout;
     for (std::size_t index = 0; index < threads_.size(); ++index) {
         if (!threads_[index]->wait_paused(deadline)) {
-            for (const auto& thread : threads_) {
-                thread->withdraw_pause();
-            }
+            withdraw_pause();
             return fail(ErrorCode::vcpu,
                         fmt::format("virtual CPU {} did not stop within {} ms", index, timeout.count()),
                         "the host may be overloaded; try again");
         }
     }
     return {};
+}
+
+void VcpuSet::withdraw_pause() {
+    for (const auto& thread : threads_) {
+        thread->withdraw_pause();
+    }
 }
 
 void VcpuSet::resume() {

@@ -103,8 +103,8 @@ TEST_F(VirtioMmioTest, legacy_drivers_place_the_queue_by_a_page_number) {
     put(0x3c, 4096);
     put(0x40, 0x123);
     ASSERT_EQ(device.layouts.size(), 1U);
-    EXPECT_EQ(device.layouts[0], (VirtqueueLayout{8, GuestAddress(0x123000), GuestAddress(0x123080),
-                                                  GuestAddress(0x124000)}));
+    EXPECT_EQ(device.layouts[0],
+              (VirtqueueLayout{8, GuestAddress(0x123000), GuestAddress(0x123080), GuestAddress(0x124000)}));
     EXPECT_EQ(get(0x40), 0x123U);
     put(0x50, 1);
     EXPECT_EQ(device.notifications, 0) << "another queue";
@@ -195,8 +195,8 @@ TEST_F(ModernVirtioMmioTest, features_that_were_not_offered_or_lack_the_version_
 TEST_F(ModernVirtioMmioTest, the_queue_works_once_the_driver_is_ready) {
     put_queue();
     ASSERT_EQ(device.layouts.size(), 1U);
-    EXPECT_EQ(device.layouts[0], (VirtqueueLayout{16, GuestAddress(0x1'0000'1000), GuestAddress(0x2000),
-                                                  GuestAddress(0x2'0000'3000)}));
+    EXPECT_EQ(device.layouts[0],
+              (VirtqueueLayout{16, GuestAddress(0x1'0000'1000), GuestAddress(0x2000), GuestAddress(0x2'0000'3000)}));
     EXPECT_EQ(get(0x44), 1U);
     put(0x50, 0);
     EXPECT_EQ(device.notifications, 0);

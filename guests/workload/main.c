@@ -6,6 +6,7 @@
 #include "apic.h"
 #include "clock.h"
 #include "console.h"
+#include "disks.h"
 #include "options.h"
 #include "shared.h"
 #include "traps.h"
@@ -61,6 +62,7 @@ void workload_main(const struct start_info* info) {
     print_options(&options, clock_source);
     if (options.pattern == pattern_random || options.fill != fill_words)
         write_pool(pool);
+    disks_start();
     start_other_cpus();
     work(0);
 }

@@ -5,6 +5,7 @@
 static const char* const pattern_names[] = {"random", "small", "zero", "constant", 0};
 static const char* const fill_names[] = {"words", "full", "host", 0};
 static const char* const selftest_names[] = {"none", "corrupt", "stale", "lost", "torn", "byte", "code", 0};
+static const char* const ring_names[] = {"plain", "event", "indirect", 0};
 static const char* const idle_names[] = {"halt", "spin", 0};
 
 static bool same(const char* a, const char* b) {
@@ -71,6 +72,18 @@ static void set_option(struct options* o, const char* name, const char* value) {
         o->selftest = (enum selftest)choice(name, value, selftest_names);
     } else if (same(name, "idle")) {
         o->idle_spin = choice(name, value, idle_names) == 1;
+    } else if (same(name, "disk")) {
+        o->disks = (uint32_t)number_between(name, value, 0, virtio_slots);
+    } else if (same(name, "disk-ring")) {
+        o->disk_ring = (enum disk_ring)choice(name, value, ring_names);
+    } else if (same(name, "disk-batch")) {
+        o->disk_batch = (uint32_t)number_between(name, value, 1, disk_requests);
+    } else if (same(name, "disk-rate")) {
+        o->disk_rate = number_between(name, value, 0, 1000000);
+    } else if (same(name, "disk-span")) {
+        o->disk_span_bytes = number_between(name, value, sector_bytes, UINT64_C(1) << 40);
+    } else if (same(name, "disk-seed")) {
+        o->disk_seed = number(name, value);
     } else {
         fail("unknown option: ", name);
     }
@@ -83,6 +96,8 @@ struct options parse_options(const char* text) {
         .fill = fill_words,
         .cpus = 1,
         .heartbeat_ms = 100,
+        .disk_batch = 8,
+        .disk_seed = 1,
     };
     while (*text) {
         char name[64];
@@ -129,6 +144,8 @@ void print_options(const struct options* o, const char* clock_source) {
         put_field(&line, "stop-after", o->stop_after);
     if (o->verdict_every)
         put_field(&line, "verdict-every", o->verdict_every);
+    if (o->disks)
+        put_field(&line, "disk", o->disks);
     if (o->selftest)
         put_text_field(&line, "selftest", selftest_names[o->selftest]);
     send_line(&line);

@@ -4,6 +4,7 @@
 #include <stdint.h>
 
 #include "pattern.h"
+#include "virtio_disk.h"
 
 enum selftest {
     selftest_none,
@@ -29,6 +30,12 @@ struct options {
     uint64_t tsc_khz;        // 0: found out
     enum selftest selftest;
     bool idle_spin;
+    uint32_t disks;  // 0: none
+    enum disk_ring disk_ring;
+    uint32_t disk_batch;       // writes between two flushes
+    uint64_t disk_rate;        // writes per second and disk; 0: as fast as it can
+    uint64_t disk_span_bytes;  // part of each disk that is used; 0: all
+    uint64_t disk_seed;
 };
 
 // Reads the command line; an error is printed and ends the machine.

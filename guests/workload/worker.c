@@ -4,6 +4,7 @@
 #include "clock.h"
 #include "console.h"
 #include "cpu.h"
+#include "disks.h"
 #include "image.h"
 #include "share.h"
 #include "shared.h"
@@ -34,7 +35,7 @@ static uint64_t sum(uint64_t struct_offset) {
 }
 
 static uint64_t total_errors(const struct worker* w) {
-    return sum(__builtin_offsetof(struct report, errors)) + w->image_errors;
+    return sum(__builtin_offsetof(struct report, errors)) + w->image_errors + disks_errors();
 }
 
 static void beat(struct worker* w) {
@@ -45,6 +46,7 @@ static void beat(struct worker* w) {
     put_field(&line, "pages", sum(__builtin_offsetof(struct report, pages)));
     put_field(&line, "errors", total_errors(w));
     send_line(&line);
+    disks_beat();
 }
 
 // Time passes for this virtual CPU; the first one beats and listens. Returns the elapsed ticks.
@@ -125,6 +127,7 @@ static void give_verdict(struct worker* w, bool deep) {
     verify_share(w, request, deep);
     for (uint32_t cpu = 1; cpu < options.cpus; cpu++)
         wait_for_verification(w, cpu, request);
+    disks_verify(deep);
     check_image(w);
     const uint64_t errors = total_errors(w);
     struct line line = {0};
@@ -217,6 +220,7 @@ void work(uint32_t cpu) {
     for (;;) {
         const uint64_t elapsed = let_time_pass(&w);
         if (!cpu) {
+            disks_poll(elapsed);
             end_of_round(&w);
             if (w.request)
                 serve_request(&w);
@@ -226,8 +230,10 @@ void work(uint32_t cpu) {
         const uint32_t pages = pages_to_touch(&w, elapsed);
         if (pages) {
             store64(&report->pages, report->pages + share_touch(&w.share, pages));
-        } else {
+        } else if (cpu || !options.disks) {
             rest(&w);
+        } else {
+            pause();
         }
     }
 }

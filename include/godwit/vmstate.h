@@ -12,8 +12,10 @@
 namespace godwit {
 
 /// How one field of a device's state travels. Integers are big-endian, a bool is one byte, a buffer is raw, padding is
-/// zeros that are ignored on arrival (QEMU's "unused_buffer"), a structure is its fields without a header.
-enum class VmFieldKind { u8, u16, u32, u64, i32, i64, boolean, buffer, padding, structure };
+/// zeros that are ignored on arrival (QEMU's "unused_buffer"), a structure is its fields without a header, followed by
+/// its subsections. A counted buffer is its length (u32) and that many raw bytes. A check travels not at all: on
+/// arrival it judges the fields before it, where what follows can only be read if they are as expected.
+enum class VmFieldKind { u8, u16, u32, u64, i32, i64, boolean, buffer, padding, structure, counted_buffer, check };
 
 class VmState;
 
@@ -29,6 +31,10 @@ struct VmField {
     std::size_t count = 1;
     /// Layout of a `structure`.
     std::shared_ptr<const VmState> nested;
+    /// Where the u32 lies that says how many bytes of a `counted_buffer` are in use; `element_bytes` is the room.
+    std::size_t length_offset = 0;
+    /// Of a `check`, whose name says what must hold: given the structure, whether it does. Thread of the load.
+    bool (*holds)(const void* data) = nullptr;
 };
 
 /// Fields that travel only when `needed` says so; the receiver recognises them by name.
@@ -97,6 +103,21 @@ public:
     template <std::size_t N>
     VmStateBuilder& buffer(std::string name, std::array<std::uint8_t, N> S::*member) {
         state_.add(VmField{std::move(name), VmFieldKind::buffer, offset_of_member(member), N, 1, nullptr});
+        return *this;
+    }
+    /// Up to `N` bytes, as many as `length` says.
+    template <std::size_t N>
+    VmStateBuilder& counted_buffer(std::string name, std::uint32_t S::*length, std::array<std::uint8_t, N> S::*member) {
+        VmField field{std::move(name), VmFieldKind::counted_buffer, offset_of_member(member), N, 1, nullptr};
+        field.length_offset = offset_of_member(length);
+        state_.add(std::move(field));
+        return *this;
+    }
+    /// A load goes on only if `holds`; the error is "`what`".
+    VmStateBuilder& check(std::string what, bool (*holds)(const void*)) {
+        VmField field{std::move(what), VmFieldKind::check, 0, 0, 1, nullptr};
+        field.holds = holds;
+        state_.add(std::move(field));
         return *this;
     }
     /// Zeros that stand where older layouts had something.

@@ -61,7 +61,11 @@ MachineHost::~MachineHost() {
 }
 
 Status MachineHost::prepare() {
-    auto machine = VirtualMachine::create(options_.machine, loop_, clock_, log_);
+    auto disks = open_disks();
+    if (!disks) {
+        return fail(disks.error());
+    }
+    auto machine = VirtualMachine::create(options_.machine, loop_, clock_, log_, std::move(*disks));
     if (!machine) {
         return fail(machine.error());
     }
@@ -111,6 +115,19 @@ Status MachineHost::prepare() {
     }
     signal_watch_ = loop_.watch(signals_.fd(), POLLIN, [this](short) { take_signal(); });
     return {};
+}
+
+Result<std::vector<MachineDisk>> MachineHost::open_disks() {
+    std::vector<MachineDisk> disks;
+    for (const DiskSpec& spec : options_.disks) {
+        auto disk = open_disk(spec, clock_, log_);
+        if (!disk) {
+            return fail(disk.error());
+        }
+        disks.push_back({spec.name, disk->get()});
+        disks_.push_back(std::move(*disk));
+    }
+    return disks;
 }
 
 Status MachineHost::listen() {

@@ -10,6 +10,7 @@
 #include "cli/step_signal.h"
 #include "cli/terminal_monitor.h"
 #include "godwit/log.h"
+#include "io/disk_spec.h"
 #include "io/event_loop.h"
 #include "io/monotonic_clock.h"
 #include "io/named_descriptors.h"
@@ -26,6 +27,8 @@ namespace godwit {
 /// What `godwit run` is asked to do.
 struct HostOptions {
     MachineOptions machine;
+    /// In the order in which the guest sees them.
+    std::vector<DiskSpec> disks;
     /// Paths of QMP sockets.
     std::vector<std::string> qmp;
     /// Paths of the human monitor's sockets.
@@ -58,6 +61,7 @@ private:
     MachineHost(const HostOptions& options, SignalWatch& signals, Log& log)
         : options_(options), signals_(signals), log_(log) {}
     Status prepare();
+    Result<std::vector<MachineDisk>> open_disks();
     void add_commands();
     Status listen();
     void emit(std::string_view name, const Json& data) override;
@@ -82,6 +86,8 @@ private:
     MonotonicClock clock_;
     ThreadWaiter waiter_;
     NamedDescriptors descriptors_;
+    /// Outlive the machine.
+    std::vector<std::unique_ptr<HostBlockDevice>> disks_;
     std::unique_ptr<VirtualMachine> machine_;
     std::unique_ptr<TraceFile> trace_;
     std::unique_ptr<MachineMigrations> migrations_;

@@ -29,6 +29,9 @@ struct RunArguments {
     std::string cpu = "qemu64";
     std::string accel = "auto";
     std::optional<std::string> serial;
+    std::vector<std::string> disks;
+    std::string virtio = "legacy";
+    std::string machine_name;
     std::vector<std::string> qmp;
     std::vector<std::string> monitors;
     std::optional<std::string> incoming;
@@ -52,7 +55,13 @@ Status take_machine(const RunArguments& arguments, MachineOptions& machine) {
     if (!serial) {
         return fail(serial.error());
     }
+    const auto virtio = parse_virtio_version(arguments.virtio);
+    if (!virtio) {
+        return fail(virtio.error());
+    }
     machine.kind = *kind;
+    machine.virtio = *virtio;
+    machine.type_name = arguments.machine_name;
     machine.memory = *memory;
     machine.cpu_model = *cpu;
     machine.serial = *serial;
@@ -65,6 +74,17 @@ Status take_machine(const RunArguments& arguments, MachineOptions& machine) {
     machine.incoming = arguments.incoming.has_value();
     machine.paused = arguments.paused;
     return validate(machine);
+}
+
+Status take_disks(const RunArguments& arguments, HostOptions& options) {
+    for (const std::string& text : arguments.disks) {
+        auto spec = parse_disk_spec(text);
+        if (!spec) {
+            return fail(spec.error());
+        }
+        options.disks.push_back(std::move(*spec));
+    }
+    return {};
 }
 
 Status take_step(const std::optional<std::string>& name, std::optional<HandoverStep>& step) {
@@ -112,6 +132,9 @@ Status take_monitors(const RunArguments& arguments, HostOptions& options) {
 Result<HostOptions> parse(const RunArguments& arguments) {
     HostOptions options;
     Status status = take_machine(arguments, options.machine);
+    if (status) {
+        status = take_disks(arguments, options);
+    }
     if (status) {
         status = take_monitors(arguments, options);
     }
@@ -164,6 +187,15 @@ void add_machine_options(CLI::App& command, RunArguments& a) {
     command.add_option("--cpu", a.cpu, "CPU model: qemu64 or host")->capture_default_str();
     command.add_option("--accel", a.accel, "auto or kvm")->capture_default_str()->check(CLI::IsMember({"auto", "kvm"}));
     command.add_option("--serial", a.serial, "none, stdio, file:PATH or unix:PATH (default stdio for a microvm)");
+    command
+        .add_option("--disk", a.disks,
+                    "a disk: id=NAME,file=PATH[,readonly]; may be given up to eight times (any number with "
+                    "--machine none, which has no CPU that could see them)")
+        ->allow_extra_args(false);
+    command.add_option("--virtio", a.virtio, "the interface that disks have for the guest: legacy or modern")
+        ->capture_default_str();
+    command.add_option("--machine-name", a.machine_name,
+                       "the machine type that streams name (default: the one of --machine)");
     command.add_option("--name", a.name, "a name for log lines and QMP's query-name");
 }
 

@@ -18,7 +18,7 @@ std::vector<RamRange> microvm_ram_ranges(ByteCount memory) {
     return ranges;
 }
 
-Result<std::span<std::byte>> GuestRam::translate(GuestAddress address, ByteCount size) const {
+std::optional<std::span<std::byte>> GuestRam::find(GuestAddress address, ByteCount size) const {
     for (const RamRange& range : ranges_) {
         if (address < range.start) {
             continue;
@@ -29,12 +29,19 @@ Result<std::span<std::byte>> GuestRam::translate(GuestAddress address, ByteCount
             return std::span<std::byte>(host, size.value());
         }
     }
+    return std::nullopt;
+}
+
+Result<std::span<std::byte>> GuestRam::translate(GuestAddress address, ByteCount size) const {
+    if (const auto found = find(address, size)) {
+        return *found;
+    }
     return fail(ErrorCode::invalid_argument,
                 fmt::format("the {} bytes at {:#x} are not within the guest's RAM", size.value(), address.value()),
                 "give the machine more memory");
 }
 
-void GuestRam::note_written(std::span<const std::byte> bytes) const {
+void GuestRam::mark_written(std::span<const std::byte> bytes) const {
     if (bytes.empty() || !written_) {
         return;
     }
@@ -52,7 +59,7 @@ Status GuestRam::write(GuestAddress address, std::span<const std::byte> bytes) {
     if (!bytes.empty()) {
         std::memcpy(target->data(), bytes.data(), bytes.size());
     }
-    note_written(*target);
+    mark_written(*target);
     return {};
 }
 
@@ -74,7 +81,7 @@ Status GuestRam::clear(GuestAddress address, ByteCount size) {
             return status;
         }
     }
-    note_written(*target);
+    mark_written(*target);
     return {};
 }
 

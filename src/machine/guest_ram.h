@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <functional>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -26,10 +27,11 @@ inline constexpr GuestAddress high_ram_start{0x1'0000'0000};
 /// The layout of a microvm's memory: up to 3 GiB from address 0, the rest from 4 GiB up.
 std::vector<RamRange> microvm_ram_ranges(ByteCount memory);
 
-/// The machine's RAM as the guest addresses it, for writes by the host (boot). Machine lock.
+/// The machine's RAM as the guest addresses it, for accesses by the host: those of boot under the machine lock, those
+/// of devices (`find`, `mark_written`) by any thread.
 class GuestRam {
 public:
-    /// Told after pages of block 0 were written, so that a running migration sends them.
+    /// Told after pages of block 0 were written, so that a running migration sends them. Called by any thread.
     using WriteHandler = std::function<void(PageNumber first, PageCount count)>;
 
     /// `memory` has one block, which holds all `ranges`; it outlives this object.
@@ -45,9 +47,14 @@ public:
     /// The bytes at an address. Errors: as `write`.
     Result<std::span<const std::byte>> read(GuestAddress address, ByteCount size) const;
 
+    /// The bytes at an address as a device uses them; nothing when one lies outside of RAM. Who writes to them calls
+    /// `mark_written` afterwards. Any thread.
+    std::optional<std::span<std::byte>> find(GuestAddress address, ByteCount size) const;
+    /// Tells that bytes which `find` gave were written. Any thread.
+    void mark_written(std::span<const std::byte> bytes) const;
+
 private:
     Result<std::span<std::byte>> translate(GuestAddress address, ByteCount size) const;
-    void note_written(std::span<const std::byte> bytes) const;
 
     GuestMemory& memory_;
     std::vector<RamRange> ranges_;

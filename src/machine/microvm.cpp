@@ -22,7 +22,8 @@ Status reset_ioapic(const KvmVm& vm) {
 
 }  // namespace
 
-Result<std::unique_ptr<Microvm>> Microvm::create(const MachineOptions& options, GuestMemory& memory, EventLoop& loop,
+Result<std::unique_ptr<Microvm>> Microvm::create(const MachineOptions& options, GuestMemory& memory,
+                                                 std::span<const VirtioDisks::Entry> disks, EventLoop& loop,
                                                  Clock& clock, Log& log, std::function<void()> on_request) {
     std::unique_ptr<Microvm> machine(new Microvm());
     machine->deferred_log_ = std::make_unique<DeferredLog>(loop, log);
@@ -45,9 +46,12 @@ Result<std::unique_ptr<Microvm>> Microvm::create(const MachineOptions& options, 
     if (auto status = machine->add_serial(options.serial, loop, clock, log); !status) {
         return fail(status.error());
     }
-    machine->exit_ports_.add_to(machine->ports_);
+    if (auto status = machine->add_disks(disks, options.virtio == VirtioVersion::modern, loop); !status) {
+        return fail(status.error());
+    }
+    machine->exit_ports_.add_to(machine->buses_.ports);
     machine->cpu_devices_ = make_cpu_devices(*machine->vm_, *machine->deferred_log_);
-    machine->vcpus_ = std::make_unique<VcpuSet>(*machine->vm_, options.cpus, machine->ports_, std::move(on_request));
+    machine->vcpus_ = std::make_unique<VcpuSet>(*machine->vm_, options.cpus, machine->buses_, std::move(on_request));
     if (auto status = machine->vcpus_->start(loop); !status) {
         return fail(status.error());
     }
@@ -78,14 +82,29 @@ Status Microvm::add_serial(const SerialSpec& spec, EventLoop& loop, Clock& clock
         return fail(backend.error());
     }
     serial_backend_ = std::move(*backend);
-    serial_ = std::make_unique<SerialPort>(serial_backend_.get(), [this, &log](bool level) {
-        const Status status = vm_->set_irq(SerialPort::interrupt_line, level);
-        if (!status && !interrupt_failed_.exchange(true)) {
-            log.write(LogLevel::warning, fmt::format("the serial port's interrupt is lost: {}", status.error().text()));
-        }
-    });
-    ports_.add(SerialPort::first_port, SerialPort::port_count, 1, *serial_);
+    serial_ = std::make_unique<SerialPort>(serial_backend_.get(),
+                                           [this](bool level) { set_irq(SerialPort::interrupt_line, level); });
+    buses_.ports.add(SerialPort::first_port, SerialPort::port_count, 1, *serial_);
     return {};
+}
+
+Status Microvm::add_disks(std::span<const VirtioDisks::Entry> disks, bool modern, EventLoop& loop) {
+    auto made = VirtioDisks::create(
+        disks, modern,
+        {*ram_, buses_.mmio, loop, *deferred_log_, [this](std::uint32_t line, bool level) { set_irq(line, level); }});
+    if (!made) {
+        return fail(made.error());
+    }
+    disks_ = std::move(*made);
+    return {};
+}
+
+void Microvm::set_irq(std::uint32_t line, bool level) {
+    const Status status = vm_->set_irq(line, level);
+    if (!status && !interrupt_failed_.exchange(true)) {
+        deferred_log_->write(LogLevel::warning,
+                             fmt::format("interrupt {} of the guest is lost: {}", line, status.error().text()));
+    }
 }
 
 Status Microvm::boot() {
@@ -101,6 +120,7 @@ Status Microvm::boot() {
         return status;
     }
     serial_->reset();
+    disks_->reset();
     const auto entry = load_pvh_kernel(*ram_, kernel_, command_line_);
     if (!entry) {
         return fail(entry.error());
@@ -112,12 +132,17 @@ Status Microvm::pause() {
     if (auto status = vcpus_->pause(); !status) {
         return status;
     }
+    if (auto status = disks_->pause(); !status) {
+        vcpus_->withdraw_pause();
+        return status;
+    }
     serial_->set_running(false);
     return {};
 }
 
 void Microvm::resume() {
     serial_->set_running(true);
+    disks_->resume();
     vcpus_->resume();
 }
 
@@ -127,6 +152,8 @@ std::vector<DeviceState*> Microvm::devices() {
         devices.push_back(device.get());
     }
     devices.push_back(serial_.get());
+    const std::vector<DeviceState*> disks = disks_->devices();
+    devices.insert(devices.end(), disks.begin(), disks.end());
     return devices;
 }
 

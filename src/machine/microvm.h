@@ -3,6 +3,7 @@
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "godwit/clock.h"
@@ -15,25 +16,28 @@
 #include "machine/cpu_devices.h"
 #include "machine/deferred_log.h"
 #include "machine/exit_port.h"
+#include "machine/guest_buses.h"
 #include "machine/guest_ram.h"
 #include "machine/kvm_dirty_source.h"
 #include "machine/kvm_vm.h"
 #include "machine/options.h"
-#include "machine/port_bus.h"
 #include "machine/serial.h"
 #include "machine/vcpu_set.h"
+#include "machine/virtio_disks.h"
 
 namespace godwit {
 
-/// The hardware of a machine of type microvm: virtual CPUs under KVM, guest memory, serial port, exit and reset ports.
+/// The hardware of a machine of type microvm: virtual CPUs under KVM, guest memory, serial port, disks, exit and reset
+/// ports.
 /// It knows nothing of run states and migrations. Made and destroyed on the event loop's thread; everything else under
 /// the machine lock.
 class Microvm {
 public:
-    /// `memory` has one block and outlives the machine. `on_request` is called on a vCPU's thread when `take_request`
-    /// has something new; it must not wait. Everything is ready to run (paused) afterwards, so that a destination is
-    /// set up before its source stops.
-    static Result<std::unique_ptr<Microvm>> create(const MachineOptions& options, GuestMemory& memory, EventLoop& loop,
+    /// `memory` has one block; it and what `disks` point to outlive the machine. `on_request` is called on a vCPU's
+    /// thread when `take_request` has something new; it must not wait. Everything is ready to run (paused) afterwards,
+    /// so that a destination is set up before its source stops.
+    static Result<std::unique_ptr<Microvm>> create(const MachineOptions& options, GuestMemory& memory,
+                                                   std::span<const VirtioDisks::Entry> disks, EventLoop& loop,
                                                    Clock& clock, Log& log, std::function<void()> on_request);
     Microvm(const Microvm&) = delete;
     Microvm& operator=(const Microvm&) = delete;
@@ -43,7 +47,8 @@ public:
     Status boot();
     bool has_kernel() const { return !kernel_.empty(); }
 
-    /// See `VcpuSet`.
+    /// Stops the virtual CPUs (see `VcpuSet`) and has the disks finish what the guest asked for (`VirtioDisks`).
+    /// Errors: `vcpu`, `disk`; then the guest runs on.
     Status pause();
     void resume();
     GuestRequest take_request() { return vcpus_->take_request(); }
@@ -60,6 +65,8 @@ private:
     Microvm() = default;
     Status map_memory(GuestMemory& memory);
     Status add_serial(const SerialSpec& spec, EventLoop& loop, Clock& clock, Log& log);
+    Status add_disks(std::span<const VirtioDisks::Entry> disks, bool modern, EventLoop& loop);
+    void set_irq(std::uint32_t line, bool level);
 
     /// For what is said while the guest stands still.
     std::unique_ptr<DeferredLog> deferred_log_;
@@ -68,10 +75,11 @@ private:
     std::unique_ptr<KvmVm> vm_;
     std::unique_ptr<GuestRam> ram_;
     std::unique_ptr<KvmDirtySource> dirty_source_;
-    PortBus ports_;
+    GuestBuses buses_;
     ExitPorts exit_ports_;
     std::unique_ptr<SerialBackend> serial_backend_;
     std::unique_ptr<SerialPort> serial_;
+    std::unique_ptr<VirtioDisks> disks_;
     /// Said once.
     std::atomic<bool> interrupt_failed_ = false;
     std::vector<std::unique_ptr<DeviceState>> cpu_devices_;

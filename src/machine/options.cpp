@@ -10,6 +10,7 @@ namespace godwit {
 namespace {
 
 constexpr int mebibyte_shift = 20;
+constexpr std::size_t max_type_name_bytes = 255;
 
 std::optional<int> suffix_shift(std::string_view suffix) {
     if (suffix.empty()) {
@@ -63,6 +64,17 @@ Result<CpuModel> parse_cpu_model(std::string_view text) {
         return CpuModel::host;
     }
     return fail(ErrorCode::invalid_argument, fmt::format("unknown CPU model '{}'", text), "use qemu64 or host");
+}
+
+Result<VirtioVersion> parse_virtio_version(std::string_view text) {
+    if (text == "legacy") {
+        return VirtioVersion::legacy;
+    }
+    if (text == "modern") {
+        return VirtioVersion::modern;
+    }
+    return fail(ErrorCode::invalid_argument, fmt::format("unknown version of virtio '{}'", text),
+                "use legacy or modern");
 }
 
 Result<ByteCount> parse_memory_size(std::string_view text) {
@@ -125,6 +137,10 @@ Status validate(const MachineOptions& options) {
         return fail(ErrorCode::invalid_argument,
                     fmt::format("a memory of {} bytes is not possible", options.memory.value()),
                     "give a multiple of 4 KiB, at most 4 TiB");
+    }
+    if (options.type_name.size() > max_type_name_bytes) {
+        return fail(ErrorCode::invalid_argument, fmt::format("a machine name of {} bytes is too long: at most {}",
+                                                             options.type_name.size(), max_type_name_bytes));
     }
     if (options.kind == MachineKind::microvm) {
         return validate_microvm(options);

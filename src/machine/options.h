@@ -40,6 +40,15 @@ struct SerialSpec {
 /// "none", "stdio", "file:PATH" or "unix:PATH". Errors: `invalid_argument`.
 Result<SerialSpec> parse_serial_spec(std::string_view text);
 
+/// Which interface disks show to their drivers.
+enum class VirtioVersion {
+    legacy,  ///< version 1 of the registers: QEMU's default
+    modern,  ///< version 2
+};
+
+/// Errors: `invalid_argument`.
+Result<VirtioVersion> parse_virtio_version(std::string_view text);
+
 /// The limits of what a machine may be made of.
 inline constexpr std::uint32_t max_vcpus = 64;
 inline constexpr ByteCount max_memory{std::uint64_t{4} << 40};
@@ -49,6 +58,9 @@ struct MachineOptions {
     MachineKind kind = MachineKind::microvm;
     /// For log lines and the monitor only; empty: none.
     std::string name = {};
+    /// Machine type in the stream's configuration section, where a peer calls the same machine otherwise; empty: the
+    /// kind's name.
+    std::string type_name = {};
     /// ELF file with a PVH entry point. A `microvm` needs it unless it waits for a migration; a destination without it
     /// cannot carry out a guest's reset.
     std::string kernel = {};
@@ -63,6 +75,7 @@ struct MachineOptions {
     std::uint32_t cpus = 1;
     CpuModel cpu_model = CpuModel::qemu64;
     SerialSpec serial = {};
+    VirtioVersion virtio = VirtioVersion::legacy;
     /// Waits for an incoming migration instead of booting.
     bool incoming = false;
     /// Does not run until `cont`.

@@ -54,13 +54,11 @@ RunControl::Action RunControl::power_on(bool paused) {
     return Action::start;
 }
 
-Result<RunControl::Action> RunControl::cont(bool force) {
+Status RunControl::check_cont(bool force) const {
     switch (state()) {
         case RunState::running:
-            return Action::none;
         case RunState::inmigrate:
-            run_after_load_ = true;
-            return Action::none;
+            return {};
         case RunState::finish_migrate:
             return fail(ErrorCode::wrong_state, "the guest is being handed over and cannot be started now",
                         "wait for the end of the migration, or cancel it");
@@ -75,10 +73,19 @@ Result<RunControl::Action> RunControl::cont(bool force) {
         case RunState::postmigrate:
             break;
     }
-    if (!force) {
-        if (const Status owned = check_ownership(); !owned) {
-            return fail(owned.error());
-        }
+    return force ? Status() : check_ownership();
+}
+
+Result<RunControl::Action> RunControl::cont(bool force) {
+    if (const Status possible = check_cont(force); !possible) {
+        return fail(possible.error());
+    }
+    if (state() == RunState::running) {
+        return Action::none;
+    }
+    if (state() == RunState::inmigrate) {
+        run_after_load_ = true;
+        return Action::none;
     }
     ownership_ = Ownership::here;
     state_ = RunState::running;
@@ -179,6 +186,12 @@ Result<RunControl::Action> RunControl::start_after_load() {
     const bool run = incoming_ == RunState::running && run_after_load_;
     state_ = incoming_ == RunState::running && !run ? RunState::paused : incoming_;
     return run ? Action::start : Action::none;
+}
+
+void RunControl::stay_paused_after_load() {
+    if (state() == RunState::inmigrate) {
+        state_ = RunState::paused;
+    }
 }
 
 }  // namespace godwit

@@ -38,6 +38,9 @@ public:
     /// `handover_unknown` unless `force`, which takes the ownership.
     Result<Action> cont(bool force);
 
+    /// Whether `cont` is possible. Errors: as `cont`.
+    Status check_cont(bool force) const;
+
     /// The operator wants the guest to stop. After `stop` the caller stops the CPUs and then calls
     /// `set_stopped(paused)`. Errors: `wrong_state` during the switchover.
     Result<Action> stop();
@@ -59,6 +62,8 @@ public:
     Status set_incoming(std::string_view name);
     /// The incoming guest is complete. Errors: `wrong_state` when none was awaited.
     Result<Action> start_after_load();
+    /// The incoming guest is complete but cannot run now: it stays paused.
+    void stay_paused_after_load();
 
 private:
     Status check_ownership() const;

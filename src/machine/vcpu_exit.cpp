@@ -49,10 +49,16 @@ ExitOutcome handle_port_access(kvm_run& run, const PortBus& ports) {
     return outcome;
 }
 
-/// No device has guest addresses of its own: writes are lost, reads give all ones.
-ExitOutcome handle_memory_access(kvm_run& run) {
-    if (run.mmio.is_write == 0) {
-        std::fill(std::begin(run.mmio.data), std::end(run.mmio.data), std::uint8_t{0xff});
+ExitOutcome handle_memory_access(kvm_run& run, const MmioBus& mmio) {
+    const GuestAddress address(run.mmio.phys_addr);
+    const unsigned bytes = std::min<unsigned>(run.mmio.len, sizeof run.mmio.data);
+    std::uint64_t value = 0;
+    if (run.mmio.is_write != 0) {
+        std::memcpy(&value, run.mmio.data, bytes);
+        mmio.write(address, bytes, value);
+    } else {
+        value = mmio.read(address, bytes);
+        std::memcpy(run.mmio.data, &value, bytes);
     }
     ExitOutcome outcome;
     outcome.needs_completion = true;
@@ -94,13 +100,13 @@ ExitOutcome handle_system_event(KvmVcpu& vcpu) {
 
 }  // namespace
 
-ExitOutcome handle_vcpu_exit(KvmVcpu& vcpu, const PortBus& ports) {
+ExitOutcome handle_vcpu_exit(KvmVcpu& vcpu, const GuestBuses& buses) {
     kvm_run& run = *vcpu.run();
     switch (run.exit_reason) {
         case KVM_EXIT_IO:
-            return handle_port_access(run, ports);
+            return handle_port_access(run, buses.ports);
         case KVM_EXIT_MMIO:
-            return handle_memory_access(run);
+            return handle_memory_access(run, buses.mmio);
         case KVM_EXIT_INTR:
         case KVM_EXIT_IRQ_WINDOW_OPEN:
         case KVM_EXIT_HLT:  // with the in-kernel interrupt controller a halted CPU waits in the kernel

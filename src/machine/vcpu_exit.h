@@ -2,9 +2,9 @@
 
 #include <optional>
 
+#include "machine/guest_buses.h"
 #include "machine/guest_request.h"
 #include "machine/kvm_vm.h"
-#include "machine/port_bus.h"
 
 namespace godwit {
 
@@ -18,6 +18,6 @@ struct ExitOutcome {
 };
 
 /// Carries out the exit that `vcpu.run()` holds. The vCPU's thread.
-ExitOutcome handle_vcpu_exit(KvmVcpu& vcpu, const PortBus& ports);
+ExitOutcome handle_vcpu_exit(KvmVcpu& vcpu, const GuestBuses& buses);
 
 }  // namespace godwit

@@ -8,7 +8,7 @@
 
 namespace godwit {
 
-VcpuSet::VcpuSet(KvmVm& vm, std::uint32_t count, const PortBus& ports, std::function<void()> on_request)
+VcpuSet::VcpuSet(KvmVm& vm, std::uint32_t count, const GuestBuses& buses, std::function<void()> on_request)
     : on_request_(std::move(on_request)), throttle_([this](CpuThrottle::Moment until) {
           for (const auto& thread : threads_) {
               thread->sleep_until(until);
@@ -16,7 +16,7 @@ VcpuSet::VcpuSet(KvmVm& vm, std::uint32_t count, const PortBus& ports, std::func
       }) {
     for (std::uint32_t index = 0; index < count; ++index) {
         threads_.push_back(std::make_unique<VcpuThread>(
-            vm.vcpu(index), ports, [this](GuestRequest request) { add_request(std::move(request)); }));
+            vm.vcpu(index), buses, [this](GuestRequest request) { add_request(std::move(request)); }));
     }
 }
 
@@ -40,15 +40,19 @@ Status VcpuSet::pause(std::chrono::milliseconds timeout) {
     const auto deadline = std::chrono::steady_clock::now() + timeout;
     for (std::size_t index = 0; index < threads_.size(); ++index) {
         if (!threads_[index]->wait_paused(deadline)) {
-            for (const auto& thread : threads_) {
-                thread->withdraw_pause();
-            }
+            withdraw_pause();
             return fail(ErrorCode::vcpu,
                         fmt::format("virtual CPU {} did not stop within {} ms", index, timeout.count()),
                         "the host may be overloaded; try again");
         }
     }
     return {};
+}
+
+void VcpuSet::withdraw_pause() {
+    for (const auto& thread : threads_) {
+        thread->withdraw_pause();
+    }
 }
 
 void VcpuSet::resume() {

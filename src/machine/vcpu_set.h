@@ -22,7 +22,7 @@ public:
 
     /// `on_request` is called on a vCPU's thread when `take_request` has something new; it must not wait. References
     /// outlive this object.
-    VcpuSet(KvmVm& vm, std::uint32_t count, const PortBus& ports, std::function<void()> on_request);
+    VcpuSet(KvmVm& vm, std::uint32_t count, const GuestBuses& buses, std::function<void()> on_request);
 
     /// Starts the threads, with the CPUs paused.
     Status start(Executor& executor);
@@ -30,6 +30,9 @@ public:
     /// Returns once no CPU runs and all registers are final. Errors: `vcpu` when one does not stop in `timeout`; then
     /// all run on, except those that wait for what they have asked for.
     Status pause(std::chrono::milliseconds timeout = pause_timeout);
+    /// Takes a pause back that somebody else could not follow: the CPUs run on, except those that wait for what they
+    /// have asked for.
+    void withdraw_pause();
     void resume();
 
     /// Takes that percentage of the time, 0 to 99, from the CPUs while they run. Any thread, without the lock.

@@ -80,11 +80,11 @@ TEST_F(VcpuSetTest, ACpuThatHasAskedForSomethingWaitsThroughAFailedPause) {
     start_second_cpu(machine);
     StickyPort sticky;
     AskingPort asking;
-    PortBus ports;
-    ports.add(StickyPort::port, 1, 4, sticky);
-    ports.add(AskingPort::port, 1, 4, asking);
+    GuestBuses buses;
+    buses.ports.add(StickyPort::port, 1, 4, sticky);
+    buses.ports.add(AskingPort::port, 1, 4, asking);
     std::atomic<bool> asked = false;
-    VcpuSet vcpus(machine.vm(), 2, ports, [&] { asked = true; });
+    VcpuSet vcpus(machine.vm(), 2, buses, [&] { asked = true; });
     ASSERT_TRUE(vcpus.start(loop));
     vcpus.resume();
     ASSERT_TRUE(wait_until([&] { return asked && sticky.reached(); }));
@@ -117,8 +117,8 @@ std::uint32_t progress(KvmTestMachine& machine, std::chrono::milliseconds time) 
 TEST_F(VcpuSetTest, AThrottledCpuDoesLessAndStillPausesAtOnce) {
     KvmTestMachine machine(1);
     machine.boot(counting_guest);
-    PortBus ports;
-    VcpuSet vcpus(machine.vm(), 1, ports, [] {});
+    GuestBuses buses;
+    VcpuSet vcpus(machine.vm(), 1, buses, [] {});
     ASSERT_TRUE(vcpus.start(loop));
     vcpus.resume();
     constexpr std::chrono::milliseconds window{200};

@@ -27,8 +27,8 @@ void set_immediate_exit(KvmVcpu& vcpu, bool exit) {
 
 }  // namespace
 
-VcpuThread::VcpuThread(KvmVcpu& vcpu, const PortBus& ports, RequestHandler on_request)
-    : vcpu_(vcpu), ports_(ports), on_request_(std::move(on_request)) {}
+VcpuThread::VcpuThread(KvmVcpu& vcpu, const GuestBuses& buses, RequestHandler on_request)
+    : vcpu_(vcpu), buses_(buses), on_request_(std::move(on_request)) {}
 
 VcpuThread::~VcpuThread() {
     request_end();
@@ -178,7 +178,7 @@ void VcpuThread::handle_error(std::unique_lock<std::mutex>& lock, int error) {
 
 void VcpuThread::handle_exit() {
     idle_returns_ = 0;
-    ExitOutcome outcome = handle_vcpu_exit(vcpu_, ports_);
+    ExitOutcome outcome = handle_vcpu_exit(vcpu_, buses_);
     needs_completion_ = outcome.needs_completion;
     if (outcome.request) {
         make_request(std::move(*outcome.request));

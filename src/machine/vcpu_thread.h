@@ -11,9 +11,9 @@
 
 #include "godwit/error.h"
 #include "godwit/executor.h"
+#include "machine/guest_buses.h"
 #include "machine/guest_request.h"
 #include "machine/kvm_vm.h"
-#include "machine/port_bus.h"
 #include "machine/vcpu_exit.h"
 
 namespace godwit {
@@ -29,7 +29,7 @@ public:
     using Deadline = std::chrono::steady_clock::time_point;
 
     /// All references outlive this object.
-    VcpuThread(KvmVcpu& vcpu, const PortBus& ports, RequestHandler on_request);
+    VcpuThread(KvmVcpu& vcpu, const GuestBuses& buses, RequestHandler on_request);
     /// Ends the thread.
     ~VcpuThread();
     VcpuThread(const VcpuThread&) = delete;
@@ -69,7 +69,7 @@ private:
     void run_on();
 
     KvmVcpu& vcpu_;
-    const PortBus& ports_;
+    const GuestBuses& buses_;
     const RequestHandler on_request_;
     std::unique_ptr<Thread> thread_;
 

@@ -8,21 +8,35 @@
 
 namespace godwit {
 
-VirtualMachine::VirtualMachine(const MachineOptions& options, EventLoop& loop, Clock& clock, Log& log)
+VirtualMachine::VirtualMachine(const MachineOptions& options, EventLoop& loop, Clock& clock, Log& log,
+                               std::vector<MachineDisk> disks)
     : options_(options),
       loop_(loop),
       clock_(clock),
       log_(log),
-      run_(options.incoming ? RunState::inmigrate : RunState::prelaunch, !options.paused) {}
+      run_(options.incoming ? RunState::inmigrate : RunState::prelaunch, !options.paused),
+      disks_(std::move(disks)) {
+    for (const MachineDisk& disk : disks_) {
+        trackers_.push_back(std::make_unique<WriteTracker>(disk.device->size()));
+    }
+}
 
-VirtualMachine::~VirtualMachine() = default;
+VirtualMachine::~VirtualMachine() {
+    // The CPUs end before anybody else may have the disks.
+    microvm_.reset();
+    const MachineLock lock(*this);
+    unlock_disks();
+}
 
 Result<std::unique_ptr<VirtualMachine>> VirtualMachine::create(const MachineOptions& options, EventLoop& loop,
-                                                               Clock& clock, Log& log) {
+                                                               Clock& clock, Log& log, std::vector<MachineDisk> disks) {
     if (auto status = validate(options); !status) {
         return fail(status.error());
     }
-    std::unique_ptr<VirtualMachine> machine(new VirtualMachine(options, loop, clock, log));
+    if (auto status = check_disks(options, disks); !status) {
+        return fail(status.error());
+    }
+    std::unique_ptr<VirtualMachine> machine(new VirtualMachine(options, loop, clock, log, std::move(disks)));
     const bool has_cpus = options.kind == MachineKind::microvm;
     auto memory = MappedMemory::create(
         {{has_cpus ? "microvm.ram" : "ram", options.memory, options.memory_file, options.memory_prealloc}});
@@ -34,7 +48,11 @@ Result<std::unique_ptr<VirtualMachine>> VirtualMachine::create(const MachineOpti
         machine->no_dirty_source_ = std::make_unique<StillMemory>();
         return machine;
     }
-    auto microvm = Microvm::create(options, *machine->memory_, loop, clock, log,
+    std::vector<VirtioDisks::Entry> entries;
+    for (std::size_t index = 0; index < machine->disks_.size(); ++index) {
+        entries.push_back({machine->disks_[index], machine->trackers_[index].get()});
+    }
+    auto microvm = Microvm::create(options, *machine->memory_, entries, loop, clock, log,
                                    [self = machine.get()] { self->post([self] { self->carry_out_requests(); }); });
     if (!microvm) {
         return fail(microvm.error());
@@ -42,6 +60,14 @@ Result<std::unique_ptr<VirtualMachine>> VirtualMachine::create(const MachineOpti
     machine->microvm_ = std::move(*microvm);
     machine->inert_devices_ = make_inert_devices();
     return machine;
+}
+
+std::vector<Disk> VirtualMachine::disks() {
+    std::vector<Disk> disks;
+    for (std::size_t index = 0; index < disks_.size(); ++index) {
+        disks.push_back({disks_[index].name, disks_[index].device, trackers_[index].get()});
+    }
+    return disks;
 }
 
 DirtySource* VirtualMachine::dirty_source() {
@@ -70,6 +96,9 @@ Status VirtualMachine::power_on() {
     if (run_.state() == RunState::inmigrate) {
         return {};
     }
+    if (auto status = lock_disks(); !status) {
+        return status;
+    }
     if (microvm_) {
         if (auto status = microvm_->boot(); !status) {
             return status;
@@ -94,6 +123,15 @@ Status VirtualMachine::stop() {
 Status VirtualMachine::cont(bool force) {
     const MachineLock lock(*this);
     const Ownership before = run_.ownership();
+    if (auto status = run_.check_cont(force); !status) {
+        return status;
+    }
+    // A machine that waits for a guest has no right to its disks yet.
+    if (run_.state() != RunState::inmigrate) {
+        if (auto status = lock_disks(); !status) {
+            return status;
+        }
+    }
     const auto action = run_.cont(force);
     if (!action) {
         return fail(action.error());

@@ -10,12 +10,14 @@
 #include "godwit/clock.h"
 #include "godwit/device_state.h"
 #include "godwit/dirty_source.h"
+#include "godwit/disk.h"
 #include "godwit/error.h"
 #include "godwit/guest_memory.h"
 #include "godwit/log.h"
 #include "godwit/machine_control.h"
 #include "io/event_loop.h"
 #include "io/mapped_memory.h"
+#include "machine/machine_disk.h"
 #include "machine/machine_event.h"
 #include "machine/microvm.h"
 #include "machine/options.h"
@@ -24,21 +26,26 @@
 
 namespace godwit {
 
+/// Whether a machine can have these disks. Errors: `invalid_argument`.
+Status check_disks(const MachineOptions& options, const std::vector<MachineDisk>& disks);
+
 /// A virtual machine: memory, hardware (none for the type `none`), and the run state that operators, migrations and the
 /// guest itself change.
 ///
 /// It belongs to the event loop's thread. What the operator calls takes the machine lock by itself and may be called by
-/// any thread; it returns within milliseconds (where a virtual CPU does not stop, after two seconds with an error).
-/// What belongs to `MachineControl` wants the lock held, as documented there.
+/// any thread; it returns within milliseconds (where a virtual CPU does not stop, after two seconds with an error;
+/// where a disk does not finish its requests, after ten). What belongs to `MachineControl` wants the lock held, as
+/// documented there.
 class VirtualMachine : public MachineControl {
 public:
     using EventHandler = std::function<void(const MachineEvent&)>;
 
-    /// Makes the machine and everything that takes time, but runs nothing yet. All references outlive it. Errors:
-    /// `invalid_argument`, `memory`, `unsupported` (no KVM), `vcpu`, `io`.
+    /// Makes the machine and everything that takes time, but runs nothing yet. All references and the disks outlive it;
+    /// the guest sees the disks in this order, and a machine without hardware keeps them for migrations alone. Errors:
+    /// `invalid_argument`, `memory`, `unsupported` (no KVM), `vcpu`, `io`, `disk`.
     static Result<std::unique_ptr<VirtualMachine>> create(const MachineOptions& options, EventLoop& loop, Clock& clock,
-                                                          Log& log);
-    /// Ends the virtual CPUs at once. No migration may use the machine any more.
+                                                          Log& log, std::vector<MachineDisk> disks = {});
+    /// Ends the virtual CPUs at once, and gives the disks' locks back. No migration may use the machine any more.
     ~VirtualMachine() override;
     VirtualMachine(const VirtualMachine&) = delete;
     VirtualMachine& operator=(const VirtualMachine&) = delete;
@@ -49,21 +56,27 @@ public:
     std::vector<DeviceState*> devices();
     /// Those and the ones that a QEMU sends and that mean nothing here: for an incoming migration only.
     std::vector<DeviceState*> incoming_devices();
-    std::string machine_type() const { return std::string(to_string(options_.kind)); }
+    std::vector<Disk> disks();
+    std::string machine_type() const {
+        return options_.type_name.empty() ? std::string(to_string(options_.kind)) : options_.type_name;
+    }
     const MachineOptions& options() const { return options_; }
     /// Null for a machine without hardware.
     Microvm* hardware() { return microvm_.get(); }
 
     // For the operator.
-    /// Boots and runs, unless the machine waits for a migration or is to be paused. Once.
+    /// Takes the disks' images, boots and runs, unless the machine waits for a migration or is to be paused. Once.
+    /// Errors: `disk` for an image that somebody else uses, and those of booting.
     Status power_on();
     /// Stops the guest (`paused`). While waiting for a migration: the guest will not run after the load, whatever it
-    /// did at its source. Errors: `wrong_state` during a switchover, `vcpu`.
+    /// did at its source. Errors: `wrong_state` during a switchover, `vcpu`, `disk` (one does not finish the guest's
+    /// requests).
     Status stop();
     /// Lets the guest run. While waiting for a migration: it will do after the load what it did at its source, as
     /// without an earlier `stop`; one that was paused there stays paused. Errors: `wrong_state` during a
-    /// switchover and for a guest that has ended; `ownership_gone` and `handover_unknown` unless `force`. After a
-    /// forced success the caller makes its `Migration` forget the handover.
+    /// switchover and for a guest that has ended; `ownership_gone` and `handover_unknown` unless `force`; `disk` when
+    /// an image had been given up and somebody else uses it, whatever `force` says. After a forced success the caller
+    /// makes its `Migration` forget the handover.
     Status cont(bool force);
     /// Whether this side may run the guest.
     Ownership ownership();
@@ -83,7 +96,7 @@ public:
     RunState run_state() const override { return run_.state(); }
     Status stop_for_switchover() override;
     Status resume_after_failure(RunState before) override;
-    Status release_disks() override { return {}; }
+    Status release_disks() override;
     void finish_migrated(bool owned_elsewhere) override { run_.finish_migrated(owned_elsewhere); }
     void set_ownership_unknown() override { run_.set_ownership_unknown(); }
     bool set_cpu_throttle(unsigned percent) override;
@@ -91,9 +104,13 @@ public:
     Status start_after_load() override;
 
 private:
-    VirtualMachine(const MachineOptions& options, EventLoop& loop, Clock& clock, Log& log);
+    VirtualMachine(const MachineOptions& options, EventLoop& loop, Clock& clock, Log& log,
+                   std::vector<MachineDisk> disks);
 
     // All of these under the machine lock.
+    /// Errors: `disk`, naming the first that cannot be had; then none is locked. Does nothing when they are.
+    Status lock_disks();
+    void unlock_disks();
     void run_guest();
     Status stop_guest(RunState state);
     void carry_out(const GuestRequest& request);
@@ -119,6 +136,12 @@ private:
     RunControl run_;                  ///< under mutex_, except `state`
     std::optional<int> exit_status_;  ///< under mutex_
     std::string failure_;             ///< under mutex_: why the run state is `internal_error`
+
+    bool disks_locked_ = false;  ///< under mutex_
+
+    const std::vector<MachineDisk> disks_;
+    /// Of the disk with the same index.
+    std::vector<std::unique_ptr<WriteTracker>> trackers_;
 
     std::unique_ptr<MappedMemory> memory_;
     std::unique_ptr<DirtySource> no_dirty_source_;  ///< of a machine without CPUs

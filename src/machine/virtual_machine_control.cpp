@@ -31,6 +31,11 @@ Status VirtualMachine::stop_for_switchover() {
 }
 
 Status VirtualMachine::resume_after_failure(RunState before) {
+    if (Status locked = lock_disks(); !locked) {
+        // Complete, but it may not touch its disks.
+        run_.resume_after_failure(before == RunState::running ? RunState::paused : before);
+        return locked;
+    }
     if (run_.resume_after_failure(before) == RunControl::Action::start) {
         run_guest();
     }
@@ -45,7 +50,16 @@ bool VirtualMachine::set_cpu_throttle(unsigned percent) {
     return true;
 }
 
+Status VirtualMachine::release_disks() {
+    unlock_disks();
+    return {};
+}
+
 Status VirtualMachine::start_after_load() {
+    if (Status locked = lock_disks(); !locked) {
+        run_.stay_paused_after_load();
+        return locked;
+    }
     const auto action = run_.start_after_load();
     if (!action) {
         return fail(action.error());

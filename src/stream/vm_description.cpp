@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <cstring>
+
 #include <nlohmann/json.hpp>
 
 #include "godwit/units.h"
@@ -35,21 +37,33 @@ const char* type_name(VmFieldKind kind) {
             return "unused_buffer";
         case VmFieldKind::structure:
             return "struct";
+        case VmFieldKind::counted_buffer:
+            return "counted_buffer";
+        case VmFieldKind::check:
+            break;
     }
     return "buffer";
 }
 
 Json describe_state(const VmState& layout, const void* data);
 
-Json describe_field(const VmField& field) {
+/// `data` is the structure that holds the field, or null.
+Json describe_field(const VmField& field, const std::byte* data) {
     Json json{{"name", field.name}};
     if (field.count > 1) {
         json["array_len"] = field.count;
     }
     json["type"] = type_name(field.kind);
     if (field.kind == VmFieldKind::structure) {
-        json["struct"] = describe_state(*field.nested, nullptr);
-        json["size"] = vmstate_wire_bytes(*field.nested);
+        const std::byte* first = data != nullptr ? data + field.offset : nullptr;
+        json["struct"] = describe_state(*field.nested, first);
+        json["size"] = first != nullptr ? vmstate_total_bytes(*field.nested, first) : vmstate_wire_bytes(*field.nested);
+    } else if (field.kind == VmFieldKind::counted_buffer) {
+        std::uint32_t length = 0;
+        if (data != nullptr) {
+            std::memcpy(&length, data + field.length_offset, sizeof length);
+        }
+        json["size"] = sizeof length + length;
     } else {
         json["size"] = field.element_bytes;
     }
@@ -61,7 +75,9 @@ Json describe_state(const VmState& layout, const void* data) {
     Json json{{"vmsd_name", layout.name()}, {"version", layout.version()}};
     Json& fields = json["fields"] = Json::array();
     for (const VmField& field : layout.fields()) {
-        fields.push_back(describe_field(field));
+        if (field.kind != VmFieldKind::check) {
+            fields.push_back(describe_field(field, static_cast<const std::byte*>(data)));
+        }
     }
     Json subsections = Json::array();
     for (const VmSubsection& subsection : layout.subsections()) {

@@ -25,7 +25,17 @@ void store_as(std::byte* place, T value) {
     std::memcpy(place, &value, sizeof value);
 }
 
-void save_fields(const VmState& layout, const std::byte* data, StreamWriter& writer);
+std::uint32_t length_of(const VmField& field, const std::byte* data) {
+    return load_as<std::uint32_t>(data + field.length_offset);
+}
+
+void save_counted_buffer(const VmField& field, const std::byte* data, StreamWriter& writer) {
+    const std::uint32_t length = length_of(field, data);
+    GODWIT_ASSERT(length <= field.element_bytes, "field {}: {} bytes in a room of {}", field.name, length,
+                  field.element_bytes);
+    writer.put_u32(length);
+    writer.put_bytes({data + field.offset, length});
+}
 
 void save_element(const VmField& field, const std::byte* place, StreamWriter& writer) {
     switch (field.kind) {
@@ -45,19 +55,40 @@ void save_element(const VmField& field, const std::byte* place, StreamWriter& wr
         case VmFieldKind::padding:
             return writer.put_zeros(field.element_bytes);
         case VmFieldKind::structure:
-            return save_fields(*field.nested, place, writer);
+            return save_vmstate(*field.nested, place, writer);
+        case VmFieldKind::counted_buffer:
+        case VmFieldKind::check:
+            GODWIT_ASSERT(false, "field {} has no elements", field.name);
     }
 }
 
 void save_fields(const VmState& layout, const std::byte* data, StreamWriter& writer) {
     for (const VmField& field : layout.fields()) {
+        if (field.kind == VmFieldKind::check) {
+            continue;
+        }
+        if (field.kind == VmFieldKind::counted_buffer) {
+            save_counted_buffer(field, data, writer);
+            continue;
+        }
         for (std::size_t i = 0; i < field.count; ++i) {
             save_element(field, data + field.offset + i * field.element_bytes, writer);
         }
     }
 }
 
-Status load_fields(const VmState& layout, std::byte* data, StreamReader& reader);
+Status load_nested(const VmState& layout, std::byte* data, StreamReader& reader);
+
+Status load_counted_buffer(const VmField& field, std::byte* data, StreamReader& reader) {
+    const std::uint32_t length = reader.get_u32();
+    if (length > field.element_bytes) {
+        return fail(ErrorCode::device_state, fmt::format("field {}: {} bytes, where at most {} are possible",
+                                                         field.name, length, field.element_bytes));
+    }
+    store_as(data + field.length_offset, length);
+    reader.get_bytes({data + field.offset, length});
+    return {};
+}
 
 Status load_element(const VmField& field, std::byte* place, StreamReader& reader) {
     switch (field.kind) {
@@ -90,17 +121,34 @@ Status load_element(const VmField& field, std::byte* place, StreamReader& reader
             reader.skip(field.element_bytes);
             return {};
         case VmFieldKind::structure:
-            return load_fields(*field.nested, place, reader);
+            return load_nested(*field.nested, place, reader);
+        case VmFieldKind::counted_buffer:
+        case VmFieldKind::check:
+            GODWIT_ASSERT(false, "field {} has no elements", field.name);
+    }
+    return {};
+}
+
+Status load_field(const VmField& field, std::byte* data, StreamReader& reader) {
+    if (field.kind == VmFieldKind::counted_buffer) {
+        return load_counted_buffer(field, data, reader);
+    }
+    if (field.kind == VmFieldKind::check) {
+        // A stream that has ended gives zeros, which must not lead to another error.
+        return !reader.status() || field.holds(data) ? Status() : fail(ErrorCode::device_state, field.name);
+    }
+    for (std::size_t i = 0; i < field.count; ++i) {
+        if (Status loaded = load_element(field, data + field.offset + i * field.element_bytes, reader); !loaded) {
+            return loaded;
+        }
     }
     return {};
 }
 
 Status load_fields(const VmState& layout, std::byte* data, StreamReader& reader) {
     for (const VmField& field : layout.fields()) {
-        for (std::size_t i = 0; i < field.count; ++i) {
-            if (Status loaded = load_element(field, data + field.offset + i * field.element_bytes, reader); !loaded) {
-                return loaded;
-            }
+        if (Status loaded = load_field(field, data, reader); !loaded) {
+            return loaded;
         }
     }
     return reader.status();
@@ -153,12 +201,41 @@ Status load_subsections(const VmState& layout, std::byte* data, StreamReader& re
     }
 }
 
+Status load_nested(const VmState& layout, std::byte* data, StreamReader& reader) {
+    Status loaded = load_fields(layout, data, reader);
+    return loaded && !layout.subsections().empty() ? load_subsections(layout, data, reader) : loaded;
+}
+
+bool travels(const VmSubsection& subsection, const void* data) {
+    return subsection.needed == nullptr || subsection.needed(data);
+}
+
+std::uint64_t field_wire_bytes(const VmField& field, const std::byte* data) {
+    switch (field.kind) {
+        case VmFieldKind::check:
+            return 0;
+        case VmFieldKind::counted_buffer:
+            return 4 + (data != nullptr ? length_of(field, data) : field.element_bytes);
+        case VmFieldKind::structure: {
+            std::uint64_t bytes = 0;
+            for (std::size_t i = 0; i < field.count; ++i) {
+                const std::byte* place = data != nullptr ? data + field.offset + i * field.element_bytes : nullptr;
+                bytes +=
+                    place != nullptr ? vmstate_total_bytes(*field.nested, place) : vmstate_wire_bytes(*field.nested);
+            }
+            return bytes;
+        }
+        default:
+            return std::uint64_t{field.element_bytes} * field.count;
+    }
+}
+
 }  // namespace
 
 void save_vmstate(const VmState& layout, const void* data, StreamWriter& writer) {
     save_fields(layout, static_cast<const std::byte*>(data), writer);
     for (const VmSubsection& subsection : layout.subsections()) {
-        if (subsection.needed != nullptr && !subsection.needed(data)) {
+        if (!travels(subsection, data)) {
             continue;
         }
         writer.put_u8(static_cast<std::uint8_t>(format::SectionType::subsection));
@@ -180,12 +257,21 @@ Status load_vmstate(const VmState& layout, void* data, std::uint32_t version, St
     return load_subsections(layout, static_cast<std::byte*>(data), reader);
 }
 
-std::uint64_t vmstate_wire_bytes(const VmState& layout) {
+std::uint64_t vmstate_wire_bytes(const VmState& layout, const void* data) {
     std::uint64_t bytes = 0;
     for (const VmField& field : layout.fields()) {
-        const std::uint64_t element =
-            field.kind == VmFieldKind::structure ? vmstate_wire_bytes(*field.nested) : field.element_bytes;
-        bytes += element * field.count;
+        bytes += field_wire_bytes(field, static_cast<const std::byte*>(data));
+    }
+    return bytes;
+}
+
+std::uint64_t vmstate_total_bytes(const VmState& layout, const void* data) {
+    std::uint64_t bytes = vmstate_wire_bytes(layout, data);
+    for (const VmSubsection& subsection : layout.subsections()) {
+        if (travels(subsection, data)) {
+            // Type, length of the name, name, version.
+            bytes += 1 + 1 + subsection.state.name().size() + 4 + vmstate_total_bytes(subsection.state, data);
+        }
     }
     return bytes;
 }

@@ -1,0 +1,311 @@
+#include "machine/virtio_blk.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "base/assert.h"
+#include "machine/virtio_ids.h"
+
+namespace godwit {
+
+namespace {
+
+using namespace virtio;
+
+/// What QEMU's disks offer: a guest that comes from there may have accepted any of it.
+std::uint64_t offered(bool modern, bool read_only) {
+    const std::uint64_t always = block::segment_maximum | block::geometry | block::block_size | block::flush |
+                                 block::topology | block::configure_write_cache | block::discard | block::write_zeroes |
+                                 indirect_descriptors | event_index;
+    // SCSI requests are answered as unsupported.
+    const std::uint64_t by_version = modern ? version_1 : block::scsi | notify_on_empty;
+    return always | by_version | (read_only ? block::read_only : 0);
+}
+
+}  // namespace
+
+VirtioBlk::VirtioBlk(const MachineDisk& disk, WriteTracker& tracker, GuestRam& ram, VirtioInterrupt& interrupt,
+                     bool modern, Log& log)
+    : disk_(disk),
+      tracker_(tracker),
+      ram_(ram),
+      interrupt_(interrupt),
+      log_(log),
+      offered_features_(offered(modern, disk.device->is_read_only())),
+      serial_(disk.name),
+      config_(disk.device->size(), queue_size),
+      queue_(ram),
+      pending_(BlockQueue::max_in_flight) {
+    for (std::size_t slot = pending_.size(); slot-- > 0;) {
+        free_.push_back(slot);
+    }
+}
+
+VirtioBlk::~VirtioBlk() = default;
+
+Result<std::unique_ptr<VirtioBlk>> VirtioBlk::create(const MachineDisk& disk, WriteTracker& tracker, GuestRam& ram,
+                                                     VirtioInterrupt& interrupt, bool modern, Executor& executor,
+                                                     Log& log) {
+    std::unique_ptr<VirtioBlk> device(new VirtioBlk(disk, tracker, ram, interrupt, modern, log));
+    constexpr std::size_t longest_name = 15;
+    auto worker = DiskWorker::start(executor, ("disk " + disk.name).substr(0, longest_name), *device);
+    if (!worker) {
+        return fail(worker.error());
+    }
+    device->worker_ = std::move(*worker);
+    return device;
+}
+
+std::uint32_t VirtioBlk::id() const {
+    return block::device_id;
+}
+
+bool VirtioBlk::read_configuration(std::uint64_t offset, std::span<std::byte> bytes) {
+    if (offset > VirtioBlkConfig::bytes || bytes.size() > VirtioBlkConfig::bytes - offset) {
+        return false;
+    }
+    const std::lock_guard lock(mutex_);
+    std::memcpy(bytes.data(), config_.raw().data() + offset, bytes.size());
+    return true;
+}
+
+void VirtioBlk::write_configuration(std::uint64_t offset, std::span<const std::byte> bytes) {
+    constexpr std::uint64_t place = VirtioBlkConfig::write_cache_offset;
+    if (offset <= place && place - offset < bytes.size()) {
+        const std::lock_guard lock(mutex_);
+        config_.set_write_cache(bytes[place - offset] != std::byte{0});
+    }
+}
+
+void VirtioBlk::set_features(std::uint64_t features) {
+    const std::lock_guard lock(mutex_);
+    features_ = features;
+    queue_.set_features(features);
+}
+
+void VirtioBlk::place_queue(const VirtqueueLayout& layout) {
+    const std::lock_guard lock(mutex_);
+    GODWIT_ASSERT(in_flight() == 0, "disk '{}' gets another queue while {} requests are under way", disk_.name,
+                  in_flight());
+    notified_ = false;
+    if (const Status placed = queue_.place(layout); !placed) {
+        return break_off(placed.error());
+    }
+    queue_.set_features(features_);
+}
+
+void VirtioBlk::notify() {
+    notified_ = true;
+    worker_->kick();
+}
+
+bool VirtioBlk::remove_queue(std::chrono::milliseconds timeout) {
+    std::unique_lock lock(mutex_);
+    removing_ = true;
+    if (!ended_.wait_for(lock, timeout, [this] { return in_flight() == 0; })) {
+        return false;
+    }
+    removing_ = false;
+    broken_ = false;
+    notified_ = false;
+    queue_.remove();
+    return true;
+}
+
+Status VirtioBlk::pause(std::chrono::milliseconds timeout) {
+    // What a virtual CPU's last kick was about may not have been looked at yet.
+    worker_->kick();
+    std::unique_lock lock(mutex_);
+    if (!ended_.wait_for(lock, timeout, [this] { return is_idle(); })) {
+        return fail(ErrorCode::disk,
+                    fmt::format("disk '{}' has not finished {} of the guest's requests within {} ms", disk_.name,
+                                in_flight(), timeout.count()),
+                    "look at the storage that the disk's image lies on, and try again");
+    }
+    paused_ = true;
+    return {};
+}
+
+void VirtioBlk::resume() {
+    {
+        const std::lock_guard lock(mutex_);
+        paused_ = false;
+    }
+    worker_->kick();
+}
+
+std::uint16_t VirtioBlk::queue_position() const {
+    const std::lock_guard lock(mutex_);
+    return queue_.position();
+}
+
+Status VirtioBlk::load_queue(const VirtqueueLayout& layout, std::uint16_t position, bool notified) {
+    const std::lock_guard lock(mutex_);
+    GODWIT_ASSERT(paused_ && in_flight() == 0, "disk '{}' is loaded while it works", disk_.name);
+    if (Status placed = queue_.place(layout); !placed) {
+        return placed;
+    }
+    queue_.set_features(features_);
+    notified_ = notified;
+    return queue_.set_position(position);
+}
+
+void VirtioBlk::load_write_cache(bool on) {
+    const std::lock_guard lock(mutex_);
+    config_.set_write_cache(on);
+}
+
+Result<int> VirtioBlk::begin() {
+    auto queue = disk_.device->open_queue();
+    if (!queue) {
+        return fail(queue.error());
+    }
+    disk_queue_ = std::move(*queue);
+    return disk_queue_->descriptor();
+}
+
+void VirtioBlk::end() {
+    disk_queue_.reset();
+}
+
+bool VirtioBlk::may_serve() const {
+    return !paused_ && !removing_ && !broken_ && notified_ && queue_.is_placed();
+}
+
+bool VirtioBlk::is_idle() const {
+    if (in_flight() != 0) {
+        return false;
+    }
+    // An error counts as something to do: the worker breaks off then.
+    const Result<bool> next = may_serve() ? queue_.has_next() : false;
+    return next && !*next;
+}
+
+/// The driver may have a device without a write cache: then a write is done when it is durable.
+bool VirtioBlk::writes_through() const {
+    if ((features_ & block::configure_write_cache) != 0) {
+        return !config_.write_cache();
+    }
+    return (features_ & block::flush) == 0;
+}
+
+void VirtioBlk::work() {
+    {
+        const std::lock_guard lock(mutex_);
+        take_completions();
+        take_requests();
+        interrupt_if_wanted();
+    }
+    ended_.notify_all();
+}
+
+void VirtioBlk::take_completions() {
+    for (const BlockCompletion& completion : disk_queue_->take_completions()) {
+        const auto slot = static_cast<std::size_t>(completion.token);
+        GODWIT_ASSERT(slot < pending_.size(), "disk '{}' has finished request {}, which does not exist", disk_.name,
+                      slot);
+        Pending& pending = pending_[slot];
+        const bool changes = pending.kind != BlockRequest::Kind::read && pending.kind != BlockRequest::Kind::flush;
+        if (changes && !pending.flushing) {
+            // Of a write that failed nobody knows what it has changed.
+            tracker_.written(pending.offset, pending.count);
+        }
+        if (changes && !pending.flushing && completion.status && writes_through()) {
+            pending.flushing = true;
+            BlockRequest flush;
+            flush.token = slot;
+            disk_queue_->submit(std::move(flush));
+            continue;
+        }
+        if (!completion.status) {
+            log_.write(LogLevel::warning, fmt::format("disk '{}': a request of the guest has failed: {}", disk_.name,
+                                                      completion.status.error().text()));
+        }
+        finish(slot, completion.status ? block::status_ok : block::status_io_error);
+    }
+}
+
+void VirtioBlk::finish(std::size_t slot, std::uint8_t status) {
+    Pending& pending = pending_[slot];
+    give_back(pending.chain, pending.request, status);
+    pending = Pending();
+    free_.push_back(slot);
+}
+
+void VirtioBlk::give_back(const DescriptorChain& chain, const VirtioBlkRequest& request, std::uint8_t status) {
+    *request.status = std::byte{status};
+    for (const auto& buffer : chain.writable) {
+        ram_.mark_written(buffer);
+    }
+    queue_.push(chain.head, request.writable_bytes);
+}
+
+void VirtioBlk::take_requests() {
+    // A virtual CPU could add requests for ever. Others need the lock in between.
+    for (std::size_t taken = 0; may_serve() && !free_.empty(); ++taken) {
+        if (taken == pending_.size()) {
+            return worker_->kick();
+        }
+        if (!take_request()) {
+            return;
+        }
+    }
+}
+
+/// False when there is none.
+bool VirtioBlk::take_request() {
+    auto chain = queue_.pop();
+    if (chain && !*chain) {
+        queue_.ask_for_notification();
+        const auto next = queue_.has_next();
+        if (next && !*next) {
+            return false;
+        }
+        chain = queue_.pop();
+    }
+    if (!chain) {
+        break_off(chain.error());
+        return false;
+    }
+    if (!*chain) {
+        return false;
+    }
+    auto request = parse_virtio_blk_request(**chain, {disk_.device->size(), disk_.device->is_read_only(), serial_});
+    if (!request) {
+        break_off(request.error());
+        return false;
+    }
+    if (!request->work) {
+        give_back(**chain, *request, request->answer);
+        return true;
+    }
+    const std::size_t slot = free_.back();
+    free_.pop_back();
+    BlockRequest work = std::move(*request->work);
+    work.token = slot;
+    pending_[slot] = {std::move(**chain), std::move(*request), work.kind, work.offset, work.count, false};
+    disk_queue_->submit(std::move(work));
+    return true;
+}
+
+void VirtioBlk::break_off(const Error& error) {
+    broken_ = true;
+    if (!std::exchange(said_broken_, true)) {
+        log_.write(LogLevel::warning,
+                   fmt::format("disk '{}' stands still until the guest resets it: {}", disk_.name, error.text()));
+    }
+    if ((features_ & version_1) != 0) {
+        interrupt_.raise(interrupt_configuration);
+    }
+}
+
+void VirtioBlk::interrupt_if_wanted() {
+    if (queue_.is_placed() && queue_.wants_interrupt()) {
+        interrupt_.raise(interrupt_used_buffer);
+    }
+}
+
+}  // namespace godwit

@@ -1,0 +1,73 @@
+#pragma once
+
+#include <array>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "godwit/device_state.h"
+#include "machine/machine_disk.h"
+#include "machine/mmio_bus.h"
+#include "machine/virtio_blk.h"
+#include "machine/virtio_mmio.h"
+
+namespace godwit {
+
+/// The eight places for virtio devices of a microvm, and the disks in them: the first disk in the last place, the
+/// others below, as with QEMU. Machine lock.
+class VirtioDisks {
+public:
+    static constexpr std::size_t slots = 8;
+    static constexpr GuestAddress first_register{0xfeb0'0000};
+    /// The interrupt line of place 0, as without ACPI.
+    static constexpr std::uint32_t first_interrupt = 5;
+    /// How long the disks may take to finish what the guest has asked for.
+    static constexpr std::chrono::milliseconds pause_timeout{10'000};
+
+    /// A disk and who is to hear of its writes.
+    struct Entry {
+        MachineDisk disk;
+        WriteTracker* tracker;
+    };
+    /// What the disks are connected to; outlives them.
+    struct Surroundings {
+        GuestRam& ram;
+        MmioBus& bus;
+        Executor& executor;
+        Log& log;
+        /// Sets the level of an interrupt line. Called by any thread.
+        std::function<void(std::uint32_t line, bool level)> set_irq;
+    };
+
+    /// The disks are paused. `disks` are at most `slots`. Errors: those of the disks, and `io`.
+    static Result<std::unique_ptr<VirtioDisks>> create(std::span<const Entry> disks, bool modern,
+                                                       const Surroundings& surroundings);
+
+    /// Returns once all that the guest has asked for is done; virtual CPUs are paused. Errors: `disk`, naming one that
+    /// takes longer than `timeout`; then all go on.
+    Status pause(std::chrono::milliseconds timeout = pause_timeout);
+    void resume();
+    /// Power-on values. While paused.
+    void reset();
+
+    /// In the order of their sections.
+    std::vector<DeviceState*> devices();
+
+private:
+    struct Slot {
+        std::unique_ptr<VirtioInterrupt> interrupt;
+        std::unique_ptr<VirtioBlk> disk;
+        std::unique_ptr<VirtioMmio> transport;
+        std::unique_ptr<DeviceState> state;
+    };
+    Status fill_slot(Slot& slot, std::uint32_t number, const Entry& entry, bool modern,
+                     const Surroundings& surroundings);
+
+    /// By place; without a disk only the transport.
+    std::array<Slot, slots> slots_;
+};
+
+}  // namespace godwit

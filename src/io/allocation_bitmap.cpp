@@ -6,6 +6,7 @@
 #include <array>
 #include <bit>
 #include <cstring>
+#include <functional>
 #include <span>
 #include <utility>
 
@@ -215,7 +216,14 @@ AllocationBitmap::Changes AllocationBitmap::take_changes() {
 
 Status AllocationBitmap::commit(const Changes& changes) {
     for (const auto& [page, content] : changes) {
-        if (Status written = file_->write(durable_start() + DiskOffset(page * map_page_bytes), content); !written) {
+        const DiskOffset at = durable_start() + DiskOffset(page * map_page_bytes);
+        // Bits are only ever added: what another owner of the image has added since ours was read stays.
+        std::vector<std::byte> merged(map_page_bytes);
+        if (Status read = file_->read(at, merged); !read) {
+            return read;
+        }
+        std::transform(content.begin(), content.end(), merged.begin(), merged.begin(), std::bit_or<>());
+        if (Status written = file_->write(at, merged); !written) {
             return written;
         }
     }

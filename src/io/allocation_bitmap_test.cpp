@@ -28,7 +28,7 @@ protected:
     std::unique_ptr<AllocationBitmap> open(const std::string& boot = "first boot") {
         auto bitmap = try_open(boot);
         EXPECT_TRUE(bitmap) << bitmap.error().text();
-        return bitmap ? std::move(*bitmap) : nullptr;
+        return std::move(bitmap.value());
     }
     static void flush(AllocationBitmap& bitmap) { EXPECT_TRUE(bitmap.commit(bitmap.take_changes())); }
     /// Overwrites a byte of the file.
@@ -114,6 +114,28 @@ TEST_F(AllocationBitmapTest, WhatAKilledProcessLeftBecomesDurableWithTheNextFlus
     ASSERT_OK(open()->allocate(35'000, 1));
     flush(*open());
     EXPECT_TRUE(open("second boot")->is_allocated(35'000));
+}
+
+TEST_F(AllocationBitmapTest, ACommitLeavesWhatAnotherOwnerHasMadeDurable) {
+    const auto late = open();
+    ASSERT_OK(late->allocate(1, 1));
+    const auto changes = late->take_changes();
+    {
+        const auto other = open();
+        ASSERT_OK(other->allocate(2, 1));
+        flush(*other);
+    }
+    ASSERT_OK(late->commit(changes));
+    EXPECT_TRUE(open("second boot")->is_allocated(1));
+    EXPECT_TRUE(open("second boot")->is_allocated(2));
+}
+
+TEST_F(AllocationBitmapTest, ReloadingShowsWhatAnotherOwnerHasAllocated) {
+    const auto bitmap = open();
+    ASSERT_OK(open()->allocate(9, 1));
+    EXPECT_FALSE(bitmap->is_allocated(9));
+    ASSERT_OK(bitmap->reload());
+    EXPECT_TRUE(bitmap->is_allocated(9));
 }
 
 TEST_F(AllocationBitmapTest, ChangesThatWerePutBackComeAgain) {

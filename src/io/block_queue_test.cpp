@@ -2,6 +2,8 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include <numeric>
 #include <random>
@@ -190,6 +192,27 @@ TEST(UringQueueTest, AFailedFlushStaysFailed) {
     (*file)->note_flush_error(EIO);
     EXPECT_CODE(complete(**queue, request(Kind::flush)), ErrorCode::disk);
     EXPECT_CODE((*file)->flush(), ErrorCode::disk);
+}
+
+TEST(UringQueueTest, ThreadsServeTheDiskWhereNoRingCanBeHad) {
+    const TemporaryDirectory directory;
+    RecordingLog log;
+    auto disk = RawDisk::open(sparse_file(directory / "disk", mebibyte), DiskAccess::read_write, log);
+    ASSERT_OK(disk);
+    rlimit before{};
+    ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
+    const int next = ::dup(STDERR_FILENO);
+    ::close(next);
+    // Enough for an event, but not for a ring as well.
+    const rlimit one_more{.rlim_cur = static_cast<rlim_t>(next) + 1, .rlim_max = before.rlim_max};
+    ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &one_more), 0);
+    auto queue = (*disk)->open_queue();
+    ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
+    ASSERT_OK(queue);
+    EXPECT_TRUE(log.contains("is served by threads"));
+    Bytes news = pattern(4096, 10);
+    ASSERT_OK(complete(**queue, transfer(Kind::write, 512, {news})));
+    EXPECT_EQ(read_disk(**disk, 512, 4096), news);
 }
 
 TEST(FaultyDiskTest, FaultsReachTheQueue) {

@@ -179,5 +179,23 @@ TEST_F(ImageLockTest, HoldsWhatARunningQemuHoldsAndExcludesIt) {
     EXPECT_EQ(run("timeout 20 " + machine.substr(std::string("exec ").size())), 1);
 }
 
+TEST_F(ImageLockTest, ABaseIsLockedAsQemuLocksABackingFile) {
+    if (!have("qemu-system-x86_64") || !have("qemu-img")) {
+        GTEST_SKIP() << "QEMU is not installed";
+    }
+    const std::string top = directory_ / "top.qcow2";
+    ASSERT_EQ(run("qemu-img create -f qcow2 -F raw -b " + path_ + " " + top), 0);
+    const auto qemu = ChildProcess::spawn(
+        "exec qemu-system-x86_64 -M pc -accel tcg -m 16M -nodefaults -display none -S "
+        "-device virtio-blk-pci,drive=d -drive if=none,id=d,format=qcow2,file=" +
+            top,
+        FileDescriptor(), FileDescriptor());
+    ASSERT_OK(qemu);
+    ASSERT_TRUE(eventually([&] { return locked_bytes() == Set{100, 201, 203}; }));
+    EXPECT_OK(user(ImageUse::base)->lock.acquire());
+    EXPECT_OK(user(ImageUse::read)->lock.acquire());
+    EXPECT_CODE(user(ImageUse::write)->lock.acquire(), ErrorCode::disk);
+}
+
 }  // namespace
 }  // namespace godwit

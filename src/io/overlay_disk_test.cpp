@@ -23,7 +23,7 @@ protected:
     std::unique_ptr<OverlayDisk> open(DiskAccess access = DiskAccess::read_write) {
         auto disk = OverlayDisk::open(paths_, access, log_);
         EXPECT_TRUE(disk) << disk.error().text();
-        return disk ? std::move(*disk) : nullptr;
+        return std::move(disk.value());
     }
     Error failure(DiskAccess access = DiskAccess::read_write) {
         auto disk = OverlayDisk::open(paths_, access, log_);

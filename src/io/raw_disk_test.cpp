@@ -24,7 +24,7 @@ protected:
     std::unique_ptr<RawDisk> open(const std::string& path, DiskAccess access = DiskAccess::read_write) {
         auto disk = RawDisk::open(path, access, log_);
         EXPECT_TRUE(disk) << disk.error().text();
-        return disk ? std::move(*disk) : nullptr;
+        return std::move(disk.value());
     }
     Error failure(const std::string& path, DiskAccess access = DiskAccess::read_write) {
         auto disk = RawDisk::open(path, access, log_);

@@ -90,7 +90,8 @@ Status MachineHost::prepare() {
                             log_,
                             machine_->devices(),
                             machine_->machine_type(),
-                            machine_->dirty_source()};
+                            machine_->dirty_source(),
+                            machine_->disks()};
     Environment incoming = environment;
     incoming.devices = machine_->incoming_devices();
     const auto expected = options_.incoming ? MachineMigrations::Incoming::expected : MachineMigrations::Incoming::none;

@@ -84,7 +84,7 @@ Status take_disks(const RunArguments& arguments, HostOptions& options) {
         }
         options.disks.push_back(std::move(*spec));
     }
-    return {};
+    return check_disk_names(options.disks);
 }
 
 Status take_step(const std::optional<std::string>& name, std::optional<HandoverStep>& step) {
@@ -189,8 +189,8 @@ void add_machine_options(CLI::App& command, RunArguments& a) {
     command.add_option("--serial", a.serial, "none, stdio, file:PATH or unix:PATH (default stdio for a microvm)");
     command
         .add_option("--disk", a.disks,
-                    "a disk: id=NAME,file=PATH[,readonly]; may be given up to eight times (any number with "
-                    "--machine none, which has no CPU that could see them)")
+                    "a disk: id=NAME,file=PATH|nbd=URI[,readonly][,base=PATH]; may be given up to eight times (any "
+                    "number with --machine none, which has no CPU that could see them); a comma in a value is doubled")
         ->allow_extra_args(false);
     command.add_option("--virtio", a.virtio, "the interface that disks have for the guest: legacy or modern")
         ->capture_default_str();

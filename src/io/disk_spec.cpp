@@ -1,156 +1,175 @@
 #include "io/disk_spec.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/eventfd.h>
-#include <sys/file.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include <cerrno>
+#include <algorithm>
+#include <set>
 #include <utility>
 
-#include "io/file_descriptor.h"
-#include "io/system_error.h"
+#include "io/faulty_disk.h"
+#include "io/nbd_disk.h"
+#include "io/overlay_disk.h"
+#include "io/raw_disk.h"
 
 namespace godwit {
 
 namespace {
 
-/// A raw image whose requests are carried out inside of their submission.
-class PlainFile : public HostBlockDevice {
-public:
-    PlainFile(std::string path, FileDescriptor fd, ByteCount size, bool read_only)
-        : path_(std::move(path)), fd_(std::move(fd)), size_(size), read_only_(read_only) {}
+constexpr std::size_t max_name_length = 64;
+constexpr const char* form = "--disk id=NAME,file=PATH|nbd=URI[,readonly][,base=PATH]";
 
-    ByteCount size() const override { return size_; }
-    bool is_read_only() const override { return read_only_; }
-    Status read(DiskOffset offset, std::span<std::byte> bytes) override {
-        return transfer("read", offset, bytes,
-                        [this](auto piece, auto at) { return ::pread(fd_.get(), piece.data(), piece.size(), at); });
-    }
-    Status write(DiskOffset offset, std::span<const std::byte> bytes) override {
-        return transfer("write", offset, bytes,
-                        [this](auto piece, auto at) { return ::pwrite(fd_.get(), piece.data(), piece.size(), at); });
-    }
-    Status write_zeroes(DiskOffset offset, ByteCount count) override {
-        constexpr int punch = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
-        return ::fallocate(fd_.get(), punch, static_cast<off_t>(offset.value()), static_cast<off_t>(count.value())) == 0
-                   ? Status()
-                   : failure("zero", errno);
-    }
-    Status discard(DiskOffset offset, ByteCount count) override { return write_zeroes(offset, count); }
-    Status flush() override { return ::fdatasync(fd_.get()) == 0 ? Status() : failure("flush", errno); }
-    Result<DiskExtent> extent_at(DiskOffset /*offset*/) override {
-        return DiskExtent{DiskContent::data, DiskOffset(size_.value())};
-    }
-    Result<std::unique_ptr<BlockQueue>> open_queue() override;
-    Status lock() override { return ::flock(fd_.get(), LOCK_EX | LOCK_NB) == 0 ? Status() : failure("lock", errno); }
-    void unlock() override { ::flock(fd_.get(), LOCK_UN); }
+tl::unexpected<Error> malformed(const std::string& what) {
+    return fail(ErrorCode::invalid_argument, what, form);
+}
 
-private:
-    tl::unexpected<Error> failure(const char* what, int error) const {
-        return fail_errno(ErrorCode::disk, fmt::format("cannot {} {}", what, path_), error);
-    }
-    template <typename Bytes, typename Call>
-    Status transfer(const char* what, DiskOffset offset, Bytes bytes, Call call) {
-        while (!bytes.empty()) {
-            const ssize_t done = call(bytes, static_cast<off_t>(offset.value()));
-            if (done <= 0) {
-                return failure(what, done == 0 ? EIO : errno);
-            }
-            bytes = bytes.subspan(static_cast<std::size_t>(done));
-            offset += DiskOffset(static_cast<std::uint64_t>(done));
-        }
-        return {};
-    }
-
-    const std::string path_;
-    const FileDescriptor fd_;
-    const ByteCount size_;
-    const bool read_only_;
-};
-
-class PlainQueue : public BlockQueue {
-public:
-    explicit PlainQueue(PlainFile& file) : file_(file), event_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
-
-    void submit(BlockRequest request) override {
-        done_.push_back({request.token, carry_out(request)});
-        ::eventfd_write(event_.get(), 1);
-    }
-    int descriptor() const override { return event_.get(); }
-    std::vector<BlockCompletion> take_completions() override {
-        eventfd_t count = 0;
-        ::eventfd_read(event_.get(), &count);
-        return std::exchange(done_, {});
-    }
-    std::size_t in_flight() const override { return done_.size(); }
-
-private:
-    Status carry_out(const BlockRequest& request) {
-        switch (request.kind) {
-            case BlockRequest::Kind::flush:
-                return file_.flush();
-            case BlockRequest::Kind::discard:
-                return file_.discard(request.offset, request.count);
-            case BlockRequest::Kind::write_zeroes:
-                return file_.write_zeroes(request.offset, request.count);
-            default:
+/// What stands before the next single comma, with double ones made single; taken off `text`.
+std::string take_option(std::string_view& text) {
+    std::string option;
+    while (!text.empty()) {
+        const char letter = text.front();
+        text.remove_prefix(1);
+        if (letter == ',') {
+            if (!text.starts_with(',')) {
                 break;
-        }
-        DiskOffset offset = request.offset;
-        for (const auto& buffer : request.buffers) {
-            Status status =
-                request.kind == BlockRequest::Kind::read ? file_.read(offset, buffer) : file_.write(offset, buffer);
-            if (!status) {
-                return status;
             }
-            offset += DiskOffset(buffer.size());
+            text.remove_prefix(1);
         }
-        return {};
+        option += letter;
     }
-    PlainFile& file_;
-    const FileDescriptor event_;
-    std::vector<BlockCompletion> done_;
-};
+    return option;
+}
 
-Result<std::unique_ptr<BlockQueue>> PlainFile::open_queue() {
-    return std::make_unique<PlainQueue>(*this);
+bool is_name(std::string_view name) {
+    return !name.empty() && name.size() <= max_name_length && std::all_of(name.begin(), name.end(), [](char letter) {
+        return (letter >= 'a' && letter <= 'z') || (letter >= 'A' && letter <= 'Z') ||
+               (letter >= '0' && letter <= '9') || letter == '_' || letter == '.' || letter == '-';
+    });
+}
+
+Status set_read_only(DiskSpec& spec, std::string_view value) {
+    if (value != "on" && value != "off") {
+        return malformed(fmt::format("readonly={} of a disk is neither on nor off", value));
+    }
+    spec.read_only = value == "on";
+    return {};
+}
+
+Status set_option(DiskSpec& spec, std::string_view key, const std::string& value) {
+    if (value.empty()) {
+        return malformed(fmt::format("the option '{}' of a disk needs a value", key));
+    }
+    if (key == "id") {
+        spec.name = value;
+    } else if (key == "file") {
+        spec.file = value;
+    } else if (key == "nbd") {
+        spec.nbd = value;
+    } else if (key == "base") {
+        spec.base = value;
+    } else if (key == "readonly") {
+        return set_read_only(spec, value);
+    } else if (key == "test-fault") {
+        auto faults = parse_fault_rules(value);
+        if (!faults) {
+            return fail(faults.error());
+        }
+        spec.faults = std::move(*faults);
+    } else {
+        return malformed(fmt::format("a disk has no option '{}'", key));
+    }
+    return {};
+}
+
+Status check(const DiskSpec& spec) {
+    if (spec.name.empty()) {
+        return malformed("a disk needs an id");
+    }
+    if (!is_name(spec.name)) {
+        return malformed(fmt::format("the id '{}' of a disk is not 1 to {} of A-Z, a-z, 0-9, '_', '.' and '-'",
+                                     spec.name, max_name_length));
+    }
+    if (spec.file.empty() == spec.nbd.empty()) {
+        return malformed(
+            fmt::format("the disk '{}' needs {}", spec.name,
+                        spec.file.empty() ? "a file or an nbd address" : "either a file or an nbd address"));
+    }
+    if (!spec.base.empty() && spec.file.empty()) {
+        return malformed(
+            fmt::format("the disk '{}' is an nbd disk: its server takes care of what lies below it, a base "
+                        "can only be given for a file",
+                        spec.name));
+    }
+    return {};
+}
+
+template <typename Disk>
+Result<std::unique_ptr<HostBlockDevice>> as_host_device(Result<std::unique_ptr<Disk>> disk) {
+    if (!disk) {
+        return fail(disk.error());
+    }
+    return std::move(*disk);
+}
+
+Result<std::unique_ptr<HostBlockDevice>> open_image(const DiskSpec& spec, const Clock& clock, Log& log) {
+    const DiskAccess access = spec.read_only ? DiskAccess::read_only : DiskAccess::read_write;
+    if (!spec.nbd.empty()) {
+        return as_host_device(NbdDisk::open(spec.nbd, access, clock));
+    }
+    if (!spec.base.empty()) {
+        return as_host_device(OverlayDisk::open({spec.file, spec.base}, access, log));
+    }
+    return as_host_device(RawDisk::open(spec.file, access, log));
 }
 
 }  // namespace
 
 Result<DiskSpec> parse_disk_spec(std::string_view text) {
     DiskSpec spec;
-    for (std::string_view rest = text; !rest.empty();) {
-        const std::string_view part = rest.substr(0, rest.find(','));
-        rest.remove_prefix(std::min(rest.size(), part.size() + 1));
-        if (part.starts_with("id=")) {
-            spec.name = part.substr(3);
-        } else if (part.starts_with("file=")) {
-            spec.file = part.substr(5);
-        } else if (part == "readonly") {
-            spec.read_only = true;
-        } else {
-            return fail(ErrorCode::invalid_argument, fmt::format("'{}' says nothing about a disk", part));
+    std::set<std::string, std::less<>> seen;
+    while (!text.empty()) {
+        const std::string option = take_option(text);
+        const std::size_t separator = option.find('=');
+        const std::string key = option.substr(0, separator);
+        std::string value = separator == std::string::npos ? "" : option.substr(separator + 1);
+        if (option == "readonly") {
+            value = "on";
+        }
+        if (!seen.insert(key).second) {
+            return malformed(fmt::format("the option '{}' of a disk is given twice", key));
+        }
+        if (const Status set = set_option(spec, key, value); !set) {
+            return fail(set.error());
         }
     }
-    if (spec.name.empty() || spec.file.empty()) {
-        return fail(ErrorCode::invalid_argument, fmt::format("'{}' does not describe a disk", text),
-                    "write id=NAME,file=PATH[,readonly]");
+    if (const Status checked = check(spec); !checked) {
+        return fail(checked.error());
     }
     return spec;
 }
 
-Result<std::unique_ptr<HostBlockDevice>> open_disk(const DiskSpec& spec, Clock& /*clock*/, Log& /*log*/) {
-    FileDescriptor fd(::open(spec.file.c_str(), (spec.read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC));
-    struct stat status {};
-    if (!fd.valid() || ::fstat(fd.get(), &status) != 0) {
-        return fail_errno(ErrorCode::disk, fmt::format("cannot open {}", spec.file), errno);
+Status check_disk_names(std::span<const DiskSpec> disks) {
+    std::set<std::string_view> names;
+    for (const DiskSpec& disk : disks) {
+        if (!names.insert(disk.name).second) {
+            return fail(ErrorCode::invalid_argument, fmt::format("two disks have the id '{}'", disk.name),
+                        "give each disk an id of its own");
+        }
     }
-    return std::make_unique<PlainFile>(spec.file, std::move(fd), ByteCount(static_cast<std::uint64_t>(status.st_size)),
-                                       spec.read_only);
+    return {};
+}
+
+Result<std::unique_ptr<HostBlockDevice>> open_disk(const DiskSpec& spec, const Clock& clock, Log& log) {
+    auto image = open_image(spec, clock, log);
+    if (!image || spec.faults.empty()) {
+        return image;
+    }
+    auto faulty = std::make_unique<FaultyDisk>(std::move(*image));
+    for (const FaultRule& rule : spec.faults) {
+        if (const Status armed = faulty->arm(rule); !armed) {
+            return fail(armed.error());
+        }
+    }
+    return faulty;
 }
 
 }  // namespace godwit

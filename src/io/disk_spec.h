@@ -1,27 +1,41 @@
 #pragma once
 
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
+#include "block/fault_rule.h"
 #include "godwit/clock.h"
 #include "godwit/log.h"
 #include "io/block_queue.h"
 
 namespace godwit {
 
-/// A disk as the command line describes it.
+/// A disk as the command line asks for it.
 struct DiskSpec {
+    /// 1 to 64 of [A-Za-z0-9_.-].
     std::string name;
-    /// Path of a raw image.
+    /// Exactly one of both is not empty.
     std::string file;
+    std::string nbd;
+    /// Below `file`; empty when there is nothing.
+    std::string base;
     bool read_only = false;
+    /// Armed when the disk is opened.
+    std::vector<FaultRule> faults;
 };
 
-/// "id=NAME,file=PATH[,readonly]". Errors: `invalid_argument`.
+/// Takes apart "id=NAME,file=PATH|nbd=URI[,readonly][,base=PATH][,test-fault=RULES]". A comma within a value is written
+/// twice; `readonly` may be `readonly=on` or `readonly=off` too. For RULES see `parse_fault_rules`. Errors:
+/// `invalid_argument`.
 Result<DiskSpec> parse_disk_spec(std::string_view text);
 
-/// Opens the image, without locking it. References outlive the disk. Errors: `disk`.
-Result<std::unique_ptr<HostBlockDevice>> open_disk(const DiskSpec& spec, Clock& clock, Log& log);
+/// Whether these can be the disks of one machine: each name once. Errors: `invalid_argument`.
+Status check_disk_names(std::span<const DiskSpec> disks);
+
+/// Opens the image, without locks. Clock and log outlive the disk. Errors: `disk`.
+Result<std::unique_ptr<HostBlockDevice>> open_disk(const DiskSpec& spec, const Clock& clock, Log& log);
 
 }  // namespace godwit

@@ -47,8 +47,9 @@ Status FaultyBlockDevice::suffer(FaultRule::Operation operation) {
         sleep_(fate.delay);
     }
     if (fate.error_number != 0) {
-        return fail(ErrorCode::disk, fmt::format("{} failed as a fault rule demands: {}", to_string(operation),
-                                                 std::generic_category().message(fate.error_number)));
+        return fail(ErrorCode::disk,
+                    fmt::format("{} of the disk {} failed as a fault rule demands: {}", to_string(operation), name_,
+                                std::generic_category().message(fate.error_number)));
     }
     return {};
 }

@@ -2,7 +2,8 @@
 
 #include <functional>
 #include <mutex>
-#include <optional>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "block/fault_rule.h"
@@ -17,8 +18,9 @@ public:
     /// Waits for so long on the calling thread.
     using Sleep = std::function<void(Duration)>;
 
-    /// `below` outlives this.
-    FaultyBlockDevice(BlockDevice& below, Sleep sleep) : below_(below), sleep_(std::move(sleep)) {}
+    /// `below` outlives this; `name` is for messages.
+    FaultyBlockDevice(BlockDevice& below, std::string name, Sleep sleep)
+        : below_(below), name_(std::move(name)), sleep_(std::move(sleep)) {}
 
     /// From now on the rule counts requests. A rule that has done its deed goes away. At most `max_fault_rules` at a
     /// time. Any thread. Errors: `invalid_argument` when there are too many.
@@ -50,6 +52,7 @@ private:
     Status suffer(FaultRule::Operation operation);
 
     BlockDevice& below_;
+    const std::string name_;
     const Sleep sleep_;
     std::mutex mutex_;
     /// Under mutex_.

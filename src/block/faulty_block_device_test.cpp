@@ -51,7 +51,7 @@ protected:
     std::array<std::byte, sector_bytes> sector_{};
     CountingDevice below_;
     Duration slept_{};
-    FaultyBlockDevice faulty_{below_, [this](Duration time) { slept_ += time; }};
+    FaultyBlockDevice faulty_{below_, "d0", [this](Duration time) { slept_ += time; }};
 };
 
 TEST_F(FaultyBlockDeviceTest, PassesEverythingOnWithoutRules) {
@@ -72,7 +72,7 @@ TEST_F(FaultyBlockDeviceTest, AFlushFailsOnceAndTheNextOneWorks) {
     const Status failed = faulty_.flush();
     ASSERT_FALSE(failed);
     EXPECT_EQ(failed.error().code, ErrorCode::disk);
-    EXPECT_THAT(failed.error().message, HasSubstr("flush failed"));
+    EXPECT_THAT(failed.error().message, HasSubstr("flush of the disk d0 failed"));
     EXPECT_THAT(failed.error().message, HasSubstr("Input/output error"));
     EXPECT_TRUE(faulty_.flush());
     EXPECT_EQ(below_.calls, "wf") << "what fails does not reach the disk";

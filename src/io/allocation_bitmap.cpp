@@ -131,16 +131,16 @@ bool AllocationBitmap::is_allocated(std::uint64_t cluster) const {
     return ((words_[cluster / word_bits] >> (cluster % word_bits)) & 1U) != 0;
 }
 
-std::uint64_t AllocationBitmap::end_of_run(std::uint64_t cluster, std::uint64_t end) const {
-    GODWIT_ASSERT(cluster < end && end <= clusters_, "clusters {} to {} of {}", cluster, end, clusters_);
-    const std::uint64_t flip = is_allocated(cluster) ? ~std::uint64_t{0} : 0;
-    while (cluster < end) {
-        // Ones are clusters that differ.
-        const std::uint64_t different = (words_[cluster / word_bits] ^ flip) >> (cluster % word_bits);
-        if (different != 0) {
-            return std::min(end, cluster + static_cast<std::uint64_t>(std::countr_zero(different)));
+std::uint64_t AllocationBitmap::find(bool allocated, std::uint64_t start, std::uint64_t end) const {
+    GODWIT_ASSERT(start <= end && end <= clusters_, "clusters {} to {} of {}", start, end, clusters_);
+    const std::uint64_t flip = allocated ? 0 : ~std::uint64_t{0};
+    while (start < end) {
+        // Ones are clusters that are looked for.
+        const std::uint64_t found = (words_[start / word_bits] ^ flip) >> (start % word_bits);
+        if (found != 0) {
+            return std::min(end, start + static_cast<std::uint64_t>(std::countr_zero(found)));
         }
-        cluster = (cluster / word_bits + 1) * word_bits;
+        start = (start / word_bits + 1) * word_bits;
     }
     return end;
 }

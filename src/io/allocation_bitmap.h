@@ -40,8 +40,8 @@ public:
 
     std::uint64_t clusters() const { return clusters_; }
     bool is_allocated(std::uint64_t cluster) const;
-    /// The first cluster after `cluster` whose allocation differs from its, at most `end`.
-    std::uint64_t end_of_run(std::uint64_t cluster, std::uint64_t end) const;
+    /// The first cluster from `start` on that is allocated, or is not; `end` when there is none before it.
+    std::uint64_t find(bool allocated, std::uint64_t start, std::uint64_t end) const;
 
     /// To be called when the data is in the overlay. After success it survives the process.
     Status allocate(std::uint64_t first, std::uint64_t count);

@@ -46,7 +46,7 @@ TEST_F(AllocationBitmapTest, NothingIsAllocatedAtFirst) {
     const auto bitmap = open();
     EXPECT_EQ(bitmap->clusters(), 40'001U);
     EXPECT_FALSE(bitmap->is_allocated(0));
-    EXPECT_EQ(bitmap->end_of_run(0, 40'001), 40'001U);
+    EXPECT_EQ(bitmap->find(true, 0, 40'001), 40'001U);
 }
 
 TEST_F(AllocationBitmapTest, FindsTheEndsOfRuns) {
@@ -54,13 +54,15 @@ TEST_F(AllocationBitmapTest, FindsTheEndsOfRuns) {
     ASSERT_OK(bitmap->allocate(3, 1));
     ASSERT_OK(bitmap->allocate(60, 200));
     ASSERT_OK(bitmap->allocate(32'760, 7'241));
-    EXPECT_EQ(bitmap->end_of_run(0, 40'001), 3U);
-    EXPECT_EQ(bitmap->end_of_run(3, 40'001), 4U);
-    EXPECT_EQ(bitmap->end_of_run(4, 40'001), 60U);
-    EXPECT_EQ(bitmap->end_of_run(60, 40'001), 260U);
-    EXPECT_EQ(bitmap->end_of_run(100, 200), 200U);
-    EXPECT_EQ(bitmap->end_of_run(260, 40'001), 32'760U);
-    EXPECT_EQ(bitmap->end_of_run(32'760, 40'001), 40'001U);
+    EXPECT_EQ(bitmap->find(true, 0, 40'001), 3U);
+    EXPECT_EQ(bitmap->find(false, 3, 40'001), 4U);
+    EXPECT_EQ(bitmap->find(true, 4, 40'001), 60U);
+    EXPECT_EQ(bitmap->find(false, 60, 40'001), 260U);
+    EXPECT_EQ(bitmap->find(false, 100, 200), 200U);
+    EXPECT_EQ(bitmap->find(true, 60, 61), 60U);
+    EXPECT_EQ(bitmap->find(true, 260, 40'001), 32'760U);
+    EXPECT_EQ(bitmap->find(false, 32'760, 40'001), 40'001U);
+    EXPECT_EQ(bitmap->find(true, 40'001, 40'001), 40'001U);
     EXPECT_TRUE(bitmap->is_allocated(40'000));
 }
 

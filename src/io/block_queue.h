@@ -39,7 +39,8 @@ public:
     /// Takes a request; at most `max_in_flight` may be under way. Errors of the request itself come with its
     /// completion.
     virtual void submit(BlockRequest request) = 0;
-    /// Readable (for poll) while `take_completions` has something to give; sometimes when it has not, until it is called.
+    /// Readable (for poll) while `take_completions` has something to give; sometimes when it has not, until it is
+    /// called.
     virtual int descriptor() const = 0;
     /// What has completed since the last time; does not wait.
     virtual std::vector<BlockCompletion> take_completions() = 0;

@@ -219,7 +219,7 @@ TEST(FaultyDiskTest, FaultsReachTheQueue) {
     const TemporaryDirectory directory;
     RecordingLog log;
     FaultyDisk disk(
-        std::move(RawDisk::open(sparse_file(directory / "disk", mebibyte), DiskAccess::read_write, log).value()));
+        std::move(RawDisk::open(sparse_file(directory / "disk", mebibyte), DiskAccess::read_write, log).value()), "d0");
     auto queue = disk.open_queue();
     ASSERT_OK(queue);
     ASSERT_OK(disk.arm({FaultRule::Operation::flush, 1, EIO, {}}));

@@ -163,7 +163,7 @@ Result<std::unique_ptr<HostBlockDevice>> open_disk(const DiskSpec& spec, const C
     if (!image || spec.faults.empty()) {
         return image;
     }
-    auto faulty = std::make_unique<FaultyDisk>(std::move(*image));
+    auto faulty = std::make_unique<FaultyDisk>(std::move(*image), spec.name);
     for (const FaultRule& rule : spec.faults) {
         if (const Status armed = faulty->arm(rule); !armed) {
             return fail(armed.error());

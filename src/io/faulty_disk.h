@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <memory>
+#include <string>
 #include <thread>
 #include <utility>
 
@@ -14,8 +15,10 @@ namespace godwit {
 /// A disk of this host with faults by rule, in what its queue does too.
 class FaultyDisk : public HostBlockDevice {
 public:
-    explicit FaultyDisk(std::unique_ptr<HostBlockDevice> below)
-        : below_(std::move(below)), faulty_(*below_, [](Duration time) { std::this_thread::sleep_for(time); }) {}
+    /// `name` is for messages.
+    FaultyDisk(std::unique_ptr<HostBlockDevice> below, std::string name)
+        : below_(std::move(below)),
+          faulty_(*below_, std::move(name), [](Duration time) { std::this_thread::sleep_for(time); }) {}
 
     /// From now on; any thread. Errors: as for `FaultyBlockDevice::arm`.
     Status arm(const FaultRule& rule) { return faulty_.arm(rule); }

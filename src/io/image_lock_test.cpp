@@ -133,6 +133,15 @@ TEST_F(ImageLockTest, DisksLockWhatTheyOpen) {
     ASSERT_OK((*other)->lock());
     other->reset();
     EXPECT_OK((*one)->lock());
+    one->reset();
+
+    auto reader = RawDisk::open(path_, DiskAccess::read_only, log_);
+    auto another = RawDisk::open(path_, DiskAccess::read_only, log_);
+    ASSERT_OK(reader);
+    ASSERT_OK(another);
+    EXPECT_OK((*reader)->lock());
+    EXPECT_OK((*another)->lock());
+    EXPECT_EQ(locked_bytes(), (Set{100, 201}));
 }
 
 TEST_F(ImageLockTest, QemuIoIsKeptFromWhatWeWrite) {

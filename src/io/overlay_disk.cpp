@@ -48,12 +48,10 @@ DiskOffset OverlayDisk::cluster_end(std::uint64_t cluster) const {
 OverlayDisk::Run OverlayDisk::run_at(DiskOffset offset, DiskOffset end) const {
     const std::uint64_t first = cluster_at(offset);
     const std::uint64_t past_last = (end.value() + cluster_bytes - 1) / cluster_bytes;
-    // Looked at before the end of the run: a cluster that is allocated in between ends an unallocated run.
+    // Clusters only ever become allocated, and each is looked at once: so every part of an unallocated run was not
+    // allocated at some moment of this call.
     const bool allocated = bitmap_->is_allocated(first);
-    std::uint64_t run_end = first + 1;
-    if (run_end < past_last && bitmap_->is_allocated(run_end) == allocated) {
-        run_end = bitmap_->end_of_run(run_end, past_last);
-    }
+    const std::uint64_t run_end = bitmap_->find(!allocated, first + 1, past_last);
     return {offset, std::min(end, start_of(run_end)), allocated};
 }
 

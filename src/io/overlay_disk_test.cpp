@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <latch>
 #include <thread>
 
@@ -196,6 +197,43 @@ TEST_F(OverlayDiskTest, FirstWritesToOneClusterDoNotOverwriteEachOther) {
         }
     }
     EXPECT_TRUE(read_all(*disk) == expected);
+}
+
+TEST_F(OverlayDiskTest, WhoReadsWhileOthersAllocateSeesNothingOld) {
+    make_base();
+    Bytes expected = base_;
+    for (int round = 0; round < 20; ++round) {
+        std::filesystem::remove(paths_.top);
+        std::filesystem::remove(paths_.bitmap());
+        auto disk = open();
+        for (std::uint64_t index = 1; index < 8; index += 2) {
+            const Bytes news = pattern(cluster, 200 + static_cast<unsigned>(index));
+            ASSERT_OK(disk->write(DiskOffset(index * cluster), news));
+            std::copy(news.begin(), news.end(), expected.begin() + static_cast<std::ptrdiff_t>(index * cluster));
+        }
+        // The clusters between them are copied up, which changes nothing of what is to be read.
+        std::atomic<bool> done{false};
+        std::thread writer([&] {
+            for (std::uint64_t index = 0; index < 8; index += 2) {
+                const auto sector = base_.begin() + static_cast<std::ptrdiff_t>(index * cluster);
+                EXPECT_OK(disk->write(DiskOffset(index * cluster), Bytes(sector, sector + sector_bytes)));
+            }
+            done = true;
+        });
+        bool last = false;
+        while (!last) {
+            last = done;
+            EXPECT_TRUE(read_all(*disk) == expected);
+            std::uint64_t top_clusters = 0;
+            std::uint64_t start = 0;
+            for (const auto& [content, end] : extents_of(*disk)) {
+                top_clusters += content == DiskContent::data ? (end - start) / cluster : 0;
+                start = end;
+            }
+            EXPECT_GE(top_clusters, 4U);
+        }
+        writer.join();
+    }
 }
 
 }  // namespace

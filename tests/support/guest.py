@@ -94,7 +94,7 @@ def check_heartbeats(beats):
 
 def check_serial(lines):
     """No line tells of an error, and every line is one that the guest writes."""
-    known = ("WORKLOAD ", "READY", "HB ", "VERDICT ok ")
+    known = ("WORKLOAD ", "READY", "HB ", "VERDICT ok ", "DISK ", "IO ")
     for line in lines:
         if not line.text.startswith(known) or (line.text.startswith("HB ") and not parse_heartbeat(line)):
             raise AssertionError(f"unexpected on the serial port: {line}")

@@ -73,6 +73,23 @@ def qemu_command(*, kernel=None, append="", memory="64M", cpus=1, accel="kvm", c
     return command + list(extra)
 
 
+def qemu_disks(images, modern=False, locking="auto"):
+    """Arguments for raw images as virtio disks; the names are d0, d1 ..."""
+    arguments = ["-global", "virtio-mmio.force-legacy=false"] if modern else []
+    for number, path in enumerate(images):
+        arguments += ["-drive", f"if=none,id=d{number},format=raw,file={path},file.locking={locking}",
+                      "-device", f"virtio-blk-device,drive=d{number}"]
+    return arguments
+
+
+def godwit_disks(images, modern=False):
+    """The same for godwit."""
+    arguments = ["--virtio", "modern"] if modern else []
+    for number, path in enumerate(images):
+        arguments += ["--disk", f"id=d{number},file={path}"]
+    return arguments
+
+
 def start_qemu(workspace, name, **options):
     """A QEMU microvm. Once it has exited through the port 0x501 its status is 1."""
     pass_fds = options.pop("pass_fds", ())

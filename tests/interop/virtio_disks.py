@@ -1,5 +1,5 @@
-"""A running guest with disks moves between QEMU's microvm and godwit's through a file; both sides have the same images. The
-guest's disks must go on where they were, with every write done once."""
+"""A running guest with disks moves between QEMU's microvm and godwit's, through a file or live; both sides have the same images.
+The guest's disks must go on where they were, with every write done once."""
 
 import argparse
 import pathlib
@@ -52,6 +52,25 @@ class Mover:
         return machine
 
 
+def move_through_file(mover, source):
+    stream = mover.workspace.path("stream")
+    source_engine, destination_engine = mover.arguments.direction.split("-to-")
+    mover.save(source_engine, source, stream)
+    return mover.load(destination_engine, "destination", stream)
+
+
+def move_live(mover, source):
+    """While disks and memory are written as fast as the guest can."""
+    path = mover.workspace.path("live")
+    destination = mover.start(mover.arguments.direction.split("-to-")[1], "destination", incoming=f"unix:{path}")
+    destination.qmp.run_state()
+    wait_for(path.exists, 30, f"{path} exists")
+    source.qmp.command("migrate", {"uri": f"unix:{path}"})
+    source.qmp.wait_migration("completed")
+    destination.qmp.wait_run_state("running")
+    return destination
+
+
 def wait_writes(machine, more):
     begin = None
 
@@ -72,20 +91,18 @@ def main():
     parser.add_argument("--workload", required=True)
     parser.add_argument("--direction", required=True, choices=["godwit-to-qemu", "qemu-to-godwit", "godwit-to-godwit"])
     parser.add_argument("--virtio", default="legacy", choices=["legacy", "modern"])
+    parser.add_argument("--live", action="store_true")
     parser.add_argument("--ring", default="plain", choices=["plain", "event", "indirect"])
     arguments = parser.parse_args()
     machines.need_kvm()
-    source_engine, destination_engine = arguments.direction.split("-to-")
     with Workspace() as workspace:
         mover = Mover(workspace, arguments)
-        source = mover.start(source_engine, "source", kernel=arguments.workload,
-                             append=f"working-set=1M rate=500 heartbeat-ms=50 disk={DISKS} disk-ring={arguments.ring} "
+        source = mover.start(arguments.direction.split("-to-", maxsplit=1)[0], "source", kernel=arguments.workload,
+                             append=f"working-set={'8M rate=0' if arguments.live else '1M rate=500'} heartbeat-ms=50 disk={DISKS} disk-ring={arguments.ring} "
                                     f"disk-seed={SEED}")
         guest.wait_ready(source)
         wait_writes(source, 100)
-        stream = workspace.path("stream")
-        mover.save(source_engine, source, stream)
-        destination = mover.load(destination_engine, "destination", stream)
+        destination = (move_live if arguments.live else move_through_file)(mover, source)
         wait_writes(destination, 100)
         guest.expect_ok(destination, deep=True)
         lines = guest.joined_lines(source.serial, destination.serial)

@@ -1,6 +1,6 @@
 // Block sections: whatever comes, a visitor gets only names and offsets that a disk may have, and as much data as the
 // stream has. First byte: how the stream is read; second: after how many bytes a chunk's data is put in, 0 for never,
-// since inputs are too short to hold one.
+// since inputs are too short to hold one (and it takes too long to read it in small pieces).
 #include <algorithm>
 #include <vector>
 
@@ -21,6 +21,7 @@ public:
         check(disk, offset);
         GODWIT_ASSERT(!waiting_, "a chunk begins within another one");
         waiting_ = true;
+        data_.resize(WriteTracker::chunk_bytes);
         return std::span(data_);
     }
     Status chunk_arrived(std::string_view disk, DiskOffset offset) override {
@@ -48,17 +49,20 @@ private:
                       "offset {}", offset.value());
     }
 
-    std::vector<std::byte> data_ = std::vector<std::byte>(WriteTracker::chunk_bytes);
+    std::vector<std::byte> data_;  // once there is a chunk
     std::size_t bytes_ = 0;
     bool waiting_ = false;
 };
 
 std::vector<std::byte> with_a_chunk(std::span<const std::byte> bytes, std::uint8_t after) {
-    std::vector<std::byte> longer(bytes.begin(), bytes.end());
-    if (after > 0) {
-        const auto at = static_cast<std::ptrdiff_t>(std::min<std::size_t>(after, longer.size()));
-        longer.insert(longer.begin() + at, WriteTracker::chunk_bytes, std::byte{0x5a});
+    if (after == 0) {
+        return {bytes.begin(), bytes.end()};
     }
+    const std::size_t at = std::min<std::size_t>(after, bytes.size());
+    std::vector<std::byte> longer(bytes.size() + WriteTracker::chunk_bytes);
+    std::copy_n(bytes.begin(), at, longer.begin());
+    std::copy(bytes.begin() + static_cast<std::ptrdiff_t>(at), bytes.end(),
+              longer.begin() + static_cast<std::ptrdiff_t>(at + WriteTracker::chunk_bytes));
     return longer;
 }
 
@@ -73,7 +77,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     conduct.bidirectional = false;
     const testing::ManualClock clock;
     std::vector<std::byte> answers;
-    const std::uint8_t after = input.choice();
+    const std::uint8_t choice = input.choice();
+    const std::uint8_t after = conduct.bytes_per_read < 4096 ? 0 : choice;
     const std::vector<std::byte> bytes = with_a_chunk(input.rest(), after);
     FuzzChannel channel(bytes, conduct, answers);
     StreamReader reader(channel, clock);

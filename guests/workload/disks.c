@@ -21,6 +21,7 @@ struct disk {
     uint32_t failed;     // of them, ended with an error
     uint64_t written;    // writes acknowledged: 0 to written - 1
     uint64_t flushed;    // writes durable
+    uint32_t unflushed;  // batches
     uint64_t cursor;     // the next write to read back
     uint64_t reads[disk_requests];
     uint64_t verified;
@@ -170,13 +171,20 @@ static void go_on(struct disk* disk) {
     const bool done = !disk->failed;
     switch (disk->phase) {
         case phase_write:
-            if (done)
+            if (done) {
                 disk->written += disk->batch;
-            begin(disk, done ? phase_flush : phase_write, done ? 1 : disk->batch);
+                disk->unflushed++;
+            }
+            if (done && disk->unflushed < options.disk_flush_every)
+                begin(disk, phase_read, next_batch(disk));
+            else
+                begin(disk, done ? phase_flush : phase_write, done ? 1 : disk->batch);
             break;
         case phase_flush:
-            if (done)
+            if (done) {
                 disk->flushed = disk->written;
+                disk->unflushed = 0;
+            }
             begin(disk, done ? phase_read : phase_flush, done ? next_batch(disk) : 1);
             break;
         case phase_read:

@@ -78,6 +78,8 @@ static void set_option(struct options* o, const char* name, const char* value) {
         o->disk_ring = (enum disk_ring)choice(name, value, ring_names);
     } else if (same(name, "disk-batch")) {
         o->disk_batch = (uint32_t)number_between(name, value, 1, disk_requests);
+    } else if (same(name, "disk-flush-every")) {
+        o->disk_flush_every = (uint32_t)number_between(name, value, 1, 1000000);
     } else if (same(name, "disk-rate")) {
         o->disk_rate = number_between(name, value, 0, 1000000);
     } else if (same(name, "disk-span")) {
@@ -97,6 +99,7 @@ struct options parse_options(const char* text) {
         .cpus = 1,
         .heartbeat_ms = 100,
         .disk_batch = 8,
+        .disk_flush_every = 1,
         .disk_seed = 1,
     };
     while (*text) {

@@ -32,9 +32,10 @@ struct options {
     bool idle_spin;
     uint32_t disks;  // 0: none
     enum disk_ring disk_ring;
-    uint32_t disk_batch;       // writes between two flushes
-    uint64_t disk_rate;        // writes per second and disk; 0: as fast as it can
-    uint64_t disk_span_bytes;  // part of each disk that is used; 0: all
+    uint32_t disk_batch;        // writes at a time
+    uint32_t disk_flush_every;  // batches between two flushes
+    uint64_t disk_rate;         // writes per second and disk; 0: as fast as it can
+    uint64_t disk_span_bytes;   // part of each disk that is used; 0: all
     uint64_t disk_seed;
 };
 

@@ -118,6 +118,17 @@ Status MachineHost::prepare() {
     return {};
 }
 
+std::vector<BlockEntry> MachineHost::block_entries() const {
+    std::vector<BlockEntry> entries;
+    for (std::size_t i = 0; i < disks_.size(); ++i) {
+        const DiskSpec& spec = options_.disks[i];
+        const bool is_nbd = spec.file.empty();
+        entries.push_back({spec.name, is_nbd ? spec.nbd : spec.file, is_nbd ? "nbd" : "raw", disks_[i]->size(),
+                           disks_[i]->is_read_only()});
+    }
+    return entries;
+}
+
 Result<std::vector<MachineDisk>> MachineHost::open_disks() {
     std::vector<MachineDisk> disks;
     for (const DiskSpec& spec : options_.disks) {
@@ -161,7 +172,7 @@ void MachineHost::add_commands() {
     add_older_migration_commands(commands_, *migrations_);
     add_control_commands(commands_, *migrations_);
     add_dirty_rate_commands(commands_, *dirty_rate_);
-    add_block_commands(commands_, [] { return std::vector<BlockEntry>(); });
+    add_block_commands(commands_, [this] { return block_entries(); });
     add_machine_commands(commands_, {options_.machine.name, [this] { return machine_->run_state(); },
                                      [this] { return machine_->stop(); }, [this](bool force) { return cont(force); }});
 }

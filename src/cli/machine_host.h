@@ -16,6 +16,7 @@
 #include "io/named_descriptors.h"
 #include "io/thread_waiter.h"
 #include "machine/virtual_machine.h"
+#include "monitor/block_commands.h"
 #include "monitor/command_table.h"
 #include "monitor/dirty_rate_meter.h"
 #include "monitor/event_sink.h"
@@ -62,6 +63,7 @@ private:
         : options_(options), signals_(signals), log_(log) {}
     Status prepare();
     Result<std::vector<MachineDisk>> open_disks();
+    std::vector<BlockEntry> block_entries() const;
     void add_commands();
     Status listen();
     void emit(std::string_view name, const Json& data) override;

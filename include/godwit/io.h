@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "godwit/block_device.h"
 #include "godwit/channel.h"
 #include "godwit/clock.h"
 #include "godwit/dirty_source.h"
@@ -77,5 +78,9 @@ Result<std::unique_ptr<GuestMemory>> adopt_memory(std::string id, std::byte* hos
 /// Knows which pages of `memory` this process writes, through the mapping that `memory` names (userfaultfd; nothing in
 /// the program has to help). Errors: `unsupported` before Linux 6.7. `memory` and `log` outlive the tracker.
 Result<std::unique_ptr<DirtySource>> make_write_tracker(GuestMemory& memory, Log& log);
+
+/// A raw disk image for `Environment::disks`: a file or a block device of the host. It is not locked yet. `log`
+/// outlives what is returned. Errors: `disk`.
+Result<std::unique_ptr<BlockDevice>> open_raw_disk(const std::string& path, bool read_only, Log& log);
 
 }  // namespace godwit

@@ -7,6 +7,7 @@
 #include "io/monotonic_clock.h"
 #include "io/named_descriptors.h"
 #include "io/openers.h"
+#include "io/raw_disk.h"
 #include "io/spdlog_log.h"
 #include "io/thread_waiter.h"
 #include "io/uffd_dirty_source.h"
@@ -140,6 +141,10 @@ Result<std::unique_ptr<GuestMemory>> adopt_memory(std::string id, std::byte* hos
 
 Result<std::unique_ptr<DirtySource>> make_write_tracker(GuestMemory& memory, Log& log) {
     return as<DirtySource>(UffdDirtySource::create(memory, log));
+}
+
+Result<std::unique_ptr<BlockDevice>> open_raw_disk(const std::string& path, bool read_only, Log& log) {
+    return as<BlockDevice>(RawDisk::open(path, read_only ? DiskAccess::read_only : DiskAccess::read_write, log));
 }
 
 }  // namespace godwit

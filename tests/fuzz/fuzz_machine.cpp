@@ -53,6 +53,7 @@ Status FuzzMachine::start_after_load() {
     GODWIT_ASSERT(locked_ && starts == 0 && !ownership_unknown,
                   "the guest is started twice, or while its owner is unknown");
     GODWIT_ASSERT(device.loads == 1, "the guest is started after its device was loaded {} times", device.loads);
+    GODWIT_ASSERT(disk.is_flushed(), "the guest is started before its disk is durable");
     ++starts;
     return {};
 }

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "fuzz/fuzz_device.h"
+#include "fuzz/fuzz_disk.h"
 #include "godwit/guest_memory.h"
 #include "godwit/machine_control.h"
 
@@ -15,7 +16,7 @@ inline constexpr const char* machine_type = "fuzz";
 inline constexpr std::uint64_t ram_pages = 8;
 inline constexpr std::uint64_t rom_pages = 2;
 
-/// A destination that notes what is done with it: two RAM blocks and a device.
+/// A destination that notes what is done with it: two RAM blocks, a device and a disk.
 class FuzzMachine : public MachineControl, public GuestMemory {
 public:
     FuzzMachine();
@@ -38,6 +39,7 @@ public:
     Status make_zero(std::size_t block, PageNumber first, PageCount count) override;
 
     FuzzDevice device;
+    FuzzDisk disk;
     int starts = 0;
     bool ownership_unknown = false;
 

@@ -62,8 +62,16 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     OneThread executor;
     CheckedLog log;
     FuzzMachine machine;
-    const Environment environment{clock,        waiter, executor, machine, machine, log, {&machine.device},
-                                  machine_type, nullptr};
+    const Environment environment{clock,
+                                  waiter,
+                                  executor,
+                                  machine,
+                                  machine,
+                                  log,
+                                  {&machine.device},
+                                  machine_type,
+                                  nullptr,
+                                  {{FuzzDisk::name, &machine.disk}}};
     std::vector<std::byte> answers;
     IncomingMigration migration(environment, MigrationParameters{});
     const Status started =

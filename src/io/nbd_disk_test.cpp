@@ -227,6 +227,12 @@ TEST_F(NbdDiskTest, AServerThatIsStoppedIsGivenUpAfterItsTime) {
     auto disk = open(DiskAccess::read_write, {.silence = 200ms});
     ASSERT_OK(disk->flush());
     ASSERT_EQ(::kill(server_->pid(), SIGSTOP), 0);
+    // A thread of the server that runs just now stops a little later.
+    ASSERT_TRUE(eventually([&] {
+        siginfo_t info{};
+        return ::waitid(P_PID, static_cast<id_t>(server_->pid()), &info, WSTOPPED | WNOWAIT | WNOHANG) == 0 &&
+               info.si_pid == server_->pid();
+    }));
     const Instant start = clock_.now();
     const Status flushed = disk->flush();
     const Duration took = clock_.now() - start;

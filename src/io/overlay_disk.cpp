@@ -36,7 +36,7 @@ OverlayDisk::OverlayDisk(std::unique_ptr<DiskFile> top, std::unique_ptr<DiskFile
       base_lock_(base_->fd(), base_->path(), ImageUse::base, log) {}
 
 OverlayDisk::~OverlayDisk() {
-    if (const Status flushed = flush(); !flushed) {
+    if (const Status flushed = flush_layers(); !flushed) {
         log_.write(LogLevel::error, flushed.error().text());
     }
 }
@@ -179,8 +179,8 @@ Status OverlayDisk::zero_fresh(const Run& run) {
         });
 }
 
-Status OverlayDisk::flush() {
-    if (is_read_only()) {
+Status OverlayDisk::flush_layers() {
+    if (top_->is_read_only()) {
         return {};
     }
     const std::lock_guard lock(flush_mutex_);

@@ -39,7 +39,7 @@ public:
     Status write_zeroes(DiskOffset offset, ByteCount count) override;
     /// Whole clusters become zeros of the top.
     Status discard(DiskOffset offset, ByteCount count) override;
-    Status flush() override;
+    Status flush() override { return flush_layers(); }
     void begin_flush() override { top_->begin_flush(); }
     Result<DiskExtent> extent_at(DiskOffset offset) override;
 
@@ -59,6 +59,7 @@ private:
         bool allocated = false;
         std::uint64_t bytes() const { return (end - start).value(); }
     };
+    Status flush_layers();
     Run run_at(DiskOffset offset, DiskOffset end) const;
     Status read_base(DiskOffset offset, std::span<std::byte> bytes) const;
     /// Calls `in_top` for allocated runs; for the others `fresh`, one at a time, under allocation_mutex_.

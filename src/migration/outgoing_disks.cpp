@@ -61,19 +61,20 @@ Status OutgoingSession::send_disk_part() {
     sections_->begin(SectionType::part, format::block_section_id);
     const Instant until = now() + part_time;
     do {
-        // A record in the middle of which the budget ends is finished all the same: its section cannot end before.
-        const ByteCount budget = std::min({limiter_.budget(now()), limiter_.largest_write(), slice});
-        if (budget.value() == 0 && !disk_saver_->within_record()) {
-            break;
-        }
-        if (budget.value() == 0) {
+        if (limiter_.budget(now()).value() == 0) {
+            if (!disk_saver_->within_record()) {
+                break;
+            }
+            // The section cannot end before the record does.
             wait_for_budget();
             if (Status fine = check(); !fine) {
                 return fine;
             }
             continue;
         }
-        const Result<ByteCount> sent = send_disk_slice(budget);
+        // Unlike pages, a chunk can be cut anywhere: a burst at a time, paid back by waiting, not whatever has just
+        // accrued.
+        const Result<ByteCount> sent = send_disk_slice(std::min(limiter_.largest_write(), slice));
         if (!sent) {
             return fail(sent.error());
         }

@@ -20,6 +20,13 @@ struct Pools {
 
 /// What a source was seen to do, so that a test can tell that plans reach it.
 struct Seen {
+    /// A chunk was sent again, as the guest had written to it.
+    bool chunks_again = false;
+    bool zero_chunks = false;
+    bool chunks_left_out = false;
+    /// The guest was stopped while requests of its were under way.
+    bool drained_requests = false;
+    bool disk_failure = false;
     bool deltas = false;
     bool unchanged_pages = false;
     bool skipped_zeros = false;
@@ -74,6 +81,8 @@ private:
     };
 
     // The script, in the order of its scenes (trial.cpp).
+    void make_disks();
+    void see_disks();
     void direct();
     void start_destination(Node& node);
     void start_source(Node& node);
@@ -82,6 +91,7 @@ private:
     void end_lonely_destination();
     void end_waiting_qemu();
     void migrate_again();
+    void add_third_disks(const Node& owner);
     /// A thread of the node's program does something; waits for it, unless the node dies.
     void do_on(Node& node, const char* name, std::function<void()> work);
     void tear_down();
@@ -118,6 +128,7 @@ private:
     Plan plan_;
     std::unique_ptr<World> world_;
     std::unique_ptr<SimGuest> guest_;
+    std::unique_ptr<DiskGuest> disk_guest_;
     std::unique_ptr<Ownership> ownership_;
     std::unique_ptr<Node> source_;
     std::unique_ptr<Node> destination_;

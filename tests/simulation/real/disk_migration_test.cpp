@@ -267,6 +267,14 @@ TEST_F(DiskMigrationTest, AFullDestinationTellsTheSource) {
 TEST_F(DiskMigrationTest, ADestinationThatCannotFlushAtTheEndTellsTheSourceInTime) {
     Pair& disk = add("a", 2 * chunk);
     disk.there.flush_fails = once_in_switchover();
+    // What is written last is still to be sent when the source has been flushed: then there is something to flush.
+    disk.here.flush_fails = [&] {
+        if (source_.run_state() == RunState::finish_migrate) {
+            disk.here.with([](auto& image) { image.fill(chunk, sector_bytes, 3); });
+            disk.tracker.written(DiskOffset(chunk), ByteCount(sector_bytes));
+        }
+        return false;
+    };
     start_both();
     expect_failed(ErrorCode::disk, "the destination says: disk \"a\" cannot be flushed: Input/output error");
     try_again();

@@ -47,6 +47,18 @@ void choose_requests(Plan& plan, Random& random) {
     load.total_requests = random.percent(10) ? 0 : random.spread(4, 60);
 }
 
+/// A chunk takes longer than a source may be silent, and the whole still no more than half a minute.
+void choose_lowest_limit(Plan& plan, Random& random) {
+    plan.parameters.max_bandwidth_bytes_per_s = random.between(120'000, 190'000);
+    plan.source.blocks = {BlockPlan{"sim.ram0", random.between(1, 8)}};
+    plan.destination.blocks = plan.source.blocks;
+    for (NodePlan* node : {&plan.source, &plan.destination}) {
+        node->disks.resize(1);
+        node->disks[0].sectors = std::min(node->disks[0].sectors, chunk_sectors);
+    }
+    plan.disk_workload.total_requests = std::min<std::uint64_t>(plan.disk_workload.total_requests, 5);
+}
+
 std::string describe(const DiskFault& fault) {
     return fmt::format("{} {} fails{}", to_string(fault.call), fault.first, fault.always ? " and all later ones" : "");
 }
@@ -89,6 +101,9 @@ void add_disks(Plan& plan, Random& random, DiskUse use) {
         std::uint64_t& limit = parameters->max_bandwidth_bytes_per_s;
         limit = limit == 0 ? 0 : std::max(limit, least_limit_bytes_per_s);
     }
+    if (random.percent(3)) {
+        choose_lowest_limit(plan, random);
+    }
 }
 
 void choose_disks(Plan& plan, Random& random) {
@@ -112,21 +127,21 @@ void add_disk_failure(Plan& plan, Random& random) {
             here.call_time = slow_call();
             break;
         case 1:
-            here.fault = once(DiskCall::write, 10);
+            here.fault = once(DiskCall::write, 8);
             break;
         case 2:
         case 3:
         case 4:
-            here.fault = once(DiskCall::flush, 8);
+            here.fault = once(DiskCall::flush, 6);
             break;
         case 5:
-            here.fault = once(DiskCall::read, 5);
+            here.fault = once(DiskCall::read, 3);
             break;
         case 6:
-            there.fault = once(DiskCall::write, 5);
+            there.fault = once(DiskCall::write, 3);
             break;
         case 7:
-            there.fault = once(DiskCall::flush, 4);
+            there.fault = once(DiskCall::flush, 3);
             break;
         case 8:
             there.call_time = slow_call();

@@ -259,8 +259,8 @@ BUGS = (
         (
             Change(
                 "src/migration/outgoing_precopy.cpp",
-                "    const bool within_section = disk_saver_ && disk_saver_->within_record();\n",
-                "    const bool within_section = false;\n",
+                "    if (disk_saver_ && disk_saver_->within_record()) {\n        // No command",
+                "    if (false) {\n        // No command",
             ),
         ),
     ),

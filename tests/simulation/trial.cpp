@@ -66,6 +66,8 @@ Outcome Trial::run() {
     outcome.passes = source_->outgoing_observer.passes();
     outcome.baseline = baseline_;
     outcome.seen = seen_;
+    outcome.precopy_time = precopy_time_;
+    outcome.precopy_bytes = precopy_bytes_;
     outcome.steps = scheduler().steps();
     outcome.fingerprint = scheduler().fingerprint();
     outcome.virtual_time = now();
@@ -103,6 +105,7 @@ void Trial::direct() {
     scheduler().sleep_for(settle_time);
     armed_ = false;
     see_disks();
+    measure_precopy();
     Verdict(*this).judge();
     if (plan_.again && world_->violations().empty()) {
         migrate_again();

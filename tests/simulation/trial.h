@@ -48,6 +48,9 @@ struct Outcome {
     bool documented_residue = false;
     Baseline baseline;
     Seen seen;
+    /// From the setup to the guest's stop, and what the source sent meanwhile; of a completed migration.
+    Duration precopy_time{};
+    std::uint64_t precopy_bytes = 0;
     std::uint64_t passes = 0;
     std::uint64_t steps = 0;
     std::uint64_t fingerprint = 0;
@@ -83,6 +86,7 @@ private:
     // The script, in the order of its scenes (trial.cpp).
     void make_disks();
     void see_disks();
+    void measure_precopy();
     void direct();
     void start_destination(Node& node);
     void start_source(Node& node);
@@ -142,6 +146,8 @@ private:
     std::vector<Fiber*> pollers_;
     Baseline baseline_;
     Seen seen_;
+    Duration precopy_time_{};
+    std::uint64_t precopy_bytes_ = 0;
     bool armed_ = true;
     bool source_destroyed_ = false;
     bool destination_destroyed_ = false;

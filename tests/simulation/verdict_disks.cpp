@@ -7,9 +7,9 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr std::uint64_t sector_of_progress = 8;
-/// Head and name of a record.
-constexpr std::uint64_t longest_chunk_head = 8 + 1 + 8;
+constexpr std::uint64_t progress_record = 8;
+/// Of a chunk's record, without the disk's name.
+constexpr std::uint64_t chunk_head = 8 + 1;
 /// What each section has around its records, the end record included.
 constexpr std::uint64_t section_frame = 32;
 /// A section of the stream lasts so long, if there is more to be sent.
@@ -122,16 +122,18 @@ std::string Verdict::reason_of_disks() const {
 std::pair<std::uint64_t, std::uint64_t> Verdict::bytes_of_disks() const {
     std::uint64_t data = 0;
     std::uint64_t records = 0;
+    std::uint64_t heads = 0;
     for (const std::unique_ptr<SimDisk>& disk : destination_.disks) {
         data += disk->written_chunks() * WriteTracker::chunk_bytes;
         records += disk->written_chunks() + disk->zeroed_chunks();
+        heads += (disk->written_chunks() + disk->zeroed_chunks()) * (chunk_head + disk->plan().name.size());
     }
     if (!plan_.moves_disks()) {
         return {data, data};
     }
     const auto sections =
         static_cast<std::uint64_t>(source_figures_->total_time / section_time) + source_figures_->passes + 2 * records;
-    return {data, data + records * (longest_chunk_head + sector_of_progress) + (sections + 2) * section_frame};
+    return {data, data + heads + records * progress_record + (sections + 2) * section_frame};
 }
 
 void Verdict::judge_rate_of_disks() {

@@ -69,7 +69,9 @@ void DiskGuest::write(const Range& range, Truth& truth, SimDisk& disk) {
     }
     const Status written = disk.guest_write(range.first, range.count, value);
     world_.scheduler().maybe_preempt();
-    disk.tracker.written(DiskOffset(range.first * sector_bytes), ByteCount(range.count * sector_bytes));
+    if (!workload_.forgets_marks) {
+        disk.tracker.written(DiskOffset(range.first * sector_bytes), ByteCount(range.count * sector_bytes));
+    }
     world_.scheduler().maybe_preempt();
     for (std::uint64_t i = 0; i < range.count; ++i) {
         const std::uint64_t sector = range.first + i;

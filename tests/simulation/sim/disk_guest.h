@@ -18,6 +18,8 @@ struct DiskWorkload {
     unsigned queues = 1;
     /// After so many it only idles.
     std::uint64_t total_requests = 40;
+    /// A broken server of disks that tells no tracker of any write: somebody must notice.
+    bool forgets_marks = false;
 };
 
 /// The one guest's view of its disks, wherever it runs: what each sector must read as once its writes were

@@ -281,6 +281,30 @@ TEST_F(DiskMigrationTest, ADestinationThatCannotFlushAtTheEndTellsTheSourceInTim
     expect_completed();
 }
 
+/// A machine whose server of disks has not completed everything when it says that the guest stands still.
+TEST_F(DiskMigrationTest, AWriteAfterTheStopIsNotLeftBehind) {
+    Pair& disk = add("a", 2 * chunk);
+    const auto is_stopped = [this] { return source_.run_state() == RunState::finish_migrate; };
+    std::atomic<bool> once{true};
+    disk.here.flush_fails = [&] {
+        if (is_stopped()) {
+            disk.tracker.written(DiskOffset(chunk), ByteCount(sector_bytes));
+        }
+        return false;
+    };
+    disk.here.before_read = [&](DiskOffset offset) {
+        if (is_stopped() && offset.value() == chunk && once.exchange(false)) {
+            disk.tracker.written(DiskOffset(0), ByteCount(sector_bytes));  // the pass is beyond it
+        }
+    };
+    start_both();
+    expect_failed(ErrorCode::internal,
+                  "a disk was written to while the guest stands still; what was written last would be missing at the "
+                  "destination");
+    try_again();
+    expect_completed();
+}
+
 TEST_F(DiskMigrationTest, AnImageInUseAtTheDestinationIsNotTouched) {
     Pair& disk = add("a", 2 * chunk);
     const std::vector<std::byte> before = disk.there.bytes();

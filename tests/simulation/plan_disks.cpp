@@ -187,7 +187,7 @@ Duration Plan::disk_slack() const {
             slowest = std::max(slowest, disk.call_time);
         }
     }
-    return calls_in_a_row * slowest;
+    return 2 * calls_in_a_row * slowest;
 }
 
 std::string Plan::describe_disks() const {

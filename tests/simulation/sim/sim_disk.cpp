@@ -49,7 +49,7 @@ Status SimDisk::failed(DiskCall call, std::string text) {
 bool SimDisk::begin(const char* what, DiskOffset offset, std::uint64_t count) {
     world_.expect_no_machine_lock(what);
     world_.note_progress();
-    pass_half_the_time();
+    pass_some_time();
     const std::uint64_t size = plan_.sectors * sector_bytes;
     if (offset.value() % sector_bytes != 0 || count % sector_bytes != 0 || offset.value() > size ||
         count > size - offset.value()) {
@@ -112,7 +112,7 @@ Status SimDisk::read(DiskOffset offset, std::span<std::byte> bytes) {
             world_.scheduler().maybe_preempt();
         }
     }
-    pass_half_the_time();
+    pass_some_time();
     return {};
 }
 
@@ -136,7 +136,7 @@ Status SimDisk::write(DiskOffset offset, std::span<const std::byte> bytes) {
         }
     }
     ++written_chunks_;
-    pass_half_the_time();
+    pass_some_time();
     world_.note_progress();
     return {};
 }
@@ -166,7 +166,7 @@ void SimDisk::write_back() {
             unflushed.emplace_back(i, cache_[i]);
         }
     }
-    world_.scheduler().sleep_for(plan_.call_time);
+    pass_some_time();
     for (const auto& [number, sector] : unflushed) {
         if (sector.version > image_->medium[number].version) {
             image_->medium[number] = sector;
@@ -195,19 +195,19 @@ Result<DiskExtent> SimDisk::extent_at(DiskOffset offset) {
     while (end < plan_.sectors && view(end).content == content) {
         ++end;
     }
-    pass_half_the_time();
+    pass_some_time();
     return DiskExtent{content, DiskOffset(end * sector_bytes)};
 }
 
 Status SimDisk::guest_write(std::uint64_t first, std::uint64_t count, std::uint64_t value) {
-    pass_half_the_time();
+    pass_some_time();
     const bool failing = fails(DiskCall::write);
     const std::uint64_t done = failing ? count / 2 : count;
     for (std::uint64_t i = 0; i < done; ++i) {
         put(first + i, value == 0 ? 0 : value + i, value == 0 ? DiskContent::zeros : DiskContent::data);
         world_.scheduler().maybe_preempt();
     }
-    pass_half_the_time();
+    pass_some_time();
     return failing ? fail(ErrorCode::disk, "simulated: the guest's write fails") : Status();
 }
 

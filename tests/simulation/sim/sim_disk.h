@@ -28,6 +28,7 @@ struct DiskPlan {
     std::string name;
     std::uint64_t sectors = 0;
     bool read_only = false;
+    /// A call takes up to twice that.
     Duration call_time = std::chrono::microseconds(20);
     DiskFault fault = {};
 };
@@ -92,7 +93,11 @@ private:
     /// A call of the tested code: checks its arguments and takes some of its time.
     bool begin(const char* what, DiskOffset offset, std::uint64_t count);
     void expect_writable(const char* what);
-    void pass_half_the_time() { world_.scheduler().sleep_for(plan_.call_time / 2); }
+    /// Calls of different length, as they would otherwise come in the same order always.
+    void pass_some_time() {
+        const auto longest = static_cast<std::uint64_t>(plan_.call_time.count());
+        world_.scheduler().sleep_for(Duration(static_cast<std::int64_t>(world_.random().below(longest))));
+    }
     void write_back();
 
     World& world_;

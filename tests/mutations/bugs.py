@@ -185,7 +185,7 @@ BUGS = (
     Bug(
         "stale-extent",
         "a chunk is left out because it was a hole when the disk was asked, although it has been written since",
-        (Change("src/block/saver.cpp", "    if (in_bulk_ && !written) {", "    if (in_bulk_) {"),),
+        (Change("src/block/saver.cpp", "    if (in_bulk_ && !written) {", "    if (in_bulk_ && (!written || extent_)) {"),),
     ),
     Bug(
         "zeros-taken-for-base",

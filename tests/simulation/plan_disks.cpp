@@ -20,7 +20,7 @@ constexpr int calls_in_a_row = 24;
 
 /// Few have many chunks, as each costs a run a lot of time; most end within one.
 std::uint64_t random_sectors(Random& random) {
-    const std::uint64_t chunks = random.percent(60) ? 0 : random.percent(70) ? 1 : 2;
+    const std::uint64_t chunks = random.percent(40) ? 0 : random.percent(60) ? 1 : 2;
     return chunks * chunk_sectors + (random.percent(15) ? chunk_sectors : 1 + random.below(chunk_sectors - 1));
 }
 
@@ -39,12 +39,12 @@ void choose_contents(Plan& plan, Random& random) {
 
 void choose_requests(Plan& plan, Random& random) {
     DiskWorkload& load = plan.disk_workload;
-    load.pause = random_time(random, microseconds(50), milliseconds(8));
+    load.pause = random_time(random, microseconds(200), milliseconds(8));
     load.flush_percent = static_cast<unsigned>(random.below(40));
     load.zero_percent = random.percent(50) ? 0 : static_cast<unsigned>(random.below(40));
     load.most_sectors = random.spread(1, 32);
     load.queues = static_cast<unsigned>(random.between(1, 2));
-    load.total_requests = random.percent(10) ? 0 : random.spread(4, 60);
+    load.total_requests = random.percent(10) ? 0 : random.spread(8, 100);
 }
 
 /// A chunk takes longer than a source may be silent, and the whole still no more than half a minute.
@@ -97,6 +97,7 @@ void add_disks(Plan& plan, Random& random, DiskUse use) {
     pipe.bytes_per_s = std::max(pipe.bytes_per_s, least_link_bytes_per_s);
     pipe.capacity_bytes = std::max(pipe.capacity_bytes, least_capacity_bytes);
     pipe.latency = std::min(pipe.latency, longest_latency);
+    plan.connect_time = std::min(plan.connect_time, longest_latency);  // else the guest is done before it begins
     for (MigrationParameters* parameters : {&plan.parameters, &plan.destination_parameters}) {
         std::uint64_t& limit = parameters->max_bandwidth_bytes_per_s;
         limit = limit == 0 ? 0 : std::max(limit, least_limit_bytes_per_s);

@@ -66,7 +66,8 @@ void Trial::look_at(const MigrationStatistics& figures) {
 }
 
 void Trial::measure_precopy() {
-    if (source_->outgoing_observer.state() == MigrationState::completed && source_->machine.stopped_at()) {
+    const bool completed = source_->outgoing_observer.state() == MigrationState::completed;
+    if (completed && !source_->crashed() && source_->machine.stopped_at()) {
         source_->with_outgoing([&](Migration& migration) { precopy_bytes_ = migration.statistics().precopy_bytes; });
         precopy_time_ = *source_->machine.stopped_at() - source_->outgoing_observer.setup_at();
     }

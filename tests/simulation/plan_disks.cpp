@@ -47,6 +47,22 @@ void choose_requests(Plan& plan, Random& random) {
     load.total_requests = random.percent(10) ? 0 : random.spread(8, 100);
 }
 
+/// Large holes that a busy guest writes to: what the disk has said about a hole is soon not true any more.
+void choose_thin_disk(Plan& plan, Random& random) {
+    for (NodePlan* node : {&plan.source, &plan.destination}) {
+        node->disks[0].sectors = 3 * chunk_sectors;
+    }
+    plan.source.disks[0].call_time = random_time(random, milliseconds(2), milliseconds(10));
+    plan.disk_contents.data_percent = static_cast<unsigned>(random.below(20));
+    plan.connect_time = microseconds(100);
+    for (PipeProperties& pipe : plan.link.pipes) {
+        pipe.latency = std::min<Duration>(pipe.latency, microseconds(100));
+    }
+    plan.disk_workload.pause = random_time(random, microseconds(100), microseconds(800));
+    plan.disk_workload.queues = 2;
+    plan.disk_workload.total_requests = random.between(1, 10);  // soon over: a later write would make up for a lost one
+}
+
 /// A chunk takes longer than a source may be silent, and the whole still no more than half a minute.
 void choose_lowest_limit(Plan& plan, Random& random) {
     plan.parameters.max_bandwidth_bytes_per_s = random.between(120'000, 190'000);
@@ -102,8 +118,10 @@ void add_disks(Plan& plan, Random& random, DiskUse use) {
         std::uint64_t& limit = parameters->max_bandwidth_bytes_per_s;
         limit = limit == 0 ? 0 : std::max(limit, least_limit_bytes_per_s);
     }
-    if (random.percent(3)) {
+    if (const std::uint64_t kind = random.below(100); kind < 3) {
         choose_lowest_limit(plan, random);
+    } else if (kind < 20) {
+        choose_thin_disk(plan, random);
     }
 }
 

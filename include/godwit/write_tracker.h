@@ -34,7 +34,7 @@ public:
     /// The first marked chunk at or after `from`; `chunks()` when there is none.
     std::uint64_t next_marked(std::uint64_t from) const;
 
-    /// How many chunks are marked. Any thread.
+    /// How many chunks are marked; for a moment, one more for each thread that is just marking one. Any thread.
     std::uint64_t marked() const { return marked_.load(); }
 
 private:

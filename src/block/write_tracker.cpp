@@ -27,8 +27,13 @@ void WriteTracker::written(DiskOffset offset, ByteCount count) {
     const std::uint64_t last = (offset.value() + count.value() - 1) / chunk_bytes;
     GODWIT_ASSERT(last < chunks_, "a write ends in chunk {} of a disk of {} chunks", last, chunks_);
     for (std::uint64_t chunk = first; chunk <= last; ++chunk) {
-        if ((words_[chunk / word_bits].fetch_or(mask_of(chunk)) & mask_of(chunk)) == 0) {
-            ++marked_;
+        std::atomic<std::uint64_t>& word = words_[chunk / word_bits];
+        if ((word.load() & mask_of(chunk)) != 0) {
+            continue;  // whoever takes that mark reads the chunk later, and so what was written
+        }
+        ++marked_;  // first: whoever takes the mark at once must not count below nothing
+        if ((word.fetch_or(mask_of(chunk)) & mask_of(chunk)) != 0) {
+            --marked_;
         }
     }
 }

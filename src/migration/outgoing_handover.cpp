@@ -109,6 +109,11 @@ Status OutgoingSession::send_rest() {
     writer_->put_u64(format::ram_flag::eos);
     sections_->end();
     writer_->put_bytes(devices_.bytes);
+    if (remaining_disk_bytes() != 0) {
+        return fail(ErrorCode::internal,
+                    "a disk was written to while the guest stands still; what was written last "
+                    "would be missing at the destination");
+    }
     return check();
 }
 

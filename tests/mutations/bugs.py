@@ -1,4 +1,4 @@
-"""Deliberate bugs in the handover and in what it rests on: what is changed where. Each change is one exact piece of text."""
+"""Deliberate bugs in the handover, in what it rests on and in what moves disks: what is changed where. Each change is one exact piece of text."""
 
 import dataclasses
 
@@ -169,5 +169,118 @@ BUGS = (
                 "        rewind();\n",
             ),
         ),
+    ),
+    Bug(
+        "disk-mark-cleared-after-reading",
+        "the mark of a written chunk of a disk is cleared when the chunk has been read, not before",
+        (
+            Change(
+                "src/block/saver.cpp",
+                "    const bool written = disk.tracker->take(chunk_);\n",
+                "    const bool written = disk.tracker->next_marked(chunk_) == chunk_;\n",
+            ),
+            Change("src/block/saver.cpp", "    ++chunk_;\n    return queued;", "    disk.tracker->take(chunk_++);\n    return queued;"),
+        ),
+    ),
+    Bug(
+        "stale-extent",
+        "a chunk is left out because it was a hole when the disk was asked, although it has been written since",
+        (Change("src/block/saver.cpp", "    if (in_bulk_ && !written) {", "    if (in_bulk_ && (!written || extent_)) {"),),
+    ),
+    Bug(
+        "zeros-taken-for-base",
+        "an increment leaves out the zeros of the topmost layer, as if they came from the base",
+        (
+            Change(
+                "src/block/saver.cpp",
+                "    if (content == DiskContent::base && options_.incremental) {",
+                "    if (content != DiskContent::data && options_.incremental) {",
+            ),
+        ),
+    ),
+    Bug(
+        "last-sectors-cut",
+        "the last sectors of a disk that ends within a page are not written",
+        (
+            Change(
+                "src/block/loader.cpp",
+                "target.disk.device->size().value() - offset.value()));",
+                "(target.disk.device->size().value() - offset.value()) / page_bytes * page_bytes));",
+            ),
+        ),
+    ),
+    Bug(
+        "rest-of-disks-not-sent",
+        "what was written to the disks in the last pass is not sent in the switchover",
+        (
+            Change(
+                "src/migration/outgoing_disks.cpp",
+                "Status OutgoingSession::send_rest_of_disks() {\n    if (!moves_disks()) {",
+                "Status OutgoingSession::send_rest_of_disks() {\n    if (true) {",
+            ),
+        ),
+    ),
+    Bug(
+        "source-not-flushed",
+        "the source hands the guest over without having flushed its disks in the switchover",
+        (
+            Change(
+                "src/migration/outgoing_handover.cpp",
+                "    if (Status flushed = flush_disks(); !flushed) {",
+                "    if (Status flushed; !flushed) {",
+            ),
+        ),
+    ),
+    Bug(
+        "failed-flush-forgotten",
+        "the source hands the guest over although a flush has failed",
+        (
+            Change(
+                "src/migration/outgoing_disks.cpp",
+                "        if (const Status flushed = disk.device->flush(); !flushed) {",
+                "        if (const Status flushed = disk.device->flush(); !flushed && now() < begun) {",
+            ),
+        ),
+    ),
+    Bug(
+        "destination-not-flushed",
+        "the destination says LOADED before its images are flushed",
+        (
+            Change(
+                "src/migration/incoming_handover.cpp",
+                "    if (Status flushed = disk_loader_.flush(); !flushed) {",
+                "    if (Status flushed; !flushed) {",
+            ),
+        ),
+    ),
+    Bug(
+        "ping-within-record",
+        "while a limit holds back the rest of a chunk, the source says in the middle of it that it is alive",
+        (
+            Change(
+                "src/migration/outgoing_precopy.cpp",
+                "    if (disk_saver_ && disk_saver_->within_record()) {\n        // No command",
+                "    if (false) {\n        // No command",
+            ),
+        ),
+    ),
+    Bug(
+        "writes-tracked-for-ever",
+        "the writes to the disks are still tracked when the migration is over",
+        (
+            Change(
+                "src/migration/outgoing_session.cpp",
+                """    if (disk_saver_) {
+        disk_saver_->stop();
+    }
+""",
+                "",
+            ),
+        ),
+    ),
+    Bug(
+        "images-stay-locked",
+        "a destination that gives up keeps the locks of its images",
+        (Change("src/migration/incoming_session.cpp", "            disk_loader_.unlock();\n", ""),),
     ),
 )

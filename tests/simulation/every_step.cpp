@@ -56,6 +56,23 @@ const std::vector<Disturbance>& disturbances() {
     return list;
 }
 
+namespace {
+
+/// One small disk, as each step of what is sent of it costs a run.
+void add_few_disks(Plan& plan, Random& random, DiskUse use) {
+    add_disks(plan, random, use);
+    for (NodePlan* node : {&plan.source, &plan.destination}) {
+        node->disks.resize(std::min<std::size_t>(node->disks.size(), 1));
+        for (DiskPlan& disk : node->disks) {
+            disk.sectors = std::min<std::uint64_t>(disk.sectors, 40);
+        }
+    }
+    plan.disk_workload.total_requests = std::min<std::uint64_t>(plan.disk_workload.total_requests, 4);
+    plan.link.pipes[0].capacity_bytes = std::max<std::size_t>(plan.link.pipes[0].capacity_bytes, 512 * 1024);
+}
+
+}  // namespace
+
 Plan make_short_plan(std::uint64_t seed) {
     Random random(seed * 0x2545f4914f6cdd1dULL + 3);
     Plan plan = make_base(seed, random);
@@ -67,6 +84,9 @@ Plan make_short_plan(std::uint64_t seed) {
     plan.link.pipes[0].bytes_per_s = std::max<std::uint64_t>(plan.link.pipes[0].bytes_per_s, 1'000'000);
     plan.pairing = static_cast<Pairing>(seed % 3);
     plan.cancels_between = random.percent(50);
+    if (seed % 9 == 0 || seed % 30 == 15) {
+        add_few_disks(plan, random, seed % 9 == 0 ? DiskUse::shared : DiskUse::moved);
+    }
     shorten_deadlines(plan.parameters, random);
     shorten_deadlines(plan.destination_parameters, random);
     return plan;

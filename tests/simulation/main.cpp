@@ -21,9 +21,15 @@ void run_seeds(const Options& options, Pools& pools, Tally& tally, const Stopwat
     const bool race = options.kind == Options::Kind::race;
     for (std::uint64_t i = 0; i < options.count() && tally.may_go_on(watch.elapsed_s()); ++i) {
         const std::uint64_t seed = options.first() + i;
-        const Plan plan = race ? make_race_plan(seed) : make_plan(seed);
+        const bool disks = options.kind == Options::Kind::disks;
+        const Plan plan = race ? make_race_plan(seed) : disks ? make_disk_plan(seed) : make_plan(seed);
         const Outcome outcome = run_seed(plan, pools, options.trace);
-        tally.add(plan, outcome, fmt::format("{}--seed {}", race ? "--race-cancel 1 " : "", seed));
+        tally.add(plan, outcome,
+                  fmt::format("{}--seed {}",
+                              race    ? "--race-cancel 1 "
+                              : disks ? "--disks 1 "
+                                      : "",
+                              seed));
     }
 }
 

@@ -11,10 +11,11 @@ namespace {
 constexpr const char* usage =
     "simulation: migrations between two simulated nodes on a virtual clock, from seeds\n"
     "  --runs N          as many seeds (default 1000)\n"
+    "  --disks N         N seeds of runs in which disks move, or fail\n"
     "  --race-cancel N   N seeds of runs in which a cancel races against completion and failure\n"
     "  --every-step N    N seeds of short runs, each run again with each disturbance at each step\n"
     "  --first-seed S    beginning with this one (default 1)\n"
-    "  --seed N          only this seed (after --race-cancel or --every-step: of that kind)\n"
+    "  --seed N          only this seed (after --disks, --race-cancel or --every-step: of that kind)\n"
     "  --disturbance D   with --every-step: only this disturbance, by its number\n"
     "  --moment M        with --every-step: only at this step or byte\n"
     "  --seconds T       stop after T seconds, whatever is left\n"
@@ -57,6 +58,9 @@ bool set_switch(Options& options, std::string_view name) {
 
 bool set_number(Options& options, std::string_view name, const char* text) {
     if (name == "--runs") {
+        options.runs = number(name, text);
+    } else if (name == "--disks") {
+        options.kind = Options::Kind::disks;
         options.runs = number(name, text);
     } else if (name == "--race-cancel") {
         options.kind = Options::Kind::race;

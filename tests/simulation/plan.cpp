@@ -49,7 +49,8 @@ void choose_change(const Plan& plan, Random& random, Event& event) {
     event.parameter = &table[random.below(table.size())];
     event.value = get_parameter(plan.parameters, *event.parameter);
     if (event.parameter->name == "max-bandwidth") {
-        event.value = random.percent(30) ? 0 : random.spread(1'000'000, 1'000'000'000);
+        const std::uint64_t least = plan.moves_disks() ? 10'000'000 : 1'000'000;
+        event.value = random.percent(30) ? 0 : random.spread(least, 1'000'000'000);
     } else if (event.parameter->name == "downtime-limit") {
         event.value = random.spread(1, 2'000) - 1;
     } else if (event.parameter->name == "xbzrle-cache-size") {
@@ -93,6 +94,9 @@ void add_link_fault(Plan& plan, Random& random) {
 }
 
 void add_failure(Plan& plan, Random& random) {
+    if (plan.disk_use != DiskUse::none && random.percent(80)) {
+        return add_disk_failure(plan, random);
+    }
     switch (random.below(15)) {
         case 0:
             plan.source_listener_refuses = true;
@@ -152,15 +156,8 @@ void add_operator(Plan& plan, Random& random) {
     }
 }
 
-}  // namespace
-
-Plan make_plan(std::uint64_t seed) {
-    Random random(seed * 0x2545f4914f6cdd1dULL + 1);
-    Plan plan = make_base(seed, random);
-    plan.again = random.percent(15);
-    plan.pairing = static_cast<Pairing>(std::array{0, 0, 1, 2}.at(random.below(4)));
-    plan.cancels_between = random.percent(30);
-    const std::uint64_t theme = random.below(100);
+/// What disturbs the plan's world: 0 to 99.
+void choose_disturbances(Plan& plan, Random& random, std::uint64_t theme) {
     if (theme >= 12) {
         shorten_deadlines(plan.parameters, random);
         shorten_deadlines(plan.destination_parameters, random);
@@ -170,7 +167,7 @@ Plan make_plan(std::uint64_t seed) {
     }
     if (theme < 12) {
         plan.theme = "undisturbed";
-        return plan;
+        return;
     }
     if (theme < 32) {
         plan.theme = "link fault";
@@ -201,6 +198,29 @@ Plan make_plan(std::uint64_t seed) {
             add_failure(plan, random);
         }
     }
+}
+
+}  // namespace
+
+Plan make_plan(std::uint64_t seed) {
+    Random random(seed * 0x2545f4914f6cdd1dULL + 1);
+    Plan plan = make_base(seed, random);
+    plan.again = random.percent(15);
+    plan.pairing = static_cast<Pairing>(std::array{0, 0, 1, 2}.at(random.below(4)));
+    plan.cancels_between = random.percent(30);
+    Random disk_random(seed * 0x2545f4914f6cdd1dULL + 4);
+    choose_disks(plan, disk_random);
+    choose_disturbances(plan, random, random.below(100));
+    return plan;
+}
+
+Plan make_disk_plan(std::uint64_t seed) {
+    Random random(seed * 0x2545f4914f6cdd1dULL + 5);
+    Plan plan = make_base(seed, random);
+    plan.again = random.percent(15);
+    add_disks(plan, random, random.percent(90) ? DiskUse::moved : DiskUse::shared);
+    constexpr std::uint64_t failure = 75;
+    choose_disturbances(plan, random, random.percent(25) ? failure : random.below(100));
     return plan;
 }
 
@@ -214,6 +234,10 @@ Plan make_race_plan(std::uint64_t seed) {
     plan.style.preempt_percent = std::max(plan.style.preempt_percent, 10U);
     shorten_deadlines(plan.parameters, random);
     shorten_deadlines(plan.destination_parameters, random);
+    Random disk_random(seed * 0x2545f4914f6cdd1dULL + 6);
+    if (disk_random.percent(15)) {
+        add_disks(plan, disk_random, disk_random.percent(20) ? DiskUse::moved : DiskUse::shared);
+    }
     if (random.percent(35)) {
         add_link_fault(plan, random);
         plan.connect = ConnectOutcome::connects;

@@ -67,6 +67,25 @@ struct RelativeFault {
 enum class Pairing { godwit_to_godwit, godwit_to_qemu, qemu_to_godwit };
 std::string_view to_string(Pairing pairing);
 
+/// What happens to the images of the machine's disks.
+enum class DiskUse {
+    none,    ///< there are no disks
+    shared,  ///< both hosts have the same images
+    moved,   ///< each host has its own: the capability `block`
+};
+std::string_view to_string(DiskUse use);
+
+/// What lies on a disk at the beginning, besides zeros.
+struct DiskContents {
+    unsigned data_percent = 50;
+    /// Of the rest, in percent: not in the topmost layer.
+    unsigned base_percent = 0;
+    /// What is below it; 0: nothing.
+    std::uint64_t base_seed = 0;
+    /// At the destination something else is on images of its own.
+    bool garbage = false;
+};
+
 /// A whole scenario, derived from a seed.
 struct Plan {
     std::uint64_t seed = 0;
@@ -79,6 +98,9 @@ struct Plan {
     NodePlan source;
     NodePlan destination;
     Workload workload;
+    DiskUse disk_use = DiskUse::none;
+    DiskContents disk_contents;
+    DiskWorkload disk_workload;
     LinkProperties link;
     ConnectOutcome connect = ConnectOutcome::connects;
     Duration connect_time = std::chrono::microseconds(100);
@@ -110,9 +132,15 @@ struct Plan {
     bool destination_asks() const;
     /// The source's settings, with the longest of each deadline that it may come to have.
     MigrationParameters longest_deadlines() const;
+    bool moves_disks() const { return disk_use == DiskUse::moved; }
+    /// Names or sizes of the disks do not fit.
+    bool disks_differ() const;
+    /// What the disks' slowness may add to anything that has a deadline.
+    Duration disk_slack() const;
     /// Needs the figures of an undisturbed run.
     bool needs_baseline() const;
     std::string describe() const;
+    std::string describe_disks() const;
 };
 
 /// Figures of an undisturbed run with the same seed.
@@ -124,6 +152,8 @@ struct Baseline {
 };
 
 Plan make_plan(std::uint64_t seed);
+/// A plan in which disks move, and fail more often than other things.
+Plan make_disk_plan(std::uint64_t seed);
 /// A plan whose one disturbance is a cancel near the end, alone or against a fault.
 Plan make_race_plan(std::uint64_t seed);
 /// The same plan without events and faults.

@@ -10,6 +10,12 @@ namespace godwit::sim {
 Plan make_base(std::uint64_t seed, Random& random);
 /// Shorter deadlines make what waits for them quick to simulate, and let deadlines of different kinds meet.
 void shorten_deadlines(MigrationParameters& parameters, Random& random);
+/// Gives a plan between two godwits disks, of a use that depends on the seed, and what they need: a link that is fast
+/// enough for chunks of a mebibyte.
+void choose_disks(Plan& plan, Random& random);
+void add_disks(Plan& plan, Random& random, DiskUse use);
+/// One of the disks fails, or does not fit.
+void add_disk_failure(Plan& plan, Random& random);
 Duration random_time(Random& random, Duration low, Duration high);
 
 }  // namespace godwit::sim

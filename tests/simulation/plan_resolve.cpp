@@ -114,6 +114,11 @@ void resolve(Plan& plan, const Baseline& baseline) {
     }
 }
 
+std::string_view to_string(DiskUse use) {
+    static constexpr std::string_view names[] = {"", "shared disks", "moved disks"};
+    return names[static_cast<std::size_t>(use)];
+}
+
 std::string Plan::describe() const {
     std::uint64_t pages = 0;
     for (const BlockPlan& block : source.blocks) {
@@ -123,6 +128,7 @@ std::string Plan::describe() const {
         "{}, {}: {} pages, {} B/s, latency {} us{}{}{}", to_string(pairing), theme, pages, link.pipes[0].bytes_per_s,
         link.pipes[0].latency.count() / 1000, parameters.legacy_stream ? ", 2013 shape" : "",
         parameters.return_path ? "" : ", no return path", link.bidirectional ? "" : ", one way");
+    text += describe_disks();
     for (const auto& [fails, what] :
          {std::pair{source_listener_refuses, "a listener refuses"},
           std::pair{source_thread_fails, "no thread at the source"},

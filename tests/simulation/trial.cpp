@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "disk_settings.h"
 #include "verdict.h"
 
 namespace godwit::sim {
@@ -28,6 +29,9 @@ Trial::Trial(const Plan& plan, Pools& pools, bool trace)
     destination_ =
         std::make_unique<Node>(*world_, *ownership_, pools.buffers, 1, "D", plan_.destination, RunState::inmigrate);
     guest_->fill(source_->memory);
+    if (plan_.disk_use != DiskUse::none) {
+        make_disks();
+    }
     place_ = std::make_shared<Rendezvous>(*world_);
     place_->properties = plan_.link;
     place_->outcome = plan_.connect;
@@ -62,6 +66,8 @@ Outcome Trial::run() {
     outcome.passes = source_->outgoing_observer.passes();
     outcome.baseline = baseline_;
     outcome.seen = seen_;
+    outcome.precopy_time = precopy_time_;
+    outcome.precopy_bytes = precopy_bytes_;
     outcome.steps = scheduler().steps();
     outcome.fingerprint = scheduler().fingerprint();
     outcome.virtual_time = now();
@@ -72,6 +78,7 @@ Outcome Trial::run() {
         static_cast<void>(destination_.release());
         static_cast<void>(source_.release());
         static_cast<void>(ownership_.release());
+        static_cast<void>(disk_guest_.release());
         static_cast<void>(guest_.release());
         static_cast<void>(world_.release());
     } else {
@@ -97,6 +104,8 @@ void Trial::direct() {
     wait_for_end();
     scheduler().sleep_for(settle_time);
     armed_ = false;
+    see_disks();
+    measure_precopy();
     Verdict(*this).judge();
     if (plan_.again && world_->violations().empty()) {
         migrate_again();
@@ -148,6 +157,9 @@ void Trial::start_source(Node& node) {
 void Trial::configure(Migration& migration) {
     std::vector<ParameterChange> changes;
     for (const ParameterInfo& info : parameter_table()) {
+        changes.push_back({&info, get_parameter(plan_.parameters, info)});
+    }
+    for (const ParameterInfo& info : disk_settings()) {
         changes.push_back({&info, get_parameter(plan_.parameters, info)});
     }
     if (Status set = migration.set(changes); !set) {

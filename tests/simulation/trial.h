@@ -20,6 +20,13 @@ struct Pools {
 
 /// What a source was seen to do, so that a test can tell that plans reach it.
 struct Seen {
+    /// A chunk was sent again, as the guest had written to it.
+    bool chunks_again = false;
+    bool zero_chunks = false;
+    bool chunks_left_out = false;
+    /// The guest was stopped while requests of its were under way.
+    bool drained_requests = false;
+    bool disk_failure = false;
     bool deltas = false;
     bool unchanged_pages = false;
     bool skipped_zeros = false;
@@ -41,6 +48,9 @@ struct Outcome {
     bool documented_residue = false;
     Baseline baseline;
     Seen seen;
+    /// From the setup to the guest's stop, and what the source sent meanwhile; of a completed migration.
+    Duration precopy_time{};
+    std::uint64_t precopy_bytes = 0;
     std::uint64_t passes = 0;
     std::uint64_t steps = 0;
     std::uint64_t fingerprint = 0;
@@ -74,6 +84,9 @@ private:
     };
 
     // The script, in the order of its scenes (trial.cpp).
+    void make_disks();
+    void see_disks();
+    void measure_precopy();
     void direct();
     void start_destination(Node& node);
     void start_source(Node& node);
@@ -82,6 +95,7 @@ private:
     void end_lonely_destination();
     void end_waiting_qemu();
     void migrate_again();
+    void add_third_disks(const Node& owner);
     /// A thread of the node's program does something; waits for it, unless the node dies.
     void do_on(Node& node, const char* name, std::function<void()> work);
     void tear_down();
@@ -118,6 +132,7 @@ private:
     Plan plan_;
     std::unique_ptr<World> world_;
     std::unique_ptr<SimGuest> guest_;
+    std::unique_ptr<DiskGuest> disk_guest_;
     std::unique_ptr<Ownership> ownership_;
     std::unique_ptr<Node> source_;
     std::unique_ptr<Node> destination_;
@@ -131,6 +146,8 @@ private:
     std::vector<Fiber*> pollers_;
     Baseline baseline_;
     Seen seen_;
+    Duration precopy_time_{};
+    std::uint64_t precopy_bytes_ = 0;
     bool armed_ = true;
     bool source_destroyed_ = false;
     bool destination_destroyed_ = false;

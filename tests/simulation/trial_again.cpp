@@ -1,3 +1,4 @@
+#include "disk_settings.h"
 #include "trial.h"
 
 namespace godwit::sim {
@@ -33,6 +34,9 @@ void Trial::migrate_again() {
     third.machine.start_fails = false;
     third.device = DevicePlan{};
     third_ = std::make_unique<Node>(*world_, *ownership_, pools_.buffers, 2, "T", third, RunState::inmigrate);
+    if (disk_guest_) {
+        add_third_disks(*owner);
+    }
     auto place = std::make_shared<Rendezvous>(*world_);
     place->properties.pipes = plan_.link.pipes;
     owner->place = place;
@@ -43,7 +47,8 @@ void Trial::migrate_again() {
     owner->heal();
     guest_->allow_more_writes(50);
     owner->poke_guest();
-    const MigrationParameters defaults;
+    MigrationParameters defaults;
+    defaults.block = plan_.moves_disks();
     third_->executor.run_on_main_loop([&] {
         third_->create_incoming(defaults);
         third_->with_incoming([&](IncomingMigration& incoming) {
@@ -62,6 +67,9 @@ void Trial::migrate_again() {
         owner->outgoing_observer.refuse_setup = false;
         owner->with_outgoing([&](Migration& migration) {
             for (const ParameterInfo& info : parameter_table()) {
+                static_cast<void>(migration.set(info, get_parameter(defaults, info)));
+            }
+            for (const ParameterInfo& info : disk_settings()) {
                 static_cast<void>(migration.set(info, get_parameter(defaults, info)));
             }
             started = migration.start(std::make_unique<SimOpener>(place, owner->clock, 0));

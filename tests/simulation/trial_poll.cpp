@@ -65,6 +65,14 @@ void Trial::look_at(const MigrationStatistics& figures) {
     seen_.stall = seen_.stall || figures.convergence.verdict == ConvergenceVerdict::stalled;
 }
 
+void Trial::measure_precopy() {
+    const bool completed = source_->outgoing_observer.state() == MigrationState::completed;
+    if (completed && !source_->crashed() && source_->machine.stopped_at()) {
+        source_->with_outgoing([&](Migration& migration) { precopy_bytes_ = migration.statistics().precopy_bytes; });
+        precopy_time_ = *source_->machine.stopped_at() - source_->outgoing_observer.setup_at();
+    }
+}
+
 /// Whenever somebody looks: counters have not gone backwards, and each page has been sent or still is to be sent.
 void Trial::check_figures(const MigrationStatistics& last, const MigrationStatistics& figures) {
     for (const auto& [name, counter] : counters) {

@@ -29,6 +29,9 @@ void Verdict::judge() {
     }
     judge_ownership();
     judge_memory();
+    if (trial_.disk_guest_) {
+        judge_disks();
+    }
     judge_figures();
     judge_deadlines();
     judge_cancel();
@@ -145,10 +148,15 @@ void Verdict::judge_lost_guest() {
     }
 }
 
+/// Each goes on, or went on, with its own copy.
+bool Verdict::truth_is_split() const {
+    return trial_.ownership_->copied && destination_.machine.may_run() &&
+           (source_.machine.may_run() || source_.machine.resumed_at());
+}
+
 void Verdict::judge_memory() {
-    if (trial_.ownership_->copied && destination_.machine.may_run() &&
-        (source_.machine.may_run() || source_.machine.resumed_at())) {
-        return;  // each goes on, or went on, with its own copy
+    if (truth_is_split()) {
+        return;
     }
     const SimMemory& truth = trial_.guest_->shadow();
     if (source_.machine.may_run()) {
@@ -223,8 +231,10 @@ void Verdict::judge_reason() {
         return text + std::to_string(pages);
     };
     std::string expected;
-    if (other_machine || total(plan_.source) != total(plan_.destination)) {
+    if (other_machine || total(plan_.source) != total(plan_.destination) || plan_.disks_differ()) {
         expected = "preflight-mismatch";
+    } else if (const std::string of_disks = reason_of_disks(); !of_disks.empty()) {
+        expected = of_disks;
     } else if (plan_.destination.device.load_fails || plan_.source.device.save_fails) {
         expected = "device-state";
     } else if (plan_.destination.machine.start_fails) {

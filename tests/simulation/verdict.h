@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <utility>
 
 #include "trial.h"
 
@@ -18,6 +19,18 @@ private:
     void judge_destination_side();
     void judge_lost_guest();
     void judge_memory();
+    // The disks, in verdict_disks.cpp.
+    void judge_disks();
+    void judge_contents_of_disks();
+    void judge_locks_of_disks();
+    void judge_failures_of_disks();
+    void judge_rate_of_disks();
+    /// What the reason has to be if a disk failed; empty if none did.
+    std::string reason_of_disks() const;
+    /// Fewest and most bytes in the stream that came of the disks.
+    std::pair<std::uint64_t, std::uint64_t> bytes_of_disks() const;
+    /// Nobody can compare what the guest has become with what it was: two of it may go on.
+    bool truth_is_split() const;
     void judge_figures();
     void judge_page_counts();
     void judge_sent_pages(const MigrationStatistics& figures);

@@ -1,5 +1,6 @@
 #include "real/tiny_machine.h"
 
+#include <algorithm>
 #include <cstring>
 
 #if defined(__GNUC__)
@@ -46,12 +47,53 @@ GODWIT_NO_TSAN void TinyMachine::write_a_word(std::uint64_t count) {
     dirty_.fetch_or(std::uint64_t{1} << page);
 }
 
+void TinyMachine::add_disk(const Disk& disk, SharedDisk& image, ByteCount span) {
+    const std::lock_guard no_write(vcpu_);
+    disks_.push_back({disk, &image, span.value() / sector_bytes});
+}
+
+void TinyMachine::remove_disks() {
+    const std::lock_guard no_write(vcpu_);
+    disks_.clear();
+}
+
+std::vector<Disk> TinyMachine::disks() const {
+    const std::lock_guard no_write(vcpu_);
+    std::vector<Disk> disks;
+    for (const TinyDisk& tiny : disks_) {
+        disks.push_back(tiny.disk);
+    }
+    return disks;
+}
+
+/// The order of a disk's server: the data, the mark, the word to the guest.
+void TinyMachine::write_a_sector(std::uint64_t count) {
+    for (const TinyDisk& tiny : disks_) {
+        if (tiny.sectors == 0) {
+            continue;
+        }
+        const DiskOffset offset(count * 7919 % tiny.sectors * sector_bytes);
+        std::array<std::byte, sector_bytes> sector;
+        std::memset(sector.data(), static_cast<int>(count % 251), sector.size());
+        if (!tiny.image->write(offset, sector)) {
+            faults_.note("the guest's write failed");
+        }
+        if (tiny.disk.tracker != nullptr) {
+            tiny.disk.tracker->written(offset, ByteCount(sector_bytes));
+        }
+        ++disk_writes_;
+    }
+}
+
 void TinyMachine::run_guest() {
     for (std::uint64_t count = 1; !ending_; ++count) {
         {
             const std::lock_guard writing(vcpu_);
             if (guest_runs()) {
                 write_a_word(count);
+                if (count % 8 == 0) {
+                    write_a_sector(count / 8);
+                }
             }
         }
         std::this_thread::sleep_for(std::chrono::microseconds(30));
@@ -83,6 +125,13 @@ Status TinyMachine::resume_after_failure(RunState before) {
     return {};
 }
 
+Status TinyMachine::release_disks() {
+    if (protocol != nullptr) {
+        protocol->note("source releases");
+    }
+    return {};
+}
+
 void TinyMachine::finish_migrated(bool) {
     set_state(RunState::postmigrate);
 }
@@ -100,6 +149,12 @@ Status TinyMachine::set_incoming_run_state(std::string_view name) {
 Status TinyMachine::start_after_load() {
     if (comes_from != nullptr && !same_memory(*comes_from)) {
         faults_.note("the guest starts with wrong memory");
+    }
+    if (comes_from != nullptr && !same_disks(*comes_from)) {
+        faults_.note("the guest starts with wrong disks");
+    }
+    if (protocol != nullptr) {
+        protocol->note("destination starts");
     }
     set_state(incoming_);
     return {};
@@ -119,6 +174,16 @@ Status TinyMachine::start() {
 Status TinyMachine::collect(std::size_t, std::span<std::uint64_t> bitmap) {
     bitmap[0] |= dirty_.exchange(0);
     return {};
+}
+
+/// Both guests stand still. Disks of which only one side has an image of its own are not compared.
+bool TinyMachine::same_disks(const TinyMachine& other) const {
+    const std::scoped_lock both(vcpu_, other.vcpu_);
+    bool same = true;
+    for (std::size_t i = 0; i < std::min(disks_.size(), other.disks_.size()); ++i) {
+        same = same && (disks_[i].image->read_only || disks_[i].image->bytes() == other.disks_[i].image->bytes());
+    }
+    return same;
 }
 
 bool TinyMachine::same_memory(const TinyMachine& other) const {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "godwit/environment.h"
+#include "real/shared_disk.h"
 
 namespace godwit::race {
 
@@ -45,7 +46,7 @@ public:
     RunState run_state() const override { return state_.load(); }
     Status stop_for_switchover() override;
     Status resume_after_failure(RunState before) override;
-    Status release_disks() override { return {}; }
+    Status release_disks() override;
     void finish_migrated(bool owned_elsewhere) override;
     void set_ownership_unknown() override;
     Status set_incoming_run_state(std::string_view name) override;
@@ -65,11 +66,28 @@ public:
     bool guest_runs() const { return state_.load() == RunState::running; }
     bool ownership_unknown() const { return unknown_.load(); }
     bool same_memory(const TinyMachine& other) const;
-    /// The machine whose stopped memory must be found here when the guest starts.
+    /// The machine whose stopped memory and disks must be found here when the guest starts.
     const TinyMachine* comes_from = nullptr;
+    Protocol* protocol = nullptr;
+
+    /// From now on the guest writes to this disk too, all over its first `span` bytes.
+    void add_disk(const Disk& disk, SharedDisk& image, ByteCount span);
+    /// The guest writes to no disk any more.
+    void remove_disks();
+    std::vector<Disk> disks() const;
+    /// How often the guest was told that a write to a disk is done.
+    std::uint64_t disk_writes() const { return disk_writes_.load(); }
 
 private:
+    struct TinyDisk {
+        Disk disk;
+        SharedDisk* image;
+        std::uint64_t sectors;  // that the guest writes to
+    };
+
     void run_guest();
+    void write_a_sector(std::uint64_t count);
+    bool same_disks(const TinyMachine& other) const;
     void write_a_word(std::uint64_t count);
     void set_state(RunState state);
 
@@ -84,7 +102,9 @@ private:
     std::atomic<bool> tracking_{false};
     std::atomic<std::uint64_t> dirty_{0};
     /// Held by the guest's thread while it writes: so a stop waits for the write in hand.
-    std::mutex vcpu_;
+    mutable std::mutex vcpu_;
+    std::vector<TinyDisk> disks_;  // under vcpu_
+    std::atomic<std::uint64_t> disk_writes_{0};
     std::atomic<bool> ending_{false};
     std::thread guest_;
 };

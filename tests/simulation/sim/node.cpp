@@ -32,7 +32,26 @@ Node::Node(World& world_in, Ownership& ownership, BufferPool& buffers, int id_in
 Node::~Node() = default;
 
 Environment Node::environment() {
-    return Environment{clock, waiter, executor, memory, machine, log_, {&device}, machine_type_, &dirty};
+    Environment environment{clock, waiter, executor, memory, machine, log_, {&device}, machine_type_, &dirty};
+    for (const std::unique_ptr<SimDisk>& disk : disks) {
+        environment.disks.push_back({disk->plan().name, disk.get(), &disk->tracker});
+    }
+    return environment;
+}
+
+void Node::add_disks(const std::vector<DiskPlan>& plans, const std::vector<std::shared_ptr<DiskImage>>& images) {
+    for (std::size_t i = 0; i < plans.size(); ++i) {
+        disks.push_back(std::make_unique<SimDisk>(world, machine, plans[i], images[i]));
+    }
+}
+
+void Node::use_disks(DiskGuest& guest) {
+    machine.attach(disks, guest);
+    disk_guest_ = &guest;
+    for (unsigned queue = 0; queue < guest.queues(); ++queue) {
+        queue_fibers_.push_back(
+            &world.scheduler().spawn(id, fmt::format("{}-disk{}", name, queue), [this, queue] { run_queue(queue); }));
+    }
 }
 
 void Node::create_outgoing(Observer* observer) {
@@ -63,6 +82,11 @@ void Node::crash(CrashStyle style) {
     }
     world.trace("{} dies", name);
     machine.die();
+    for (const std::unique_ptr<SimDisk>& disk : disks) {
+        if (style == CrashStyle::silent) {
+            disk->lose_cache();
+        }
+    }
     world.scheduler().freeze(id);
     if (place != nullptr) {
         place->destination_dead = place->destination_dead || end == 1;
@@ -100,10 +124,29 @@ void Node::run_guest() {
     }
 }
 
+/// One of those who carry out the guest's requests, which a stop has to wait for.
+void Node::run_queue(unsigned queue) {
+    while (!guest_ends_) {
+        if (!machine.guest_runs() || !disk_guest_->busy()) {
+            world.scheduler().wait(machine.guest_may_run, forever, "the guest's next request to a disk");
+            continue;
+        }
+        world.scheduler().wait(machine.guest_may_run, world.now() + disk_guest_->pause(), "the guest's next request");
+        if (machine.guest_runs() && !guest_ends_) {
+            machine.request_begins();
+            disk_guest_->request(queue, disks);
+            machine.request_ended();
+        }
+    }
+}
+
 void Node::wind_up() {
     guest_ends_ = true;
     world.scheduler().wake_all(machine.guest_may_run);
     world.scheduler().join(*guest_fiber_);
+    for (Fiber* fiber : queue_fibers_) {
+        world.scheduler().join(*fiber);
+    }
     executor.stop_main_loop();
     executor.wait_for_main_loop();
 }

@@ -21,6 +21,7 @@ struct NodePlan {
     MachinePlan machine;
     DevicePlan device;
     DirtyPlan dirty;
+    std::vector<DiskPlan> disks;
 };
 
 /// One host with one machine: everything that the tested code is given, and the objects of the tested code.
@@ -29,6 +30,10 @@ public:
     Node(World& world, Ownership& ownership, BufferPool& buffers, int id, std::string name, const NodePlan& plan,
          RunState state);
     ~Node();
+
+    /// Gives it its disks, on these images, and lets the guest use them while it runs here. Once, before all else.
+    void add_disks(const std::vector<DiskPlan>& plans, const std::vector<std::shared_ptr<DiskImage>>& images);
+    void use_disks(DiskGuest& guest);
 
     // From the node's main loop:
     void create_outgoing(Observer* observer);
@@ -61,6 +66,9 @@ public:
         machine.heal();
         dirty.heal();
         device.heal();
+        for (const std::unique_ptr<SimDisk>& disk : disks) {
+            disk->heal();
+        }
     }
 
     /// Ends the guest and the main loop.
@@ -76,6 +84,7 @@ public:
     SimMachine machine;
     SimDirtySource dirty;
     SimDevice device;
+    std::vector<std::unique_ptr<SimDisk>> disks;
     Observer outgoing_observer;
     Observer incoming_observer;
     /// The rendezvous at which the node's present link is made, and its end.
@@ -108,6 +117,7 @@ private:
     }
     Environment environment();
     void run_guest();
+    void run_queue(unsigned queue);
 
     NodeLog log_;
     SimGuest& guest_;
@@ -119,6 +129,8 @@ private:
     bool destroying_ = false;
     bool guest_ends_ = false;
     Fiber* guest_fiber_ = nullptr;
+    DiskGuest* disk_guest_ = nullptr;
+    std::vector<Fiber*> queue_fibers_;
 };
 
 }  // namespace godwit::sim

@@ -142,6 +142,7 @@ Status SimMachine::stop_for_switchover() {
     stopped_at_ = world_.now();
     set_state(RunState::finish_migrate, "stop for the switchover");
     world_.scheduler().sleep_for(plan_.stop_cost / 2);
+    drain_requests();
     return {};
 }
 
@@ -151,7 +152,7 @@ Status SimMachine::resume_after_failure(RunState before) {
         world_.violation(fmt::format("{}: resumed as {}, was {}", name_, to_string(before), to_string(before_)));
     }
     world_.scheduler().maybe_preempt();
-    if (!dead_ && (plan_.resume_fails || !ownership_.take_disks(*this))) {
+    if (!dead_ && (plan_.resume_fails || !ownership_.take_disks(*this) || !lock_disks())) {
         return fail(ErrorCode::io, "simulated: the disks cannot be taken back");
     }
     resumed_at_ = world_.now();
@@ -166,12 +167,15 @@ Status SimMachine::release_disks() {
         return fail(ErrorCode::io, "simulated: the disks cannot be released");
     }
     world_.trace("{}: disks released", name_);
+    expect_flushed("release_disks");
     ownership_.release_disks(*this);
+    unlock_disks();
     return {};
 }
 
 void SimMachine::finish_migrated(bool owned_elsewhere) {
     expect_state("finish_migrated", RunState::finish_migrate);
+    expect_flushed("finish_migrated");
     owned_elsewhere_ = owned_elsewhere;
     set_state(RunState::postmigrate, "moved away");
 }
@@ -204,9 +208,10 @@ Status SimMachine::start_after_load() {
     if (!dead_ && (ownership_.copied || ownership_.residue_possible)) {
         // The source may have gone on after the copy was complete: there is no truth to compare with.
     } else if (!dead_) {
-        if (!ownership_.take_disks(*this)) {
+        if (!ownership_.take_disks(*this) || !lock_disks()) {
             return fail(ErrorCode::io, "the disks are in use");
         }
+        check_disks_at_start();
         const std::string difference = memory_.difference(ownership_.guest.shadow());
         if (!difference.empty()) {
             world_.violation(name_ + " starts with wrong memory: " + difference);
@@ -253,6 +258,7 @@ void SimMachine::operator_force() {
     ownership_unknown_ = false;
     owned_elsewhere_ = false;
     ownership_.take_disks(*this);
+    lock_disks();
     set_state(RunState::running, "forced by the operator");
     unlock();
 }
@@ -268,6 +274,7 @@ void SimMachine::guest_powers_off() {
 void SimMachine::die() {
     dead_ = true;
     ownership_.release_disks(*this);
+    unlock_disks();
 }
 
 }  // namespace godwit::sim

@@ -1,9 +1,12 @@
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "godwit/machine_control.h"
+#include "sim/disk_guest.h"
 #include "sim/guest_registers.h"
 #include "sim/ownership.h"
 
@@ -43,6 +46,14 @@ public:
     void operator_force();
     void guest_powers_off();
 
+    /// Gives it the node's disks, and their locks if it does not wait for a guest. Before anything else.
+    void attach(const std::vector<std::unique_ptr<SimDisk>>& disks, const DiskGuest& guest);
+    /// A request of the guest to one of its disks begins, or has ended.
+    void request_begins() { ++requests_in_flight_; }
+    void request_ended();
+    /// How long the last stop waited for the guest's requests.
+    Duration drain_time() const { return drain_time_; }
+
     bool start_fails() const { return plan_.start_fails; }
     void heal() { plan_.stop_fails = plan_.release_fails = plan_.start_fails = plan_.resume_fails = false; }
     /// The node died: the guest does not run here any more, its locks are gone.
@@ -76,6 +87,11 @@ private:
     void expect_lock(const char* what) const;
     void expect_state(const char* what, RunState expected);
     void set_state(RunState state, const char* why);
+    void drain_requests();
+    bool lock_disks();
+    void unlock_disks();
+    void expect_flushed(const char* what);
+    void check_disks_at_start();
 
     Ownership& ownership_;
     World& world_;
@@ -87,6 +103,11 @@ private:
     std::optional<RunState> incoming_;
     const Fiber* lock_holder_ = nullptr;
     WaitQueue lock_queue_;
+    const std::vector<std::unique_ptr<SimDisk>>* disks_ = nullptr;  // of the node; null: none
+    const DiskGuest* disk_guest_ = nullptr;
+    int requests_in_flight_ = 0;
+    WaitQueue drained_;
+    Duration drain_time_{};
     unsigned throttle_percent_ = 0;
     bool dead_ = false;
     bool ownership_unknown_ = false;

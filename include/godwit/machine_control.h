@@ -34,9 +34,14 @@ public:
     virtual void unlock() = 0;
 
     virtual RunState run_state() const = 0;
-    /// Source: stops the guest and completes all writes of its disks; the state becomes `finish_migrate`. On an error
-    /// (`guest_gone` when the guest has powered off) the state is as it was, or what the guest made of it.
+    /// Source: stops the guest; the state becomes `finish_migrate`. It does not wait for the guest's disks: see
+    /// `is_quiet`. On an error (`guest_gone` when the guest has powered off) the state is as it was, or what the guest
+    /// made of it.
     virtual Status stop_for_switchover() = 0;
+    /// Source, after `stop_for_switchover`: whether all that the guest has asked of its disks is done, so that nothing
+    /// changes memory, devices or disks any more. Asked again and again until it is so, or until the switchover's
+    /// deadline; a request that has been given to a disk cannot be taken back.
+    virtual bool is_quiet() { return true; }
     /// Source: undoes `stop_for_switchover`: takes back disks that were released and restores `before`.
     virtual Status resume_after_failure(RunState before) = 0;
     /// Source: the guest may run elsewhere from now on: gives up the locks on its disk images.

@@ -177,7 +177,8 @@ void add_disk_failure(Plan& plan, Random& random) {
                     }
                     break;
                 case 2:
-                    there.read_only = true;
+                    // Nor does anything have to come for a disk of which only an increment moves.
+                    there.read_only = there.read_only || plan.godwit_handover();
                     break;
                 default:
                     // Of an increment there may be nothing to write: then nobody takes the lock before the guest comes.

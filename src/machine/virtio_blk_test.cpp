@@ -49,12 +49,12 @@ protected:
         ram.put<std::uint32_t>(header_of(n) + 4, 0);
         ram.put(header_of(n) + 8, sector);
         ram.put<std::uint8_t>(status_of(n), 0xff);
-        const auto direction = static_cast<std::uint16_t>(type == block::type_in ? TestDriver::write : 0);
-        std::vector<TestDriver::Buffer> chain{{header_of(n), 16}};
+        const auto direction = static_cast<std::uint16_t>(type == block::type_in ? VirtioTestDriver::write : 0);
+        std::vector<VirtioTestDriver::Buffer> chain{{header_of(n), 16}};
         if (type != block::type_flush) {
             chain.push_back({data_of(n), type > block::type_out ? 16U : 512U, direction});
         }
-        chain.push_back({status_of(n), 1, TestDriver::write});
+        chain.push_back({status_of(n), 1, VirtioTestDriver::write});
         driver.put_chain(static_cast<std::uint16_t>(3 * n), chain);
         driver.make_available(static_cast<std::uint16_t>(3 * n));
     }
@@ -76,8 +76,8 @@ protected:
 
     EventLoop loop;
     QuietLog log;
-    TestRam ram;
-    TestDriver driver;
+    VirtioTestRam ram;
+    VirtioTestDriver driver;
     TestDisk disk{2 * 1024 * 1024};
     WriteTracker tracker{ByteCount(2 * 1024 * 1024)};
     std::atomic<bool> line = false;
@@ -257,7 +257,7 @@ TEST_F(VirtioBlkTest, removing_the_queue_waits_for_what_is_under_way_and_takes_n
 
 TEST_F(VirtioBlkTest, a_driver_that_breaks_the_rules_has_to_reset_the_device) {
     make(version_1);
-    driver.put_descriptor(0, {TestRam::bytes, 16});
+    driver.put_descriptor(0, {VirtioTestRam::bytes, 16});
     driver.make_available(0);
     device->notify();
     ASSERT_TRUE(wait_until([&] { return device->is_broken(); }));

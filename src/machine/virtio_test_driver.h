@@ -19,11 +19,11 @@
 namespace godwit {
 
 /// Guest memory that remembers which of its pages devices have marked.
-class TestRam {
+class VirtioTestRam {
 public:
-    static constexpr std::uint64_t bytes = 1024 * 1024;
+    static constexpr std::uint64_t bytes = 4 * 1024 * 1024;
 
-    TestRam() : memory_(std::move(*MappedMemory::create({{"ram", ByteCount(bytes), std::nullopt, false}}))) {
+    VirtioTestRam() : memory_(std::move(*MappedMemory::create({{"ram", ByteCount(bytes), std::nullopt, false}}))) {
         ram.emplace(*memory_, std::vector<RamRange>{{GuestAddress(0), ByteCount(bytes), BlockOffset(0)}});
         ram->set_write_handler([this](PageNumber first, PageCount count) {
             for (std::uint64_t page = 0; page < count.value(); ++page) {
@@ -57,7 +57,7 @@ private:
 };
 
 /// The driver's side of a split queue, without any care.
-class TestDriver {
+class VirtioTestDriver {
 public:
     enum Flags : std::uint16_t { next = 1, write = 2, indirect = 4 };
     struct Buffer {
@@ -67,7 +67,7 @@ public:
         std::uint16_t next = 0;
     };
 
-    TestDriver(TestRam& ram, std::uint16_t size)
+    VirtioTestDriver(VirtioTestRam& ram, std::uint16_t size)
         : ram_(ram), layout{size, GuestAddress(0x10000), GuestAddress(0x20000), GuestAddress(0x30000)} {}
 
     void put_descriptor(std::uint16_t index, const Buffer& buffer) {
@@ -116,7 +116,7 @@ private:
     std::atomic_ref<std::uint16_t> index(GuestAddress ring) {
         return std::atomic_ref(*reinterpret_cast<std::uint16_t*>(ram_.at(ring.value() + 2)));
     }
-    TestRam& ram_;
+    VirtioTestRam& ram_;
     std::uint16_t available_ = 0;
 
 public:

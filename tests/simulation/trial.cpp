@@ -267,7 +267,7 @@ Outcome run_seed(Plan plan, Pools& pools, bool trace) {
     if (plan.needs_baseline()) {
         Outcome undisturbed = Trial(without_disturbances(plan), pools, false).run();
         if (!undisturbed.good()) {
-            return undisturbed;
+            return trace ? Trial(without_disturbances(plan), pools, true).run() : undisturbed;
         }
         resolve(plan, undisturbed.baseline);
     }

@@ -236,9 +236,9 @@ BUGS = (
         "the source hands the guest over although a flush has failed",
         (
             Change(
-                "src/migration/outgoing_disks.cpp",
+                "src/migration/disk_flush.cpp",
                 "        if (const Status flushed = disk.device->flush(); !flushed) {",
-                "        if (const Status flushed = disk.device->flush(); !flushed && now() < begun) {",
+                "        if (const Status flushed = disk.device->flush(); !flushed && disk.name.empty()) {",
             ),
         ),
     ),
@@ -250,17 +250,6 @@ BUGS = (
                 "src/migration/incoming_handover.cpp",
                 "    if (Status flushed = disk_loader_.flush(); !flushed) {",
                 "    if (Status flushed; !flushed) {",
-            ),
-        ),
-    ),
-    Bug(
-        "ping-within-record",
-        "while a limit holds back the rest of a chunk, the source says in the middle of it that it is alive",
-        (
-            Change(
-                "src/migration/outgoing_precopy.cpp",
-                "    if (disk_saver_ && disk_saver_->within_record()) {\n        // No command",
-                "    if (false) {\n        // No command",
             ),
         ),
     ),

@@ -144,6 +144,35 @@ def destination_is_read_only(pair):
     works(pair, source)
 
 
+def destination_is_in_use(pair):
+    """Although nothing would have to be written to it: the layer that moves is empty."""
+    base = disks.write_raw(pair.workspace.path("base.img"), SIZE, [(0, SIZE)])
+    source = pairs.start_godwit(pair.workspace, "source", pair.program, SIZE_MIB,
+                                extra=["--disk", f"id=data,file={pair.workspace.path('source.top')},base={base}"])
+    top = f"id=data,file={pair.workspace.path('destination.top')},base={base}"
+    user = pairs.start_godwit(pair.workspace, "user", pair.program, SIZE_MIB, extra=["--disk", top])
+    user.qmp.run_state()
+    destination = pairs.start_godwit(pair.workspace, "destination", pair.program, SIZE_MIB, incoming="tcp:127.0.0.1:0",
+                                     extra=["--disk", top])
+    expect(fails(source, destination, inc=True), "disk", '"data"', "in use", by_destination=True)
+    ended(destination, "in use")
+
+
+def both_sides_have_one_export(pair):
+    """A server locks its image for all its clients: only its address tells."""
+    image = pair.workspace.path("served.qcow2")
+    disks.run("qemu-img", "create", "-q", "-f", "qcow2", image, str(SIZE))
+    _, uri = disks.serve_qcow2(pair.workspace, "one", image)
+    start = lambda name, **options: pairs.start_godwit(  # noqa: E731
+        pair.workspace, name, pair.program, SIZE_MIB, extra=["--disk", f"id=data,nbd={uri}"], **options)
+    source, destination = start("source"), start("destination", incoming="tcp:127.0.0.1:0")
+    figures = fails(source, destination)
+    expect(figures, "preflight-mismatch", '"data" is the same image')
+    # Without moving it the machine can go where it likes.
+    source.qmp.command("migrate", {"uri": pairs.listening_uri(start("again", incoming="tcp:127.0.0.1:0"))})
+    source.qmp.wait_migration("completed")
+
+
 def qemu_has_more_than_the_destination(pair):
     """Nobody has compared sizes before."""
     image = disks.write_raw(pair.workspace.path("qemu.img"), 8 * MIB, [(0, 8 * MIB)])
@@ -158,7 +187,7 @@ def qemu_has_more_than_the_destination(pair):
 
 PAIR_CASES = (source_cannot_be_read, source_cannot_be_flushed, destination_cannot_be_written, destination_is_full,
               destination_cannot_be_flushed, destination_has_another_disk, destination_has_another_size,
-              destination_is_read_only, qemu_has_more_than_the_destination)
+              destination_is_read_only, destination_is_in_use, both_sides_have_one_export, qemu_has_more_than_the_destination)
 
 
 def guest_with_something_to_flush(workspace, arguments):

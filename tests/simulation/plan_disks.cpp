@@ -129,6 +129,9 @@ void slow_first_flush(Plan& plan, Random& random) {
     for (NodePlan* node : {&plan.source, &plan.destination}) {
         if (!node->disks.empty() && !plan.again && random.percent(10)) {
             const bool is_source = node == &plan.source;
+            if (!is_source && plan.parameters.block_incremental) {
+                continue;  // nothing may come before the switchover: then the first flush would be there
+            }
             node->disks[0].first_flush_time =
                 random_time(random, milliseconds(100), milliseconds(is_source ? 40'000 : 20'000));
         }

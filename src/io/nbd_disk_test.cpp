@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -310,11 +311,20 @@ TEST_F(NbdDiskTest, TheIdentityIsThatOfTheExport) {
 }
 
 TEST_F(NbdDiskTest, TheIdentityByAnAddressOfThisHostAlone) {
-    // The system finds a port that is free.
-    const std::string ports = directory_ / "port";
-    serve("nbdkit -f -i 127.0.0.1 -p 0 memory 1M --run 'echo $port >" + ports + "; touch " + socket_ + "; sleep 60'");
-    std::string port;
-    std::ifstream(ports) >> port;
+    // The server gets a socket that listens already: the system has found a port that is free.
+    FileDescriptor listener(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t bytes = sizeof(address);
+    ASSERT_EQ(::bind(listener.get(), reinterpret_cast<const sockaddr*>(&address), bytes), 0);
+    ASSERT_EQ(::listen(listener.get(), 8), 0);
+    ASSERT_EQ(::getsockname(listener.get(), reinterpret_cast<sockaddr*>(&address), &bytes), 0);
+    auto server = ChildProcess::spawn("export LISTEN_PID=$$ LISTEN_FDS=1; exec nbdkit -f memory 1M 3<&0 </dev/null",
+                                      std::move(listener), FileDescriptor());
+    ASSERT_OK(server);
+    server_ = std::move(*server);
+    const std::string port = std::to_string(ntohs(address.sin_port));
     const auto identity_of = [&](const std::string& uri) {
         auto disk = NbdDisk::open(uri, DiskAccess::read_write, clock_);
         EXPECT_TRUE(disk) << disk.error().text();

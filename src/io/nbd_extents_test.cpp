@@ -26,10 +26,11 @@ protected:
 constexpr std::uint32_t hole_and_zero = LIBNBD_STATE_HOLE | LIBNBD_STATE_ZERO;
 
 TEST_F(NbdExtentsTest, TwoContextsAreLaidOverEachOther) {
-    EXPECT_THAT(extents({.allocation = {{4096, 0}, {8192, hole_and_zero}, {65536, 0}},
-                         .depth = {{8192, 1}, {8192, 2}, {8192, 0}, {65536, 1}}}),
-                ElementsAre(Pair(DiskContent::data, 4096), Pair(DiskContent::zeros, 8192),
-                            Pair(DiskContent::base, 24576), Pair(DiskContent::data, 65536)));
+    EXPECT_THAT(
+        extents({.allocation = {{4096, 0}, {8192, hole_and_zero}, {65536, 0}},
+                 .depth = {{8192, 1}, {8192, 2}, {8192, 0}, {65536, 1}}}),
+        ElementsAre(Pair(DiskContent::data, 4096), Pair(DiskContent::zeros, 8192), Pair(DiskContent::base, 12288),
+                    Pair(DiskContent::base, 24576), Pair(DiskContent::data, 65536)));
 }
 
 TEST_F(NbdExtentsTest, AShortAnswerCoversWhatItCovers) {

@@ -25,6 +25,30 @@ using bitmap_format::map_pages_of;
 constexpr std::uint64_t word_bits = 64;
 constexpr std::uint64_t words_per_page = clusters_per_page / word_bits;
 
+/// Opens the file and checks that it is a bitmap for a disk of this size, as far as its header tells.
+Result<std::unique_ptr<DiskFile>> open_checked(const std::string& path, ByteCount disk_size, DiskAccess access) {
+    if (const Status fits = bitmap_format::check_disk_size(disk_size); !fits) {
+        return fail(fits.error());
+    }
+    auto file = DiskFile::open(path, access);
+    if (!file) {
+        return file;
+    }
+    const std::uint64_t expected_bytes = bitmap_format::file_bytes_for(bitmap_format::clusters_of(disk_size));
+    if ((*file)->size().value() != expected_bytes) {
+        return bitmap_format::not_usable(
+            path, fmt::format("it has {} bytes instead of {}", (*file)->size().value(), expected_bytes));
+    }
+    Header header;
+    if (const Status read = (*file)->read(DiskOffset(0), std::as_writable_bytes(std::span(&header, 1))); !read) {
+        return fail(read.error());
+    }
+    if (const Status checked = bitmap_format::check_header(path, header, disk_size); !checked) {
+        return fail(checked.error());
+    }
+    return file;
+}
+
 /// Whether no bit stands past the last cluster.
 bool ends_clean(const std::vector<std::byte>& map, std::uint64_t clusters) {
     for (std::uint64_t bit = clusters; bit < map.size() * 8; ++bit) {
@@ -37,41 +61,30 @@ bool ends_clean(const std::vector<std::byte>& map, std::uint64_t clusters) {
 
 }  // namespace
 
-AllocationBitmap::AllocationBitmap(std::unique_ptr<DiskFile> file, std::uint64_t clusters, std::string boot_identity)
-    : file_(std::move(file)),
-      clusters_(clusters),
+AllocationBitmap::AllocationBitmap(std::unique_ptr<DiskFile> file, ByteCount disk_size, std::string boot_identity,
+                                   Log& log)
+    : disk_size_(disk_size),
+      clusters_(bitmap_format::clusters_of(disk_size)),
       boot_identity_(std::move(boot_identity)),
-      words_(map_pages_of(clusters) * words_per_page) {
+      log_(log),
+      file_(std::move(file)),
+      words_(map_pages_of(clusters_) * words_per_page) {
     GODWIT_ASSERT(!boot_identity_.empty() && boot_identity_.size() <= bitmap_format::boot_identity_bytes,
                   "a boot identity of {} bytes", boot_identity_.size());
 }
 
 Result<std::unique_ptr<AllocationBitmap>> AllocationBitmap::open(const std::string& path, ByteCount disk_size,
-                                                                 DiskAccess access, std::string boot_identity) {
-    if (disk_size > max_disk_size) {
-        return fail(ErrorCode::disk, fmt::format("an overlay of {} bytes is too large: at most {} are possible",
-                                                 disk_size.value(), max_disk_size.value()));
-    }
-    auto file = DiskFile::open(path, access);
+                                                                 DiskAccess access, std::string boot_identity,
+                                                                 Log& log) {
+    auto file = open_checked(path, disk_size, access);
     if (!file) {
         return fail(file.error());
     }
-    const std::uint64_t clusters = bitmap_format::clusters_of(disk_size);
-    if ((*file)->size().value() != bitmap_format::file_bytes_for(clusters)) {
-        return bitmap_format::not_usable(path, fmt::format("it has {} bytes instead of {}", (*file)->size().value(),
-                                                           bitmap_format::file_bytes_for(clusters)));
-    }
-    Header header;
-    if (const Status read = (*file)->read(DiskOffset(0), std::as_writable_bytes(std::span(&header, 1))); !read) {
-        return fail(read.error());
-    }
-    if (const Status checked = bitmap_format::check_header(path, header, disk_size); !checked) {
-        return fail(checked.error());
-    }
     std::unique_ptr<AllocationBitmap> bitmap(
-        new AllocationBitmap(std::move(*file), clusters, std::move(boot_identity)));
-    if (const Status loaded = bitmap->reload(); !loaded) {
-        return fail(loaded.error());
+        new AllocationBitmap(std::move(*file), disk_size, std::move(boot_identity), log));
+    const std::lock_guard lock(bitmap->mutex_);
+    if (const auto read = bitmap->read_maps(); !read) {
+        return fail(read.error());
     }
     return bitmap;
 }
@@ -95,24 +108,24 @@ Status AllocationBitmap::read_map(DiskOffset start, std::vector<std::byte>& map)
     return {};
 }
 
-Status AllocationBitmap::reload() {
-    const std::lock_guard lock(mutex_);
+Result<std::set<std::uint64_t>> AllocationBitmap::read_maps() {
     Header header;
-    if (Status read = file_->read(DiskOffset(0), std::as_writable_bytes(std::span(&header, 1))); !read) {
-        return read;
+    if (const Status read = file_->read(DiskOffset(0), std::as_writable_bytes(std::span(&header, 1))); !read) {
+        return fail(read.error());
     }
-    recent_is_ours_ = header.boot_identity == bitmap_format::padded(boot_identity_);
+    const bool recent_counts = header.boot_identity == bitmap_format::padded(boot_identity_);
     std::vector<std::byte> durable;
-    if (Status read = read_map(durable_start(), durable); !read) {
-        return read;
+    if (const Status read = read_map(durable_start(), durable); !read) {
+        return fail(read.error());
     }
     std::vector<std::byte> recent(durable.size());
-    if (recent_is_ours_) {
-        if (Status read = read_map(recent_start(), recent); !read) {
-            return read;
+    if (recent_counts) {
+        if (const Status read = read_map(recent_start(), recent); !read) {
+            return fail(read.error());
         }
     }
-    changed_pages_.clear();
+    recent_is_ours_ = recent_counts;
+    std::set<std::uint64_t> pages;
     for (std::size_t i = 0; i < words_.size(); ++i) {
         std::uint64_t durable_word = 0;
         std::uint64_t recent_word = 0;
@@ -120,10 +133,46 @@ Status AllocationBitmap::reload() {
         std::memcpy(&recent_word, recent.data() + i * sizeof(recent_word), sizeof(recent_word));
         words_[i] = durable_word | recent_word;
         if ((recent_word & ~durable_word) != 0) {
-            changed_pages_.insert(i / words_per_page);
+            pages.insert(i / words_per_page);
         }
     }
+    return pages;
+}
+
+Status AllocationBitmap::lock() {
+    const std::lock_guard lock(mutex_);
+    if (image_lock_) {
+        return {};
+    }
+    auto file =
+        open_checked(file_->path(), disk_size_, file_->is_read_only() ? DiskAccess::read_only : DiskAccess::read_write);
+    if (!file) {
+        return fail(file.error());
+    }
+    (*file)->inherit_flush_error(*file_);
+    auto image_lock = std::make_unique<ImageLock>((*file)->fd(), (*file)->path(),
+                                                  (*file)->is_read_only() ? ImageUse::read : ImageUse::write, log_);
+    if (Status locked = image_lock->acquire(); !locked) {
+        return locked;
+    }
+    (*file)->drop_cached_pages();
+    std::swap(file_, *file);
+    auto changed = read_maps();
+    if (!changed) {
+        std::swap(file_, *file);
+        return fail(changed.error());
+    }
+    changed_pages_.merge(*changed);
+    image_lock_ = std::move(image_lock);
     return {};
+}
+
+void AllocationBitmap::unlock() {
+    const std::lock_guard lock(mutex_);
+    if (image_lock_) {
+        changed_pages_.clear();
+        image_lock_.reset();
+    }
 }
 
 bool AllocationBitmap::is_allocated(std::uint64_t cluster) const {
@@ -203,6 +252,11 @@ Status AllocationBitmap::allocate(std::uint64_t first, std::uint64_t count) {
         changed_pages_.insert(page);
     }
     return {};
+}
+
+bool AllocationBitmap::has_changes() const {
+    const std::lock_guard lock(mutex_);
+    return !changed_pages_.empty();
 }
 
 AllocationBitmap::Changes AllocationBitmap::take_changes() {

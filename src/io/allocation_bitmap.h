@@ -9,7 +9,9 @@
 #include <string>
 #include <vector>
 
+#include "godwit/log.h"
 #include "io/disk_file.h"
+#include "io/image_lock.h"
 
 namespace godwit {
 
@@ -28,15 +30,21 @@ public:
     /// Bounds the memory that a map takes (32 MiB).
     static constexpr ByteCount max_disk_size{std::uint64_t{16} << 40};
 
-    /// Creates the file with nothing allocated; one that stands there is replaced. Errors: `disk`.
+    /// Creates the file with nothing allocated, unless something stands there: that is left alone. Errors: `disk`.
     static Status create(const std::string& path, ByteCount disk_size);
-    /// `boot_identity` is `current_boot_identity()`, except in tests. Errors: `disk`; also when the file is no bitmap
-    /// for a disk of this size.
+    /// Unlocked. `boot_identity` is `current_boot_identity()`, except in tests. Errors: `disk`; also when the file is
+    /// no bitmap for a disk of this size.
     static Result<std::unique_ptr<AllocationBitmap>> open(const std::string& path, ByteCount disk_size,
-                                                          DiskAccess access, std::string boot_identity);
+                                                          DiskAccess access, std::string boot_identity, Log& log);
 
-    /// Reads the file anew: somebody else may have written to it. No allocation or flush may be under way.
-    Status reload();
+    /// Takes the locks that say that the overlay is in use, and reads the file anew, from a new descriptor, with which
+    /// NFS promises to show what another host had written: until now the overlay may have been somebody else's. What
+    /// the recent map has and the durable map has not becomes a change of this object; without a lock it is none, since
+    /// whoever allocated it may still be at work. Idempotent. No allocation or flush may be under way.
+    Status lock();
+    /// What has not been committed is no change of this object any more. Idempotent. No allocation or flush may be
+    /// under way.
+    void unlock();
 
     std::uint64_t clusters() const { return clusters_; }
     bool is_allocated(std::uint64_t cluster) const;
@@ -47,6 +55,7 @@ public:
     Status allocate(std::uint64_t first, std::uint64_t count);
 
     /// What has been allocated and is not durable yet, by pages of the map.
+    bool has_changes() const;
     using Changes = std::map<std::uint64_t, std::vector<std::byte>>;
     /// A flush takes the changes, makes the overlay's data durable, and only then commits them. One flush at a time.
     Changes take_changes();
@@ -55,16 +64,21 @@ public:
     void put_back(const Changes& changes);
 
 private:
-    AllocationBitmap(std::unique_ptr<DiskFile> file, std::uint64_t clusters, std::string boot_identity);
+    AllocationBitmap(std::unique_ptr<DiskFile> file, ByteCount disk_size, std::string boot_identity, Log& log);
+    /// Takes over what the file says, and gives the pages of the map where recent and durable map differ.
+    Result<std::set<std::uint64_t>> read_maps();
     Status read_map(DiskOffset start, std::vector<std::byte>& map) const;
     Status begin_recent_map();
     std::vector<std::byte> page_of_map(std::uint64_t page) const;
     DiskOffset durable_start() const;
     DiskOffset recent_start() const;
 
-    const std::unique_ptr<DiskFile> file_;
+    const ByteCount disk_size_;
     const std::uint64_t clusters_;
     const std::string boot_identity_;
+    Log& log_;
+    /// Replaced by `lock`, while nobody else uses it.
+    std::unique_ptr<DiskFile> file_;
     /// Bit c % 64 of word c / 64. Set under mutex_, read by any thread.
     std::vector<std::atomic<std::uint64_t>> words_;
 
@@ -74,6 +88,8 @@ private:
     bool recent_is_ours_ = false;
     /// Pages of the map with bits that are not durable.
     std::set<std::uint64_t> changed_pages_;
+    /// Of file_, which outlives it; null while there is none.
+    std::unique_ptr<ImageLock> image_lock_;
 };
 
 /// Differs from boot to boot of this host's kernel. Errors: `disk`.

@@ -1,17 +1,14 @@
 #include "io/allocation_bitmap_format.h"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <bit>
-#include <cerrno>
 #include <fstream>
 #include <span>
 
 #include "base/assert.h"
-#include "io/system_error.h"
-#include "io/temporary_file.h"
+#include "io/new_image.h"
 
 namespace godwit {
 
@@ -51,6 +48,14 @@ tl::unexpected<Error> not_usable(const std::string& path, const std::string& why
                 "it must be the file that was made together with the overlay");
 }
 
+Status check_disk_size(ByteCount disk_size) {
+    if (disk_size > AllocationBitmap::max_disk_size) {
+        return fail(ErrorCode::disk, fmt::format("an overlay of {} bytes is too large: at most {} are possible",
+                                                 disk_size.value(), AllocationBitmap::max_disk_size.value()));
+    }
+    return {};
+}
+
 Status check_header(const std::string& path, const Header& header, ByteCount disk_size) {
     if (header.magic_bytes != magic) {
         return not_usable(path, "it does not begin with the magic word");
@@ -83,26 +88,14 @@ Result<std::string> current_boot_identity() {
 }
 
 Status AllocationBitmap::create(const std::string& path, ByteCount disk_size) {
-    auto file = TemporaryFile::create(path);
-    if (!file) {
-        return fail(ErrorCode::disk, file.error().message);
+    if (const Status fits = bitmap_format::check_disk_size(disk_size); !fits) {
+        return fits;
     }
     bitmap_format::Header header;
     header.disk_bytes = disk_size.value();
-    const auto header_bytes = std::as_bytes(std::span(&header, 1));
-    const std::uint64_t file_bytes = bitmap_format::file_bytes_for(bitmap_format::clusters_of(disk_size));
-    const ssize_t written = ::pwrite(file->fd(), header_bytes.data(), header_bytes.size(), 0);
-    if (written != static_cast<ssize_t>(header_bytes.size()) ||
-        ::ftruncate(file->fd(), static_cast<off_t>(file_bytes)) != 0 || ::fsync(file->fd()) != 0) {
-        return fail_errno(ErrorCode::disk, fmt::format("cannot write {}", path), errno);
-    }
-    if (const Status named = file->commit(); !named) {
-        return fail(ErrorCode::disk, named.error().message);
-    }
-    if (::fsync(file->directory_fd()) != 0) {
-        return fail_errno(ErrorCode::disk, fmt::format("cannot make the name of {} durable", path), errno);
-    }
-    return {};
+    const ByteCount file_size(bitmap_format::file_bytes_for(bitmap_format::clusters_of(disk_size)));
+    const auto made = make_image_if_absent(path, file_size, std::as_bytes(std::span(&header, 1)));
+    return made ? Status{} : fail(made.error());
 }
 
 }  // namespace godwit

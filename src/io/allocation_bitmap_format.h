@@ -37,6 +37,8 @@ std::uint64_t file_bytes_for(std::uint64_t clusters);
 BootIdentity padded(const std::string& identity);
 
 /// Errors: `disk`.
+Status check_disk_size(ByteCount disk_size);
+/// Errors: `disk`.
 Status check_header(const std::string& path, const Header& header, ByteCount disk_size);
 /// An error that says why the file at `path` is refused.
 tl::unexpected<Error> not_usable(const std::string& path, const std::string& why);

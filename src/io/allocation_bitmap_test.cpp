@@ -23,7 +23,7 @@ protected:
     AllocationBitmapTest() { EXPECT_TRUE(AllocationBitmap::create(path_, disk_size)); }
 
     Result<std::unique_ptr<AllocationBitmap>> try_open(const std::string& boot = "first boot") {
-        return AllocationBitmap::open(path_, disk_size, DiskAccess::read_write, boot);
+        return AllocationBitmap::open(path_, disk_size, DiskAccess::read_write, boot, log_);
     }
     std::unique_ptr<AllocationBitmap> open(const std::string& boot = "first boot") {
         auto bitmap = try_open(boot);
@@ -31,6 +31,10 @@ protected:
         return std::move(bitmap.value());
     }
     static void flush(AllocationBitmap& bitmap) { EXPECT_TRUE(bitmap.commit(bitmap.take_changes())); }
+    void create_anew() {
+        std::filesystem::remove(path_);
+        ASSERT_OK(AllocationBitmap::create(path_, disk_size));
+    }
     /// Overwrites a byte of the file.
     void damage(std::streamoff at, char value) {
         std::fstream file(path_, std::ios::in | std::ios::out | std::ios::binary);
@@ -38,6 +42,7 @@ protected:
         file.put(value);
     }
 
+    RecordingLog log_;
     TemporaryDirectory directory_;
     std::string path_ = directory_ / "bitmap";
 };
@@ -114,7 +119,12 @@ TEST_F(AllocationBitmapTest, WhatCameAfterTheChangesWereTakenIsNotDurable) {
 
 TEST_F(AllocationBitmapTest, WhatAKilledProcessLeftBecomesDurableWithTheNextFlush) {
     ASSERT_OK(open()->allocate(35'000, 1));
-    flush(*open());
+    const auto bitmap = open();
+    EXPECT_FALSE(bitmap->has_changes()) << "who has no lock cannot know that the other one is gone";
+    ASSERT_OK(bitmap->lock());
+    EXPECT_TRUE(bitmap->has_changes());
+    flush(*bitmap);
+    EXPECT_FALSE(bitmap->has_changes());
     EXPECT_TRUE(open("second boot")->is_allocated(35'000));
 }
 
@@ -132,12 +142,53 @@ TEST_F(AllocationBitmapTest, ACommitLeavesWhatAnotherOwnerHasMadeDurable) {
     EXPECT_TRUE(open("second boot")->is_allocated(2));
 }
 
-TEST_F(AllocationBitmapTest, ReloadingShowsWhatAnotherOwnerHasAllocated) {
+TEST_F(AllocationBitmapTest, LockingShowsWhatAnotherOwnerHasAllocated) {
     const auto bitmap = open();
     ASSERT_OK(open()->allocate(9, 1));
     EXPECT_FALSE(bitmap->is_allocated(9));
-    ASSERT_OK(bitmap->reload());
+    ASSERT_OK(bitmap->lock());
     EXPECT_TRUE(bitmap->is_allocated(9));
+}
+
+TEST_F(AllocationBitmapTest, LockingOpensTheFileAnew) {
+    const auto bitmap = open();
+    create_anew();
+    ASSERT_OK(open()->allocate(9, 1));
+    ASSERT_OK(bitmap->lock());
+    EXPECT_TRUE(bitmap->is_allocated(9));
+    ASSERT_OK(bitmap->allocate(10, 1));
+    EXPECT_TRUE(open()->is_allocated(10));
+}
+
+TEST_F(AllocationBitmapTest, AFileThatHasBecomeUnusableCannotBeLocked) {
+    const auto bitmap = open();
+    ASSERT_OK(bitmap->allocate(1, 1));
+    damage(4096 * 3 + 8191, 1);
+    EXPECT_CODE(bitmap->lock(), ErrorCode::disk);
+    EXPECT_TRUE(bitmap->is_allocated(1)) << "nothing has changed";
+    std::filesystem::remove(path_);
+    EXPECT_CODE(bitmap->lock(), ErrorCode::disk);
+}
+
+TEST_F(AllocationBitmapTest, OnlyOneHasTheLock) {
+    const auto one = open();
+    const auto other = open();
+    ASSERT_OK(one->lock());
+    ASSERT_OK(one->lock());
+    ASSERT_OK(one->allocate(1, 1));
+    EXPECT_CODE(other->lock(), ErrorCode::disk);
+    EXPECT_FALSE(other->has_changes());
+    one->unlock();
+    one->unlock();
+    EXPECT_FALSE(one->has_changes()) << "the next owner sees to it";
+    ASSERT_OK(other->lock());
+    EXPECT_TRUE(other->has_changes());
+}
+
+TEST_F(AllocationBitmapTest, CreatingLeavesAloneWhatStandsThere) {
+    ASSERT_OK(open()->allocate(3, 1));
+    ASSERT_OK(AllocationBitmap::create(path_, disk_size));
+    EXPECT_TRUE(open()->is_allocated(3));
 }
 
 TEST_F(AllocationBitmapTest, ChangesThatWerePutBackComeAgain) {
@@ -159,21 +210,21 @@ TEST_F(AllocationBitmapTest, RefusesAFileThatIsNoBitmapForThisDisk) {
     for (const Case& one :
          {Case{0, 'x', "magic"}, Case{8, 2, "version"}, Case{13, 1, "clusters have"}, Case{18, 1, "is for a disk of"},
           Case{4096 + 40'000 / 8, 2, "past the end"}, Case{4096 + 8191, 1, "past the end"}}) {
-        ASSERT_OK(AllocationBitmap::create(path_, disk_size));
+        create_anew();
         damage(one.at, one.value);
         const auto bitmap = try_open();
         EXPECT_CODE(bitmap, ErrorCode::disk);
         EXPECT_THAT(bitmap.error().message, HasSubstr(one.says));
         EXPECT_THAT(bitmap.error().message, HasSubstr(path_));
     }
-    ASSERT_OK(AllocationBitmap::create(path_, disk_size));
+    create_anew();
     std::filesystem::resize_file(path_, 4096);
     EXPECT_CODE(try_open(), ErrorCode::disk);
     std::filesystem::resize_file(path_, std::uint64_t{1} << 40);
     EXPECT_CODE(try_open(), ErrorCode::disk);
     std::filesystem::remove(path_);
     EXPECT_CODE(try_open(), ErrorCode::disk);
-    EXPECT_CODE(AllocationBitmap::open(path_, ByteCount(std::uint64_t{1} << 50), DiskAccess::read_only, "boot"),
+    EXPECT_CODE(AllocationBitmap::open(path_, ByteCount(std::uint64_t{1} << 50), DiskAccess::read_only, "boot", log_),
                 ErrorCode::disk);
 }
 

@@ -2,14 +2,14 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/resource.h>
+#include <linux/magic.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <utility>
 
 #include "io/system_error.h"
 
@@ -18,6 +18,32 @@ namespace godwit {
 namespace {
 
 constexpr std::array<std::byte, zero_buffer_bytes> zeros{};
+/// The largest logical block of a block device, and what file systems have at most.
+constexpr std::uint64_t coarsest_alignment = 4096;
+
+/// Whether all who may write to the file do so through this host's page cache. Of a block device (it may be a part of a
+/// storage network) and of file systems that we do not know this is not known.
+bool is_of_this_host(int fd) {
+    struct stat info {};
+    struct statfs place {};
+    if (::fstat(fd, &info) != 0 || !S_ISREG(info.st_mode) || ::fstatfs(fd, &place) != 0) {
+        return false;
+    }
+    switch (static_cast<std::uint32_t>(place.f_type)) {
+        case EXT4_SUPER_MAGIC:
+        case XFS_SUPER_MAGIC:
+        case BTRFS_SUPER_MAGIC:
+        case TMPFS_MAGIC:
+        case RAMFS_MAGIC:
+            return true;
+        default:
+            return false;
+    }
+}
+
+ZeroMethod next_after(ZeroMethod method) {
+    return method == ZeroMethod::punch ? ZeroMethod::zero_range : ZeroMethod::write;
+}
 
 off_t position(DiskOffset offset) {
     return static_cast<off_t>(offset.value());
@@ -36,46 +62,6 @@ int call_fallocate(int fd, int mode, DiskOffset offset, ByteCount count) {
     return outcome == 0 ? 0 : errno;
 }
 
-Status check_kind(int fd, const std::string& path) {
-    struct stat info {};
-    if (::fstat(fd, &info) != 0) {
-        return fail_errno(ErrorCode::disk, fmt::format("cannot examine disk image {}", path), errno);
-    }
-    if (!S_ISREG(info.st_mode) && !S_ISBLK(info.st_mode)) {
-        return fail(ErrorCode::disk, fmt::format("disk image {} is neither a file nor a block device", path),
-                    "name a raw image file or a block device");
-    }
-    return {};
-}
-
-Result<ByteCount> size_of(int fd, const std::string& path) {
-    // For block devices too.
-    const off_t end = ::lseek(fd, 0, SEEK_END);
-    if (end < 0) {
-        return fail_errno(ErrorCode::disk, fmt::format("cannot find out the size of disk image {}", path), errno);
-    }
-    const auto size = static_cast<std::uint64_t>(end);
-    if (size % sector_bytes != 0) {
-        return fail(ErrorCode::disk,
-                    fmt::format("disk image {} has {} bytes, which is no multiple of {}", path, size, sector_bytes),
-                    fmt::format("bring it to whole sectors: truncate -s {} {}",
-                                (size / sector_bytes + 1) * sector_bytes, path));
-    }
-    return ByteCount(size);
-}
-
-/// Otherwise a write would end the program with SIGXFSZ.
-Status check_limit(ByteCount size, const std::string& path) {
-    rlimit limit{};
-    if (::getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY && limit.rlim_cur < size.value()) {
-        return fail(ErrorCode::disk,
-                    fmt::format("disk image {} has {} bytes, but this process may write files up to {} bytes only",
-                                path, size.value(), limit.rlim_cur),
-                    "raise the limit on file sizes (ulimit -f)");
-    }
-    return {};
-}
-
 }  // namespace
 
 std::span<const std::byte> zero_buffer() {
@@ -88,34 +74,6 @@ bool refuses_fallocate(int error) {
 
 int fallocate_mode(ZeroMethod method) {
     return (method == ZeroMethod::punch ? FALLOC_FL_PUNCH_HOLE : FALLOC_FL_ZERO_RANGE) | FALLOC_FL_KEEP_SIZE;
-}
-
-Result<std::unique_ptr<DiskFile>> DiskFile::open(const std::string& path, DiskAccess access) {
-    const int mode = access == DiskAccess::read_only ? O_RDONLY : O_RDWR;
-    // Not blocking: a FIFO must end in a message, not in waiting for its other end.
-    FileDescriptor file(::open(path.c_str(), mode | O_CLOEXEC | O_NONBLOCK));
-    if (!file.valid()) {
-        return fail_errno(
-            ErrorCode::disk, fmt::format("cannot open disk image {}", path), errno,
-            errno == EROFS || errno == EACCES ? "make it writable, or open the disk with 'readonly'" : "");
-    }
-    if (const Status kind = check_kind(file.get(), path); !kind) {
-        return fail(kind.error());
-    }
-    // io_uring would answer EAGAIN for such a file instead of waiting.
-    if (::fcntl(file.get(), F_SETFL, 0) != 0) {
-        return fail_errno(ErrorCode::disk, fmt::format("cannot prepare disk image {}", path), errno);
-    }
-    const auto size = size_of(file.get(), path);
-    if (!size) {
-        return fail(size.error());
-    }
-    if (access == DiskAccess::read_write) {
-        if (const Status allowed = check_limit(*size, path); !allowed) {
-            return fail(allowed.error());
-        }
-    }
-    return std::unique_ptr<DiskFile>(new DiskFile(std::move(file), path, access, *size));
 }
 
 tl::unexpected<Error> DiskFile::failure(std::string_view what, DiskOffset offset, std::uint64_t count,
@@ -171,16 +129,24 @@ Status DiskFile::write_zero_bytes(DiskOffset offset, ByteCount count) {
 }
 
 void DiskFile::refuse(ZeroMethod method) {
-    const ZeroMethod next = method == ZeroMethod::punch ? ZeroMethod::zero_range : ZeroMethod::write;
     // Another thread may have found out the same, or more.
-    zero_method_.compare_exchange_strong(method, next);
+    zero_method_.compare_exchange_strong(method, next_after(method));
+}
+
+ZeroMethod DiskFile::after_refusal(ZeroMethod method, int error, DiskOffset offset, ByteCount count) {
+    const bool may_be_misaligned =
+        error == EINVAL && (offset.value() % coarsest_alignment != 0 || count.value() % coarsest_alignment != 0);
+    if (!may_be_misaligned) {
+        refuse(method);
+    }
+    return std::max(next_after(method), zero_method_.load());
 }
 
 Status DiskFile::write_zeroes(DiskOffset offset, ByteCount count) {
     if (count.value() == 0) {
         return {};
     }
-    for (ZeroMethod method = zero_method_; method != ZeroMethod::write; method = zero_method_) {
+    for (ZeroMethod method = zero_method_; method != ZeroMethod::write;) {
         const int error = call_fallocate(file_.get(), fallocate_mode(method), offset, count);
         if (error == 0) {
             return {};
@@ -188,7 +154,7 @@ Status DiskFile::write_zeroes(DiskOffset offset, ByteCount count) {
         if (!refuses_fallocate(error)) {
             return failure("zero", offset, count.value(), error);
         }
-        refuse(method);
+        method = after_refusal(method, error, offset, count);
     }
     return write_zero_bytes(offset, count);
 }
@@ -237,6 +203,13 @@ Status DiskFile::flush() {
 void DiskFile::begin_flush() {
     // It only saves time: an error shows in the flush itself.
     ::sync_file_range(file_.get(), 0, 0, SYNC_FILE_RANGE_WRITE);
+}
+
+void DiskFile::drop_cached_pages() {
+    if (!is_of_this_host(file_.get())) {
+        // Advice: there is nothing to be done where it is not taken.
+        ::posix_fadvise(file_.get(), 0, 0, POSIX_FADV_DONTNEED);
+    }
 }
 
 Result<DiskExtent> DiskFile::extent_at(DiskOffset offset) const {

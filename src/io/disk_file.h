@@ -45,6 +45,9 @@ public:
     /// written, so that a later success would say nothing about what was written before the failure.
     Status flush();
     void begin_flush();
+    /// Forgets what of the file this host keeps in memory and has not changed: another host may have written since it
+    /// was read. Without effect on file systems that only one host can use. Takes some time for each page.
+    void drop_cached_pages();
     /// A hole is `zeros`.
     Result<DiskExtent> extent_at(DiskOffset offset) const;
 
@@ -52,8 +55,13 @@ public:
     ZeroMethod zero_method() const { return zero_method_; }
     /// The file system has refused the method; from now on the next one is used.
     void refuse(ZeroMethod method);
+    /// What a request tries next when `method` has failed with an errno value that `refuses_fallocate`. The method is
+    /// refused for good, unless the stretch itself may be what was not liked: its alignment.
+    ZeroMethod after_refusal(ZeroMethod method, int error, DiskOffset offset, ByteCount count);
     /// An errno value of a failed fdatasync: what `flush` says from now on.
     void note_flush_error(int error);
+    /// To be called when this file takes the place of an `earlier` descriptor of the same file.
+    void inherit_flush_error(const DiskFile& earlier) { note_flush_error(earlier.flush_error_); }
     /// Empty, or the error of an earlier flush.
     Status flush_state() const;
     tl::unexpected<Error> failure(std::string_view what, DiskOffset offset, std::uint64_t count, int error) const;

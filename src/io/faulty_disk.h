@@ -43,6 +43,7 @@ public:
     }
     Status lock() override { return below_->lock(); }
     void unlock() override { below_->unlock(); }
+    std::string identity() const override { return below_->identity(); }
 
 private:
     const std::unique_ptr<HostBlockDevice> below_;

@@ -103,6 +103,11 @@ Status ImageLock::acquire() {
     return locked;
 }
 
+bool ImageLock::is_held() const {
+    const std::lock_guard lock(mutex_);
+    return held_;
+}
+
 Status ImageLock::take() {
     const Permissions wanted = permissions_for(use_);
     for (const LockByte byte : bytes_of(wanted.used, used_byte, wanted.not_shared, not_shared_byte)) {

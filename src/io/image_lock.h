@@ -47,6 +47,8 @@ public:
     Status acquire();
     /// Idempotent, any thread.
     void release();
+    /// Any thread.
+    bool is_held() const;
 
 private:
     Status take();
@@ -58,7 +60,7 @@ private:
     const std::string path_;
     const ImageUse use_;
     Log& log_;
-    std::mutex mutex_;
+    mutable std::mutex mutex_;
     /// Under mutex_.
     bool held_ = false;
 };

@@ -8,6 +8,8 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
+#include <numeric>
 #include <string_view>
 #include <system_error>
 #include <utility>
@@ -20,10 +22,11 @@ namespace {
 
 using Kind = NbdCommand::Kind;
 
-/// What every server takes, where it does not say what it takes.
-constexpr std::uint64_t common_max_request_bytes = std::uint64_t{32} * 1024 * 1024;
 /// Of one answer to a question for block status.
 constexpr std::size_t max_status_entries = 65536;
+
+/// For what has come, but was not read yet.
+constexpr std::chrono::seconds overdue_grace{1};
 
 std::string_view verb_of(Kind kind) {
     switch (kind) {
@@ -62,9 +65,12 @@ Result<std::unique_ptr<NbdConnection>> NbdConnection::open(const std::string& ur
     }
     std::unique_ptr<NbdConnection> connection(
         new NbdConnection(uri, std::move(*handle), std::move(event), timeouts, clock));
-    if (const Status learned = connection->learn_offer(); !learned) {
-        return fail(learned.error());
+    auto offer = export_of(connection->handle_.get(), uri);
+    if (!offer) {
+        return fail(offer.error());
     }
+    connection->offer_ = *offer;
+    connection->identity_ = identity_of(connection->handle_.get());
     try {
         connection->thread_ = std::thread([raw = connection.get()] { raw->serve(); });
     } catch (const std::system_error& error) {
@@ -72,38 +78,6 @@ Result<std::unique_ptr<NbdConnection>> NbdConnection::open(const std::string& ur
                           "raise the limit on threads (ulimit -u)");
     }
     return connection;
-}
-
-Status NbdConnection::learn_offer() {
-    nbd_handle* handle = handle_.get();
-    const std::int64_t size = ::nbd_get_size(handle);
-    if (size < 0 || static_cast<std::uint64_t>(size) % sector_bytes != 0) {
-        return fail(ErrorCode::disk,
-                    fmt::format("the NBD disk {} has {} bytes, which is no multiple of {}", uri_, size, sector_bytes),
-                    "serve an image of whole sectors");
-    }
-    const std::int64_t smallest = ::nbd_get_block_size(handle, LIBNBD_SIZE_MINIMUM);
-    if (smallest > static_cast<std::int64_t>(sector_bytes)) {
-        return fail(ErrorCode::disk,
-                    fmt::format("the server of the NBD disk {} wants requests in multiples of {} bytes, but a disk has "
-                                "sectors of {}",
-                                uri_, smallest, sector_bytes),
-                    "let the server do with less: nbdkit has --filter=blocksize for this");
-    }
-    const std::int64_t largest = ::nbd_get_block_size(handle, LIBNBD_SIZE_MAXIMUM);
-    offer_.size = ByteCount(static_cast<std::uint64_t>(size));
-    offer_.max_request_bytes = common_max_request_bytes;
-    if (largest >= static_cast<std::int64_t>(sector_bytes)) {
-        offer_.max_request_bytes =
-            std::min(offer_.max_request_bytes, static_cast<std::uint64_t>(largest) / sector_bytes * sector_bytes);
-    }
-    offer_.read_only = ::nbd_is_read_only(handle) == 1;
-    offer_.can_flush = ::nbd_can_flush(handle) == 1;
-    offer_.can_trim = ::nbd_can_trim(handle) == 1;
-    offer_.can_zero = ::nbd_can_zero(handle) == 1;
-    offer_.knows_allocation = ::nbd_can_meta_context(handle, nbd_allocation_context) == 1;
-    offer_.knows_depth = ::nbd_can_meta_context(handle, nbd_depth_context) == 1;
-    return {};
 }
 
 NbdConnection::~NbdConnection() {
@@ -154,12 +128,14 @@ Error NbdConnection::failure(const NbdCommand& command, int error) const {
 
 void NbdConnection::serve() {
     ::pthread_setname_np(::pthread_self(), "godwit-nbd");
-    Instant silent_since = clock_.now();
+    Patience patience;
     bool was_idle = true;
     for (;;) {
-        const bool idle = start_waiting_commands();
+        const Instant now = clock_.now();
+        const Instant deadline = start_waiting_commands(now);
+        const bool idle = deadline == never;
         // While nothing is owed the server may be silent.
-        silent_since = was_idle && !idle ? clock_.now() : silent_since;
+        patience.silent_since = was_idle && !idle ? now : patience.silent_since;
         was_idle = idle;
         {
             const std::lock_guard lock(mutex_);
@@ -167,7 +143,7 @@ void NbdConnection::serve() {
                 break;
             }
         }
-        if (const std::string reason = advance(idle, silent_since); !reason.empty()) {
+        if (const std::string reason = advance(deadline, patience); !reason.empty()) {
             end_connection(reason);
             return;
         }
@@ -176,23 +152,40 @@ void NbdConnection::serve() {
     end_connection("the disk was closed");
 }
 
-std::string NbdConnection::advance(bool idle, Instant& silent_since) {
-    const Instant deadline = idle ? never : silent_since + timeouts_.silence;
+std::string NbdConnection::advance(Instant deadline, Patience& patience) {
+    if (const Instant now = clock_.now(); now < deadline) {
+        patience.overdue_until = never;
+    } else if (patience.overdue_until == never) {
+        patience.overdue_until = now + overdue_grace;
+    } else if (now >= patience.overdue_until) {
+        return "the server has not carried out a request in time, although it is not silent";
+    }
+    const Instant silent_until = deadline == never ? never : patience.silent_since + timeouts_.silence;
+    const Instant overdue_until = patience.overdue_until == never ? deadline : patience.overdue_until;
     std::string error = "the server closed it";
-    const NbdStep last = step(handle_.get(), wake_.get(), deadline, clock_, error);
+    const NbdStep last = step(handle_.get(), wake_.get(), std::min(silent_until, overdue_until), clock_, error);
     if (is_over(handle_.get())) {
         return fmt::format("the connection to the server is lost ({})", error);
     }
-    if (last == NbdStep::timed_out) {
+    if (last == NbdStep::timed_out && clock_.now() >= silent_until) {
         return fmt::format("the server has been silent for {} ms", timeouts_.silence.count());
     }
     if (last == NbdStep::progressed) {
-        silent_since = clock_.now();
+        patience.silent_since = clock_.now();
     }
     return {};
 }
 
-bool NbdConnection::start_waiting_commands() {
+std::uint64_t NbdConnection::bytes_in_flight() const {
+    return std::accumulate(in_flight_.begin(), in_flight_.end(), std::uint64_t{0},
+                           [](std::uint64_t sum, const Pending* pending) {
+                               // A question for block status moves no data.
+                               const bool moves_data = pending->command.kind != Kind::block_status;
+                               return sum + (moves_data ? pending->command.count : 0);
+                           });
+}
+
+Instant NbdConnection::start_waiting_commands(Instant now) {
     std::uint64_t ignored = 0;
     // Before the queue is looked at: what comes afterwards wakes again. Fails when there is nothing to take.
     [[maybe_unused]] const ssize_t got = ::read(wake_.get(), &ignored, sizeof(ignored));
@@ -201,12 +194,21 @@ bool NbdConnection::start_waiting_commands() {
         const std::lock_guard lock(mutex_);
         fresh.swap(waiting_);
         in_flight_.insert(fresh.begin(), fresh.end());
+        const std::chrono::milliseconds transfer_time(bytes_in_flight() * 1000 / timeouts_.slowest_bytes_per_second);
+        const Instant deadline = now + timeouts_.silence + transfer_time;
+        for (Pending* pending : fresh) {
+            pending->deadline = deadline;
+        }
     }
     for (Pending* pending : fresh) {
         start(*pending);
     }
     const std::lock_guard lock(mutex_);
-    return in_flight_.empty();
+    Instant first = never;
+    for (const Pending* pending : in_flight_) {
+        first = std::min(first, pending->deadline);
+    }
+    return first;
 }
 
 void NbdConnection::start(Pending& pending) {

@@ -14,23 +14,10 @@
 #include "godwit/block_device.h"
 #include "godwit/clock.h"
 #include "io/file_descriptor.h"
+#include "io/nbd_export.h"
 #include "io/nbd_handle.h"
 
 namespace godwit {
-
-/// What the server of an NBD disk offers.
-struct NbdExport {
-    ByteCount size;
-    bool read_only = false;
-    bool can_flush = false;
-    bool can_trim = false;
-    bool can_zero = false;
-    /// Whether block status knows holes and zeros, and which layer data belongs to.
-    bool knows_allocation = false;
-    bool knows_depth = false;
-    /// The largest request, a multiple of the sector size.
-    std::uint64_t max_request_bytes = 0;
-};
 
 /// A block status as the server tells it: (length, flags) one after the other.
 struct NbdStatusEntries {
@@ -56,11 +43,14 @@ struct NbdTimeouts {
     std::chrono::milliseconds connect{10'000};
     /// For so long the server may be silent while it owes an answer.
     std::chrono::milliseconds silence{30'000};
+    /// So long may pass from a command's start to its end, even if the server is not silent: `silence` and the time for
+    /// all bytes then under way at this rate.
+    std::uint64_t slowest_bytes_per_second = 1'000'000;
 };
 
 /// The connection to an NBD server. A thread of its own, which alone uses libnbd, carries out the commands of others.
-/// When the server goes away or stays silent the connection is over for good: whatever is under way and whatever comes
-/// later fails.
+/// When the server goes away, stays silent or is too slow the connection is over for good: whatever is under way and
+/// whatever comes later fails.
 class NbdConnection {
 public:
     /// Blocks: also while a name is looked up, which has no deadline of its own. Errors: `disk`.
@@ -70,6 +60,8 @@ public:
 
     const std::string& uri() const { return uri_; }
     const NbdExport& offer() const { return offer_; }
+    /// As `identity_of`.
+    const std::string& identity() const { return identity_; }
     /// Waits for the command's end. Any thread, several at a time. Errors: `disk`.
     Status run(const NbdCommand& command);
 
@@ -78,6 +70,8 @@ private:
     struct Pending {
         NbdConnection* connection = nullptr;
         NbdCommand command;
+        /// The connection's thread's alone.
+        Instant deadline = never;
         // Under mutex_.
         bool done = false;
         /// An errno value, or 0.
@@ -86,14 +80,24 @@ private:
 
     NbdConnection(std::string uri, NbdHandle handle, FileDescriptor wake, const NbdTimeouts& timeouts,
                   const Clock& clock);
-    Status learn_offer();
+    /// Until when the server is waited for.
+    struct Patience {
+        Instant silent_since;
+        /// What it owes is overdue, but it may lie in the socket already, if it was us who stood still. `never` while
+        /// nothing is overdue.
+        Instant overdue_until = never;
+    };
+
+    /// Under mutex_.
+    std::uint64_t bytes_in_flight() const;
     void wake();
     void serve();
-    bool start_waiting_commands();
+    /// When the first of the commands under way has to be done; `never` when there is none.
+    Instant start_waiting_commands(Instant now);
     void start(Pending& pending);
     std::int64_t submit(Pending& pending);
     /// One round of the thread: empty, or why the connection has to end.
-    std::string advance(bool idle, Instant& silent_since);
+    std::string advance(Instant deadline, Patience& patience);
     void end_connection(const std::string& reason);
     void complete(Pending& pending, int error);
     static int on_complete(void* pending, int* error);
@@ -107,6 +111,7 @@ private:
     /// An eventfd: there is something for the thread to do.
     const FileDescriptor wake_;
     NbdExport offer_;
+    std::string identity_;
     /// The thread's alone once it runs.
     NbdHandle handle_;
 

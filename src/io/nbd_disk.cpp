@@ -66,6 +66,11 @@ void NbdDisk::forget_extents() {
     known_.clear();
 }
 
+Status NbdDisk::lock() {
+    forget_extents();
+    return {};
+}
+
 Status NbdDisk::read(DiskOffset offset, std::span<std::byte> bytes) {
     return in_pieces(offset, bytes.size(), [&](std::uint64_t done, std::uint64_t part) {
         NbdCommand read = command(NbdCommand::Kind::read, offset + DiskOffset(done), part);

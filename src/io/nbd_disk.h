@@ -14,7 +14,8 @@ namespace godwit {
 /// A disk that an NBD server serves: qcow2 images, through `qemu-nbd`, are disks in this way.
 ///
 /// With `qemu-nbd -A` the server tells layers apart; then what is not in the image itself is `base`, whether a file
-/// below it has it or none. The server locks the image, so there is nothing to lock here.
+/// below it has it or none. The server locks the image, so there is nothing to lock here: it
+/// does not keep two of its clients from one image, `identity` does where both take part in one migration.
 class NbdDisk : public HostBlockDevice {
 public:
     /// `uri` is nbd://HOST:PORT/NAME or nbd+unix:///NAME?socket=PATH. The clock outlives the disk. Errors: `disk`; also
@@ -32,8 +33,9 @@ public:
     Result<DiskExtent> extent_at(DiskOffset offset) override;
 
     Result<std::unique_ptr<BlockQueue>> open_queue() override;
-    Status lock() override { return {}; }
-    void unlock() override {}
+    /// Forgets what the server has said of the disk: until now somebody else may have owned the image.
+    Status lock() override;
+    std::string identity() const override { return connection_->identity(); }
 
 private:
     NbdDisk(std::unique_ptr<NbdConnection> connection, DiskAccess access)

@@ -2,7 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <libnbd.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -162,6 +162,8 @@ TEST_F(NbdDiskTest, QemuTellsTheLayersOfAQcow2Apart) {
         ElementsAre(Pair(DiskContent::base, 512 * kibibyte), Pair(DiskContent::data, 576 * kibibyte),
                     Pair(DiskContent::base, 2 * mebibyte), Pair(DiskContent::zeros, 2 * mebibyte + 128 * kibibyte),
                     Pair(DiskContent::base, 4 * mebibyte)));
+    EXPECT_FALSE(disk->extent_at(DiskOffset(0))->reads_as_zeros);
+    EXPECT_TRUE(disk->extent_at(DiskOffset(3 * mebibyte))->reads_as_zeros) << "no layer has it";
     EXPECT_EQ(read_disk(*disk, 0, 512), Bytes(512, std::byte{1}));
     EXPECT_EQ(read_disk(*disk, 512 * kibibyte, 512), Bytes(512, std::byte{2}));
     ASSERT_OK(disk->write(DiskOffset(3 * mebibyte), pattern(512, 5)));
@@ -251,6 +253,90 @@ TEST_F(NbdDiskTest, SilenceIsFineWhileNothingIsOwed) {
     EXPECT_OK(disk->flush());
 }
 
+TEST_F(NbdDiskTest, AServerThatAnswersOthersButNotThisRequestIsGivenUpAfterItsTime) {
+    serve_nbdkit("--filter=delay memory 64M rdelay=15");
+    auto disk = open(DiskAccess::read_write, {.silence = 30s, .slowest_bytes_per_second = 1000});
+    // 4 s for its bytes.
+    Bytes bytes(4000 / sector_bytes * sector_bytes + sector_bytes);
+    Status waiting;
+    std::atomic<bool> done{false};
+    const Instant start = clock_.now();
+    std::thread reader([&] {
+        waiting = disk->read(DiskOffset(0), bytes);
+        done = true;
+    });
+    Status last;
+    while (last && !done && clock_.now() < start + 1h) {
+        clock_.skip(100ms);
+        last = disk->write(DiskOffset(0), pattern(512, 9));
+    }
+    reader.join();
+    const Duration took = clock_.now() - start;
+    EXPECT_CODE(waiting, ErrorCode::disk);
+    EXPECT_THAT(waiting.error().message, HasSubstr("not carried out a request in time"));
+    EXPECT_GE(took, 34s);
+    EXPECT_CODE(disk->flush(), ErrorCode::disk);
+}
+
+TEST_F(NbdDiskTest, LockingForgetsWhatWasKnownOfTheDisk) {
+    const std::string image = sparse_file(directory_ / "image", mebibyte);
+    serve_nbdkit("file " + image);
+    auto disk = open();
+    EXPECT_EQ(disk->extent_at(DiskOffset(0))->content, DiskContent::zeros);
+    ASSERT_OK(open()->write(DiskOffset(0), pattern(mebibyte, 4)));
+    ASSERT_OK(disk->lock());
+    EXPECT_EQ(disk->extent_at(DiskOffset(0))->content, DiskContent::data);
+}
+
+TEST_F(NbdDiskTest, TheIdentityIsThatOfTheExport) {
+    serve_nbdkit("memory 1M");
+    const auto identity_of = [&](const std::string& uri) {
+        auto disk = NbdDisk::open(uri, DiskAccess::read_write, clock_);
+        EXPECT_TRUE(disk) << disk.error().text();
+        return disk ? (*disk)->identity() : "";
+    };
+    const std::string identity = open()->identity();
+    EXPECT_NE(identity, "");
+    EXPECT_EQ(identity_of(uri_), identity);
+    std::filesystem::create_symlink(socket_, directory_ / "other name");
+    EXPECT_EQ(identity_of("nbd+unix:///?socket=" + (directory_ / "other%20name")), identity);
+    EXPECT_NE(identity_of("nbd+unix:///export?socket=" + socket_), identity);
+    EXPECT_EQ(identity_of("nbd+unix:///%65xport?socket=" + socket_),
+              identity_of("nbd+unix:///export?socket=" + socket_));
+    const auto first_server = std::move(server_);
+    std::filesystem::rename(socket_, directory_ / "first");
+    serve_nbdkit("memory 1M");
+    EXPECT_NE(open()->identity(), identity) << "another server under the same name";
+    EXPECT_EQ(identity_of("nbd+unix:///?socket=" + (directory_ / "first")), identity);
+}
+
+TEST_F(NbdDiskTest, TheIdentityByAnAddressOfThisHostAlone) {
+    // The server gets a socket that listens already: the system has found a port that is free.
+    FileDescriptor listener(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t bytes = sizeof(address);
+    ASSERT_EQ(::bind(listener.get(), reinterpret_cast<const sockaddr*>(&address), bytes), 0);
+    ASSERT_EQ(::listen(listener.get(), 8), 0);
+    ASSERT_EQ(::getsockname(listener.get(), reinterpret_cast<sockaddr*>(&address), &bytes), 0);
+    auto server = ChildProcess::spawn("export LISTEN_PID=$$ LISTEN_FDS=1; exec nbdkit -f memory 1M 3<&0 </dev/null",
+                                      std::move(listener), FileDescriptor());
+    ASSERT_OK(server);
+    server_ = std::move(*server);
+    const std::string port = std::to_string(ntohs(address.sin_port));
+    const auto identity_of = [&](const std::string& uri) {
+        auto disk = NbdDisk::open(uri, DiskAccess::read_write, clock_);
+        EXPECT_TRUE(disk) << disk.error().text();
+        return disk ? (*disk)->identity() : "";
+    };
+    const std::string identity = identity_of("nbd://127.0.0.1:" + port);
+    EXPECT_NE(identity, "");
+    EXPECT_EQ(identity_of("nbd://LocalHost:" + port + "/"), identity);
+    EXPECT_NE(identity_of("nbd://127.0.0.1:" + port + "/export"), identity);
+    EXPECT_THAT(identity, ::testing::Not(HasSubstr("127.0.0.1"))) << "another host has that address as well";
+}
+
 TEST_F(NbdDiskTest, RefusesWhatCannotBeADisk) {
     EXPECT_THAT(failure("nbd+unix:///?socket=" + (directory_ / "missing")).message, HasSubstr("No such file"));
     EXPECT_EQ(failure("file:///etc/passwd").code, ErrorCode::disk);
@@ -272,56 +358,6 @@ TEST_F(NbdDiskTest, WhoDoesNotSpeakNbdIsGivenUpAfterItsTime) {
     ASSERT_EQ(::bind(listener.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)), 0);
     ASSERT_EQ(::listen(listener.get(), 1), 0);
     EXPECT_THAT(failure(uri_, {.connect = 100ms}).message, HasSubstr("did not answer in time"));
-}
-
-class NbdExtentsTest : public ::testing::Test {
-protected:
-    std::vector<std::pair<DiskContent, std::uint64_t>> extents(const NbdStatusEntries& entries,
-                                                               std::uint64_t start = 0) {
-        std::vector<std::pair<DiskContent, std::uint64_t>> found;
-        for (const DiskExtent& extent : extents_from(entries, offer_, DiskOffset(start), DiskOffset(65536))) {
-            found.emplace_back(extent.content, extent.end.value());
-        }
-        return found;
-    }
-    NbdExport offer_{.size = ByteCount(65536), .knows_allocation = true, .knows_depth = true};
-};
-
-constexpr std::uint32_t hole_and_zero = LIBNBD_STATE_HOLE | LIBNBD_STATE_ZERO;
-
-TEST_F(NbdExtentsTest, TwoContextsAreLaidOverEachOther) {
-    EXPECT_THAT(extents({.allocation = {{4096, 0}, {8192, hole_and_zero}, {65536, 0}},
-                         .depth = {{8192, 1}, {8192, 2}, {8192, 0}, {65536, 1}}}),
-                ElementsAre(Pair(DiskContent::data, 4096), Pair(DiskContent::zeros, 8192),
-                            Pair(DiskContent::base, 24576), Pair(DiskContent::data, 65536)));
-}
-
-TEST_F(NbdExtentsTest, AShortAnswerCoversWhatItCovers) {
-    EXPECT_THAT(extents({.allocation = {{4096, 0}}, .depth = {{8192, 1}}}, 512),
-                ElementsAre(Pair(DiskContent::data, 512 + 4096)));
-    offer_.knows_depth = false;
-    EXPECT_THAT(extents({.allocation = {{4096, LIBNBD_STATE_HOLE}, {512, LIBNBD_STATE_ZERO}}, .depth = {}}),
-                ElementsAre(Pair(DiskContent::data, 4096), Pair(DiskContent::zeros, 4608)));
-    offer_.knows_allocation = false;
-    offer_.knows_depth = true;
-    EXPECT_THAT(extents({.allocation = {}, .depth = {{4096, 3}, {100'000, 1}}}),
-                ElementsAre(Pair(DiskContent::base, 4096), Pair(DiskContent::data, 65536)));
-}
-
-TEST_F(NbdExtentsTest, NonsenseOfTheServerIsNoExtent) {
-    EXPECT_TRUE(extents({.allocation = {}, .depth = {}}).empty());
-    EXPECT_TRUE(extents({.allocation = {{0, 0}, {0, 3}}, .depth = {{65536, 1}}}).empty());
-    EXPECT_THAT(extents({.allocation = {{0, 0}, {512, 3}}, .depth = {{65536, 1}}}),
-                ElementsAre(Pair(DiskContent::zeros, 512)));
-}
-
-TEST_F(NbdExtentsTest, SectorsOfSeveralKindsAreData) {
-    offer_.knows_depth = false;
-    EXPECT_THAT(
-        extents({.allocation = {{1000, hole_and_zero}, {24, 0}, {1024, hole_and_zero}}, .depth = {}}),
-        ElementsAre(Pair(DiskContent::zeros, 512), Pair(DiskContent::data, 1024), Pair(DiskContent::zeros, 2048)));
-    EXPECT_THAT(extents({.allocation = {{100, hole_and_zero}, {100, 0}, {65336, hole_and_zero}}, .depth = {}}),
-                ElementsAre(Pair(DiskContent::data, 512), Pair(DiskContent::zeros, 65536)));
 }
 
 }  // namespace

@@ -9,6 +9,7 @@ namespace godwit {
 
 namespace {
 
+constexpr std::uint32_t depth_of_no_layer = 0;
 constexpr std::uint32_t depth_of_the_top = 1;
 
 /// Walks through the entries of one context.
@@ -48,12 +49,23 @@ private:
     std::uint64_t end_;
 };
 
-void append(std::vector<DiskExtent>& extents, DiskContent content, std::uint64_t end) {
-    if (!extents.empty() && extents.back().content == content) {
-        extents.back().end = DiskOffset(end);
+void append(std::vector<DiskExtent>& extents, const DiskExtent& extent) {
+    if (!extents.empty() && extents.back().content == extent.content &&
+        extents.back().reads_as_zeros == extent.reads_as_zeros) {
+        extents.back().end = extent.end;
     } else {
-        extents.push_back({content, DiskOffset(end)});
+        extents.push_back(extent);
     }
+}
+
+/// Without its end.
+DiskExtent extent_of(std::uint32_t allocation_flags, bool knows_allocation, std::uint32_t depth) {
+    const bool zeros = (allocation_flags & LIBNBD_STATE_ZERO) != 0;
+    if (depth == depth_of_the_top) {
+        return {zeros ? DiskContent::zeros : DiskContent::data, {}};
+    }
+    // What no layer has reads as zeros, unless the server says otherwise.
+    return {DiskContent::base, {}, zeros || (depth == depth_of_no_layer && !knows_allocation)};
 }
 
 }  // namespace
@@ -70,18 +82,17 @@ std::vector<DiskExtent> extents_from(const NbdStatusEntries& entries, const NbdE
         if (at >= end.value() || !allocation.valid() || !depth.valid()) {
             return extents;
         }
-        const DiskContent content = depth.flags() != depth_of_the_top               ? DiskContent::base
-                                    : (allocation.flags() & LIBNBD_STATE_ZERO) != 0 ? DiskContent::zeros
-                                                                                    : DiskContent::data;
+        DiskExtent extent = extent_of(allocation.flags(), offer.knows_allocation, depth.flags());
         const std::uint64_t entry_end = std::min({allocation.end(), depth.end(), end.value()});
         const std::uint64_t whole_end = entry_end / sector_bytes * sector_bytes;
         if (whole_end > at) {
-            append(extents, content, whole_end);
+            extent.end = DiskOffset(whole_end);
+            append(extents, extent);
         }
         at = whole_end;
         if (whole_end != entry_end) {
             at += sector_bytes;
-            append(extents, DiskContent::data, at);
+            append(extents, {DiskContent::data, DiskOffset(at)});
         }
     }
 }

@@ -36,9 +36,8 @@ OverlayDisk::OverlayDisk(std::unique_ptr<DiskFile> top, std::unique_ptr<DiskFile
       base_lock_(base_->fd(), base_->path(), ImageUse::base, log) {}
 
 OverlayDisk::~OverlayDisk() {
-    if (const Status flushed = flush_layers(); !flushed) {
-        log_.write(LogLevel::error, flushed.error().text());
-    }
+    const std::lock_guard lock(flush_mutex_);
+    flush_changes();
 }
 
 DiskOffset OverlayDisk::cluster_end(std::uint64_t cluster) const {
@@ -179,11 +178,23 @@ Status OverlayDisk::zero_fresh(const Run& run) {
         });
 }
 
+void OverlayDisk::flush_changes() {
+    if (bitmap_->has_changes()) {
+        if (const Status flushed = flush_layers(); !flushed) {
+            log_.write(LogLevel::error, flushed.error().text());
+        }
+    }
+}
+
+Status OverlayDisk::flush() {
+    const std::lock_guard lock(flush_mutex_);
+    return flush_layers();
+}
+
 Status OverlayDisk::flush_layers() {
     if (top_->is_read_only()) {
         return {};
     }
-    const std::lock_guard lock(flush_mutex_);
     const AllocationBitmap::Changes changes = bitmap_->take_changes();
     Status flushed = top_->flush();
     if (flushed) {
@@ -195,10 +206,25 @@ Status OverlayDisk::flush_layers() {
     return flushed;
 }
 
+Result<DiskExtent> OverlayDisk::base_extent_at(DiskOffset offset, DiskOffset end) const {
+    const DiskOffset base_end(base_->size().value());
+    if (offset >= base_end) {
+        return DiskExtent{DiskContent::base, end, true};
+    }
+    auto found = base_->extent_at(offset);
+    if (!found) {
+        return found;
+    }
+    const bool zeros = found->content == DiskContent::zeros;
+    // Past its end it reads as zeros as well.
+    const DiskOffset found_end = zeros && found->end == base_end ? end : std::min(found->end, end);
+    return DiskExtent{DiskContent::base, found_end, zeros};
+}
+
 Result<DiskExtent> OverlayDisk::extent_at(DiskOffset offset) {
     const Run run = run_at(offset, DiskOffset(size().value()));
     if (!run.allocated) {
-        return DiskExtent{DiskContent::base, run.end};
+        return base_extent_at(offset, run.end);
     }
     auto extent = top_->extent_at(offset);
     if (extent) {
@@ -216,17 +242,33 @@ Result<std::unique_ptr<BlockQueue>> OverlayDisk::open_queue() {
 }
 
 Status OverlayDisk::lock() {
+    const std::scoped_lock lock(flush_mutex_, allocation_mutex_);
+    if (is_locked_) {
+        return {};
+    }
     Status locked = top_lock_.acquire().and_then([this] { return base_lock_.acquire(); }).and_then([this] {
-        const std::lock_guard lock(allocation_mutex_);
-        return bitmap_->reload();
+        top_->drop_cached_pages();
+        return bitmap_->lock();
     });
+    is_locked_ = locked.has_value();
     if (!locked) {
-        unlock();
+        give_back_locks();
     }
     return locked;
 }
 
 void OverlayDisk::unlock() {
+    const std::scoped_lock lock(flush_mutex_, allocation_mutex_);
+    if (is_locked_) {
+        // The next owner may be another host, where the recent map does not count.
+        flush_changes();
+        give_back_locks();
+        is_locked_ = false;
+    }
+}
+
+void OverlayDisk::give_back_locks() {
+    bitmap_->unlock();
     base_lock_.release();
     top_lock_.release();
 }

@@ -29,7 +29,7 @@ public:
     /// Unlocked. A top that does not exist is created with the base's size, and its bitmap with it, unless access is
     /// read-only. A top without a bitmap is taken as a new overlay only if it holds no data. Errors: `disk`.
     static Result<std::unique_ptr<OverlayDisk>> open(const OverlayPaths& paths, DiskAccess access, Log& log);
-    /// Flushes what was written since the last flush, so that it survives the end of this boot.
+    /// Flushes if clusters have been allocated since the last flush, so that they survive the end of this boot.
     ~OverlayDisk() override;
 
     ByteCount size() const override { return top_->size(); }
@@ -39,13 +39,15 @@ public:
     Status write_zeroes(DiskOffset offset, ByteCount count) override;
     /// Whole clusters become zeros of the top.
     Status discard(DiskOffset offset, ByteCount count) override;
-    Status flush() override { return flush_layers(); }
+    Status flush() override;
     void begin_flush() override { top_->begin_flush(); }
     Result<DiskExtent> extent_at(DiskOffset offset) override;
 
     Result<std::unique_ptr<BlockQueue>> open_queue() override;
-    /// Locks top and base, and reads the bitmap anew: until now somebody else may have owned the image.
+    /// Locks top, bitmap and base, and reads the bitmap anew: until now somebody else may have owned the image.
+    /// Without the lock only what was written through this object is made durable.
     Status lock() override;
+    /// Flushes before that, as at the end.
     void unlock() override;
 
 private:
@@ -59,8 +61,13 @@ private:
         bool allocated = false;
         std::uint64_t bytes() const { return (end - start).value(); }
     };
+    void flush_changes();
+    /// Under flush_mutex_.
     Status flush_layers();
+    void give_back_locks();
     Run run_at(DiskOffset offset, DiskOffset end) const;
+    /// Of a stretch that is the base's.
+    Result<DiskExtent> base_extent_at(DiskOffset offset, DiskOffset end) const;
     Status read_base(DiskOffset offset, std::span<std::byte> bytes) const;
     /// Calls `in_top` for allocated runs; for the others `fresh`, one at a time, under allocation_mutex_.
     template <typename InTop, typename Fresh>
@@ -84,6 +91,8 @@ private:
     std::mutex allocation_mutex_;
     /// One flush at a time, as the bitmap wants it.
     std::mutex flush_mutex_;
+    /// By `lock`. Under flush_mutex_.
+    bool is_locked_ = false;
 };
 
 }  // namespace godwit

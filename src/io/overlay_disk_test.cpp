@@ -167,6 +167,48 @@ TEST_F(OverlayDiskTest, LocksTopAndBase) {
     EXPECT_EQ(read_disk(*other, 0, 512), pattern(512, 7));
 }
 
+TEST_F(OverlayDiskTest, WhoDoesNotHaveTheLockWritesNothing) {
+    make_base();
+    auto owner = open();
+    ASSERT_OK(owner->lock());
+    ASSERT_OK(owner->write(DiskOffset(0), pattern(512, 7)));
+    const Bytes before = content_of_file(paths_.bitmap());
+    {
+        auto intruder = open();
+        EXPECT_CODE(intruder->lock(), ErrorCode::disk);
+        EXPECT_OK(intruder->flush());
+    }
+    EXPECT_TRUE(content_of_file(paths_.bitmap()) == before);
+    owner->unlock();
+    const Bytes flushed = content_of_file(paths_.bitmap());
+    EXPECT_EQ(flushed[4096], std::byte{1}) << "what was written is durable before another one may have the image";
+    ASSERT_OK(open()->lock());
+    owner.reset();
+    EXPECT_TRUE(content_of_file(paths_.bitmap()) == flushed);
+}
+
+TEST_F(OverlayDiskTest, ABaseTellsWhereItReadsAsZeros) {
+    sparse_file(paths_.base, 4 * cluster);
+    auto base = DiskFile::open(paths_.base, DiskAccess::read_write);
+    ASSERT_OK(base);
+    ASSERT_OK((*base)->write(DiskOffset(cluster), pattern(cluster, 8)));
+    sparse_file(paths_.top, 8 * cluster);
+    auto disk = open();
+    const auto extent_at = [&](std::uint64_t offset) {
+        const auto extent = disk->extent_at(DiskOffset(offset));
+        EXPECT_TRUE(extent);
+        EXPECT_EQ(extent->content, DiskContent::base);
+        return std::pair(extent->end.value(), extent->reads_as_zeros);
+    };
+    EXPECT_EQ(extent_at(512), std::pair(cluster, true));
+    EXPECT_EQ(extent_at(cluster), std::pair(2 * cluster, false));
+    EXPECT_EQ(extent_at(2 * cluster), std::pair(8 * cluster, true));
+    EXPECT_EQ(extent_at(5 * cluster), std::pair(8 * cluster, true));
+    ASSERT_OK(disk->write(DiskOffset(6 * cluster), pattern(512, 9)));
+    EXPECT_EQ(extent_at(3 * cluster), std::pair(6 * cluster, true));
+    EXPECT_FALSE(disk->extent_at(DiskOffset(6 * cluster))->reads_as_zeros);
+}
+
 TEST_F(OverlayDiskTest, FirstWritesToOneClusterDoNotOverwriteEachOther) {
     make_base();
     auto disk = open();

@@ -1,53 +1,94 @@
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <cerrno>
 #include <filesystem>
 #include <utility>
 
+#include "io/new_image.h"
 #include "io/overlay_disk.h"
-#include "io/system_error.h"
 
 namespace godwit {
 
 namespace {
 
-bool exists(const std::string& path) {
-    std::error_code ignored;
-    return std::filesystem::exists(path, ignored);
-}
-
-Status create_top(const std::string& path, ByteCount size) {
-    const FileDescriptor file(::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
-    if (!file.valid()) {
-        return fail_errno(ErrorCode::disk, fmt::format("cannot create disk image {}", path), errno);
+/// Makes a top where there is neither one nor a bitmap. False: there was something, or access is read-only.
+Result<bool> make_top_if_new(const OverlayPaths& paths, ByteCount size, DiskAccess access) {
+    if (access == DiskAccess::read_only) {
+        return false;
     }
-    if (::ftruncate(file.get(), static_cast<off_t>(size.value())) != 0 || ::fsync(file.get()) != 0) {
-        const int error = errno;
-        ::unlink(path.c_str());
-        return fail_errno(ErrorCode::disk, fmt::format("cannot bring disk image {} to {} bytes", path, size.value()),
-                          error);
+    for (const std::string& path : {paths.bitmap(), paths.top}) {
+        const auto exists = file_exists(path);
+        if (!exists || *exists) {
+            return exists ? Result<bool>(false) : exists;
+        }
     }
-    return {};
+    return make_image_if_absent(paths.top, size, {});
 }
 
 /// A top without data can be a new overlay whose bitmap has not been made yet; one with data has lost it.
-Status create_bitmap(const OverlayPaths& paths, const DiskFile& top) {
-    if (top.size().value() > 0) {
-        const auto extent = top.extent_at(DiskOffset(0));
-        if (!extent) {
-            return fail(extent.error());
-        }
-        if (extent->content != DiskContent::zeros || extent->end.value() != top.size().value()) {
-            return fail(ErrorCode::disk,
-                        fmt::format("disk image {} holds data, but there is no allocation bitmap {}: which parts are "
-                                    "to be seen and which are the base's is unknown",
-                                    paths.top, paths.bitmap()),
-                        "bring the bitmap back, or open the image without a base, or name a new file");
-        }
+Status check_empty(const OverlayPaths& paths, const DiskFile& top) {
+    if (top.size().value() == 0) {
+        return {};
+    }
+    const auto extent = top.extent_at(DiskOffset(0));
+    if (!extent) {
+        return fail(extent.error());
+    }
+    if (extent->content == DiskContent::zeros && extent->end.value() == top.size().value()) {
+        return {};
+    }
+    // Somebody else may have begun to use the new overlay just now.
+    const auto bitmap_exists = file_exists(paths.bitmap());
+    if (!bitmap_exists || *bitmap_exists) {
+        return bitmap_exists ? Status{} : fail(bitmap_exists.error());
+    }
+    return fail(ErrorCode::disk,
+                fmt::format("disk image {} holds data, but there is no allocation bitmap {}: which parts are "
+                            "to be seen and which are the base's is unknown",
+                            paths.top, paths.bitmap()),
+                "bring the bitmap back, or open the image without a base, or name a new file");
+}
+
+Status make_bitmap_if_absent(const OverlayPaths& paths, const DiskFile& top, bool top_is_new) {
+    const auto exists = file_exists(paths.bitmap());
+    if (!exists || *exists) {
+        return exists ? Status{} : fail(exists.error());
+    }
+    // A new top needs no look, and not every file system tells holes from data.
+    if (Status empty = top_is_new ? Status{} : check_empty(paths, top); !empty) {
+        return empty;
     }
     return AllocationBitmap::create(paths.bitmap(), top.size());
+}
+
+struct TopLayer {
+    std::unique_ptr<DiskFile> file;
+    std::unique_ptr<AllocationBitmap> bitmap;
+};
+
+Result<TopLayer> open_top(const OverlayPaths& paths, DiskAccess access, bool top_is_new, Log& log) {
+    auto top = DiskFile::open(paths.top, access);
+    if (!top) {
+        return fail(top.error());
+    }
+    std::error_code ignored;
+    if (std::filesystem::equivalent(paths.top, paths.base, ignored)) {
+        return fail(ErrorCode::disk, fmt::format("disk image {} is its own base", paths.top), "name two files");
+    }
+    if (access == DiskAccess::read_write) {
+        if (const Status made = make_bitmap_if_absent(paths, **top, top_is_new); !made) {
+            return fail(made.error());
+        }
+    }
+    auto boot_identity = current_boot_identity();
+    if (!boot_identity) {
+        return fail(boot_identity.error());
+    }
+    auto bitmap = AllocationBitmap::open(paths.bitmap(), (*top)->size(), access, std::move(*boot_identity), log);
+    if (!bitmap) {
+        return fail(bitmap.error());
+    }
+    return TopLayer{std::move(*top), std::move(*bitmap)};
 }
 
 }  // namespace
@@ -57,34 +98,22 @@ Result<std::unique_ptr<OverlayDisk>> OverlayDisk::open(const OverlayPaths& paths
     if (!base) {
         return fail(base.error());
     }
-    const bool may_create = access == DiskAccess::read_write && !exists(paths.bitmap());
-    if (may_create && !exists(paths.top)) {
-        if (const Status created = create_top(paths.top, (*base)->size()); !created) {
-            return fail(created.error());
-        }
+    const auto top_is_new = make_top_if_new(paths, (*base)->size(), access);
+    if (!top_is_new) {
+        return fail(top_is_new.error());
     }
-    auto top = DiskFile::open(paths.top, access);
+    auto top = open_top(paths, access, *top_is_new, log);
     if (!top) {
+        const auto bitmap_exists = file_exists(paths.bitmap());
+        if (*top_is_new && bitmap_exists && !*bitmap_exists) {
+            // Nothing refers to it. Left alone it would be taken for one that has lost its bitmap where holes cannot be
+            // told from data.
+            ::unlink(paths.top.c_str());
+        }
         return fail(top.error());
     }
-    std::error_code ignored;
-    if (std::filesystem::equivalent(paths.top, paths.base, ignored)) {
-        return fail(ErrorCode::disk, fmt::format("disk image {} is its own base", paths.top), "name two files");
-    }
-    if (may_create) {
-        if (const Status created = create_bitmap(paths, **top); !created) {
-            return fail(created.error());
-        }
-    }
-    auto boot_identity = current_boot_identity();
-    if (!boot_identity) {
-        return fail(boot_identity.error());
-    }
-    auto bitmap = AllocationBitmap::open(paths.bitmap(), (*top)->size(), access, std::move(*boot_identity));
-    if (!bitmap) {
-        return fail(bitmap.error());
-    }
-    return std::unique_ptr<OverlayDisk>(new OverlayDisk(std::move(*top), std::move(*base), std::move(*bitmap), log));
+    return std::unique_ptr<OverlayDisk>(
+        new OverlayDisk(std::move(top->file), std::move(*base), std::move(top->bitmap), log));
 }
 
 }  // namespace godwit

@@ -43,6 +43,17 @@ Status RawDisk::discard(DiskOffset offset, ByteCount count) {
     return file_->discard(offset, count);
 }
 
+Status RawDisk::lock() {
+    if (lock_.is_held()) {
+        return {};
+    }
+    Status locked = lock_.acquire();
+    if (locked) {
+        file_->drop_cached_pages();
+    }
+    return locked;
+}
+
 Result<std::unique_ptr<BlockQueue>> RawDisk::open_queue() {
     auto fast = UringQueue::create(*file_);
     if (fast) {

@@ -28,7 +28,8 @@ public:
 
     /// Over io_uring, or with threads where the kernel does not let us have it.
     Result<std::unique_ptr<BlockQueue>> open_queue() override;
-    Status lock() override { return lock_.acquire(); }
+    /// Forgets what is cached of the image as well: until now somebody else may have owned it.
+    Status lock() override;
     void unlock() override { lock_.release(); }
 
 private:

@@ -120,4 +120,30 @@ Status TemporaryFile::commit() {
     return {};
 }
 
+/// An errno value, or 0.
+int TemporaryFile::link_if_absent() {
+    if (temporary_name_.empty()) {
+        const std::string self = fmt::format("/proc/self/fd/{}", file_.get());
+        return ::linkat(AT_FDCWD, self.c_str(), directory_.get(), name_.c_str(), AT_SYMLINK_FOLLOW) == 0 ? 0 : errno;
+    }
+    if (::renameat2(directory_.get(), temporary_name_.c_str(), directory_.get(), name_.c_str(), RENAME_NOREPLACE) ==
+        0) {
+        temporary_name_.clear();
+        return 0;
+    }
+    if (errno != EINVAL && errno != ENOSYS) {
+        return errno;
+    }
+    // NFS cannot rename in this way. The temporary name goes in the end, as always.
+    return ::linkat(directory_.get(), temporary_name_.c_str(), directory_.get(), name_.c_str(), 0) == 0 ? 0 : errno;
+}
+
+Result<bool> TemporaryFile::commit_if_absent() {
+    const int error = link_if_absent();
+    if (error != 0 && error != EEXIST) {
+        return fail_errno(ErrorCode::io, fmt::format("cannot give '{}' its name", name_), error);
+    }
+    return error == 0;
+}
+
 }  // namespace godwit

@@ -28,12 +28,15 @@ public:
     int directory_fd() const { return directory_.get(); }
     /// Gives the file its name, replacing what stood there. Errors: `io`.
     Status commit();
+    /// Gives the file its name unless something stands there already: then false, and the file vanishes. Errors: `io`.
+    Result<bool> commit_if_absent();
 
 private:
     TemporaryFile(FileDescriptor directory, std::string name)
         : directory_(std::move(directory)), name_(std::move(name)) {}
     Status open_unnamed();
     Status open_named();
+    int link_if_absent();
     void keep_mode_of_predecessor();
 
     FileDescriptor directory_;

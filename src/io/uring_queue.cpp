@@ -232,8 +232,8 @@ bool UringQueue::finish_zeroing(Operation& operation, int result, Status& status
     if (result == 0) {
         return true;
     }
-    file_.refuse(operation.zero_method);
-    operation.zero_method = file_.zero_method();
+    operation.zero_method =
+        file_.after_refusal(operation.zero_method, -result, operation.at, ByteCount(operation.left_bytes));
     return false;
 }
 

@@ -15,13 +15,14 @@ namespace {
 
 using namespace virtio;
 
-/// What QEMU's disks offer: a guest that comes from there may have accepted any of it.
+/// What QEMU's disks offer (all but RING_RESET, which no driver for virtio-mmio accepts): a guest that comes from there
+/// may have accepted any of it.
 std::uint64_t offered(bool modern, bool read_only) {
     const std::uint64_t always = block::segment_maximum | block::geometry | block::block_size | block::flush |
                                  block::topology | block::configure_write_cache | block::discard | block::write_zeroes |
-                                 indirect_descriptors | event_index;
+                                 notify_on_empty | any_layout | indirect_descriptors | event_index;
     // SCSI requests are answered as unsupported.
-    const std::uint64_t by_version = modern ? version_1 : block::scsi | notify_on_empty;
+    const std::uint64_t by_version = modern ? version_1 : block::scsi;
     return always | by_version | (read_only ? block::read_only : 0);
 }
 
@@ -38,7 +39,8 @@ VirtioBlk::VirtioBlk(const MachineDisk& disk, WriteTracker& tracker, GuestRam& r
       serial_(disk.name),
       config_(disk.device->size(), queue_size),
       queue_(ram),
-      pending_(BlockQueue::max_in_flight) {
+      pending_(BlockQueue::max_in_flight),
+      failures_(log, fmt::format("disk '{}'", disk.name)) {
     for (std::size_t slot = pending_.size(); slot-- > 0;) {
         free_.push_back(slot);
     }
@@ -115,24 +117,26 @@ bool VirtioBlk::remove_queue(std::chrono::milliseconds timeout) {
     return true;
 }
 
-Status VirtioBlk::pause(std::chrono::milliseconds timeout) {
-    // What a virtual CPU's last kick was about may not have been looked at yet.
-    worker_->kick();
-    std::unique_lock lock(mutex_);
-    if (!ended_.wait_for(lock, timeout, [this] { return is_idle(); })) {
-        return fail(ErrorCode::disk,
-                    fmt::format("disk '{}' has not finished {} of the guest's requests within {} ms", disk_.name,
-                                in_flight(), timeout.count()),
-                    "look at the storage that the disk's image lies on, and try again");
+void VirtioBlk::reset() {
+    const std::lock_guard lock(mutex_);
+    features_ = 0;
+    queue_.set_features(0);
+    config_.set_write_cache(true);
+}
+
+void VirtioBlk::pause() {
+    Mode working = Mode::working;
+    if (mode_.compare_exchange_strong(working, Mode::draining)) {
+        // What a virtual CPU's last kick was about may not have been looked at yet.
+        worker_->kick();
     }
-    paused_ = true;
-    return {};
 }
 
 void VirtioBlk::resume() {
     {
+        // Otherwise the worker could rest on account of what it saw before this, if a pause follows at once.
         const std::lock_guard lock(mutex_);
-        paused_ = false;
+        mode_ = Mode::working;
     }
     worker_->kick();
 }
@@ -144,7 +148,7 @@ std::uint16_t VirtioBlk::queue_position() const {
 
 Status VirtioBlk::load_queue(const VirtqueueLayout& layout, std::uint16_t position, bool notified) {
     const std::lock_guard lock(mutex_);
-    GODWIT_ASSERT(paused_ && in_flight() == 0, "disk '{}' is loaded while it works", disk_.name);
+    GODWIT_ASSERT(is_quiet() && in_flight() == 0, "disk '{}' is loaded while it works", disk_.name);
     if (Status placed = queue_.place(layout); !placed) {
         return placed;
     }
@@ -172,7 +176,7 @@ void VirtioBlk::end() {
 }
 
 bool VirtioBlk::may_serve() const {
-    return !paused_ && !removing_ && !broken_ && notified_ && queue_.is_placed();
+    return mode_ != Mode::resting && !removing_ && !broken_ && notified_ && queue_.is_placed();
 }
 
 bool VirtioBlk::is_idle() const {
@@ -198,6 +202,8 @@ void VirtioBlk::work() {
         take_completions();
         take_requests();
         interrupt_if_wanted();
+        rest_if_idle();
+        failures_.tell_rest(FailureLog::Clock::now());
     }
     ended_.notify_all();
 }
@@ -221,8 +227,7 @@ void VirtioBlk::take_completions() {
             continue;
         }
         if (!completion.status) {
-            log_.write(LogLevel::warning, fmt::format("disk '{}': a request of the guest has failed: {}", disk_.name,
-                                                      completion.status.error().text()));
+            failures_.add(completion.status.error(), FailureLog::Clock::now());
         }
         finish(slot, completion.status ? block::status_ok : block::status_io_error);
     }
@@ -237,16 +242,20 @@ void VirtioBlk::finish(std::size_t slot, std::uint8_t status) {
 
 void VirtioBlk::give_back(const DescriptorChain& chain, const VirtioBlkRequest& request, std::uint8_t status) {
     *request.status = std::byte{status};
+    ram_.mark_written({request.status, 1});
+    std::uint64_t left = request.filled_bytes;
     for (const auto& buffer : chain.writable) {
-        ram_.mark_written(buffer);
+        const auto filled = static_cast<std::size_t>(std::min<std::uint64_t>(left, buffer.size()));
+        ram_.mark_written(buffer.first(filled));
+        left -= filled;
     }
     queue_.push(chain.head, request.writable_bytes);
 }
 
 void VirtioBlk::take_requests() {
-    // A virtual CPU could add requests for ever. Others need the lock in between.
+    // A virtual CPU could add requests for ever.
     for (std::size_t taken = 0; may_serve() && !free_.empty(); ++taken) {
-        if (taken == pending_.size()) {
+        if (taken == most_taken_at_once) {
             return worker_->kick();
         }
         if (!take_request()) {
@@ -289,6 +298,13 @@ bool VirtioBlk::take_request() {
     pending_[slot] = {std::move(**chain), std::move(*request), work.kind, work.offset, work.count, false};
     disk_queue_->submit(std::move(work));
     return true;
+}
+
+/// The queue is looked at after the mode: then what the guest had made available before the pause is seen.
+void VirtioBlk::rest_if_idle() {
+    if (mode_ == Mode::draining && is_idle()) {
+        mode_ = Mode::resting;
+    }
 }
 
 void VirtioBlk::break_off(const Error& error) {

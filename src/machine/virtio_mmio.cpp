@@ -2,7 +2,9 @@
 
 #include <bit>
 #include <cstring>
+#include <utility>
 
+#include "base/assert.h"
 #include "machine/virtio_ids.h"
 
 namespace godwit {
@@ -125,8 +127,8 @@ std::uint32_t VirtioMmio::read_register(std::uint64_t offset) {
 }
 
 std::uint8_t VirtioMmio::read_status() {
-    if (resetting_ && device_->remove_queue(std::chrono::milliseconds(0))) {
-        finish_reset();
+    if (resetting_) {
+        try_reset(std::chrono::milliseconds(0));
     }
     const bool broken = modern_ && device_->is_broken();
     return static_cast<std::uint8_t>(registers_.status | (broken || resetting_ ? virtio::status_needs_reset : 0));
@@ -215,7 +217,7 @@ void VirtioMmio::write_legacy(std::uint64_t offset, std::uint32_t value) {
             r.page_shift = std::has_single_bit(value) ? static_cast<std::uint32_t>(std::countr_zero(value)) : 0;
             break;
         case queue_alignment:
-            if (queue_selected()) {
+            if (queue_selected() && !is_placed()) {
                 r.queue_alignment = value;
             }
             break;
@@ -244,7 +246,7 @@ void VirtioMmio::write_driver_features(std::uint32_t value) {
 }
 
 void VirtioMmio::write_queue_size(std::uint32_t value) {
-    if (queue_selected() && !registers_.queue_ready && value <= Virtqueue::max_size) {
+    if (queue_selected() && !is_placed() && value <= Virtqueue::max_size) {
         registers_.queue_size = static_cast<std::uint16_t>(value);
     }
 }
@@ -321,10 +323,17 @@ void VirtioMmio::notify() {
 }
 
 void VirtioMmio::begin_reset() {
-    resetting_ = true;
-    if (device_->remove_queue(reset_wait)) {
+    const bool has_waited = std::exchange(resetting_, true);
+    try_reset(has_waited ? std::chrono::milliseconds(0) : reset_wait);
+}
+
+/// False while requests are under way.
+bool VirtioMmio::try_reset(std::chrono::milliseconds timeout) {
+    const bool done = device_->remove_queue(timeout);
+    if (done) {
         finish_reset();
     }
+    return done;
 }
 
 /// The page size of the legacy interface stays: drivers write it once, and reset the device after that.
@@ -334,14 +343,22 @@ void VirtioMmio::finish_reset() {
     registers_ = Registers();
     registers_.page_shift = page_shift;
     registers_.queue_size = device_->usual_queue_size();
-    device_->set_features(0);
+    device_->reset();
     interrupt_->set(0);
+}
+
+void VirtioMmio::settle() {
+    const std::lock_guard lock(mutex_);
+    if (resetting_) {
+        try_reset(std::chrono::milliseconds(0));
+    }
 }
 
 void VirtioMmio::reset() {
     const std::lock_guard lock(mutex_);
     if (device_ != nullptr) {
-        begin_reset();
+        const bool done = try_reset(std::chrono::milliseconds(0));
+        GODWIT_ASSERT(done, "a machine is reset while requests to its disks are under way");
         registers_.page_shift = 0;
     }
 }

@@ -28,6 +28,7 @@ public:
         written.emplace_back(offset, bytes.size());
     }
     void set_features(std::uint64_t agreed) override { features = agreed; }
+    void reset() override { features = 0; }
     void place_queue(const VirtqueueLayout& at) override { layouts.push_back(at); }
     void notify() override { ++notifications; }
     bool remove_queue(std::chrono::milliseconds /*timeout*/) override {

@@ -20,9 +20,9 @@ using namespace virtio;
 std::uint64_t offered(bool modern, bool read_only) {
     const std::uint64_t always = block::segment_maximum | block::geometry | block::block_size | block::flush |
                                  block::topology | block::configure_write_cache | block::discard | block::write_zeroes |
-                                 notify_on_empty | any_layout | indirect_descriptors | event_index;
+                                 notify_on_empty | indirect_descriptors | event_index;
     // SCSI requests are answered as unsupported.
-    const std::uint64_t by_version = modern ? version_1 : block::scsi;
+    const std::uint64_t by_version = modern ? version_1 | any_layout : block::scsi;
     return always | by_version | (read_only ? block::read_only : 0);
 }
 
@@ -244,7 +244,8 @@ void VirtioBlk::give_back(const DescriptorChain& chain, const VirtioBlkRequest& 
     *request.status = std::byte{status};
     ram_.mark_written({request.status, 1});
     std::uint64_t left = request.filled_bytes;
-    for (const auto& buffer : chain.writable) {
+    for (std::size_t index = 0; left != 0; ++index) {
+        const std::span<std::byte> buffer = chain.writable[index];
         const auto filled = static_cast<std::size_t>(std::min<std::uint64_t>(left, buffer.size()));
         ram_.mark_written(buffer.first(filled));
         left -= filled;

@@ -45,13 +45,14 @@ protected:
     void request(std::uint64_t number, std::uint64_t page) {
         const std::uint64_t queue = page * page_bytes;
         VirtioTestDriver driver(ram, 8);
-        ram.put<std::uint32_t>(0x200000, virtio::block::type_flush);
-        driver.put_descriptor_at(queue, {0x200000, 16, VirtioTestDriver::next, 1});
-        driver.put_descriptor_at(queue + 16, {0x200100, 1, VirtioTestDriver::write, 0});
-        ram.put<std::uint16_t>(queue + 128 + 2, 1);
+        const std::uint64_t header = 0x200000 + queue;
+        ram.put<std::uint32_t>(header, virtio::block::type_flush);
+        driver.put_descriptor_at(queue, {header, 16, VirtioTestDriver::next, 1});
+        driver.put_descriptor_at(queue + 16, {header + 0x100, 1, VirtioTestDriver::write, 0});
+        ram.index(queue + 128 + 2).store(1);
         put(number, 0x50, 0);
     }
-    std::uint16_t used(std::uint64_t page) { return ram.get<std::uint16_t>((page + 1) * page_bytes + 2); }
+    std::uint16_t used(std::uint64_t page) { return ram.index((page + 1) * page_bytes + 2).load(); }
 
     VirtioTestRam ram;
     MmioBus bus;

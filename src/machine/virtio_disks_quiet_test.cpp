@@ -2,9 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include <chrono>
-#include <functional>
-#include <thread>
+#include <cstring>
 
 #include "io/event_loop.h"
 #include "machine/test_disk.h"
@@ -68,38 +66,28 @@ protected:
         ram.put<std::uint8_t>(status_byte, 0xff);
     }
     /// One request in the first descriptors; only one at a time.
-    void request(std::uint32_t type, std::vector<TestDriver::Buffer> buffers) {
+    void request(std::uint32_t type, std::vector<VirtioTestDriver::Buffer> buffers) {
         put_header(type);
         buffers.insert(buffers.begin(), {header, 16});
-        buffers.push_back({status_byte, 1, TestDriver::write});
+        buffers.push_back({status_byte, 1, VirtioTestDriver::write});
         driver.put_chain(0, buffers);
         driver.make_available(0);
         put(0x50, 0);
     }
-    static bool wait_until(const std::function<bool()>& condition) {
-        const auto deadline = std::chrono::steady_clock::now() + 10s;
-        while (!condition()) {
-            if (std::chrono::steady_clock::now() > deadline) {
-                return false;
-            }
-            std::this_thread::sleep_for(100us);
-        }
-        return true;
-    }
     bool wait_used(std::uint16_t index) {
-        return wait_until([&] { return driver.used() == index; });
+        return eventually([&] { return driver.used() == index; });
     }
     bool wait_quiet() {
         disks->pause();
-        return wait_until([&] { return disks->is_quiet(); });
+        return eventually([&] { return disks->is_quiet(); });
     }
     DeviceState& state() { return *disks->devices().front(); }
     VirtioBlkSaved::Device& saved() { return static_cast<VirtioBlkSaved*>(state().data())->virtio; }
 
     EventLoop loop;
     CountingLog log;
-    TestRam ram;
-    TestDriver driver{ram, queue_size};
+    VirtioTestRam ram;
+    VirtioTestDriver driver{ram, queue_size};
     MmioBus bus;
     TestDisk disk{1024 * 1024};
     WriteTracker tracker{ByteCount(1024 * 1024)};
@@ -111,13 +99,13 @@ TEST_F(QuietDisksTest, a_pause_does_not_wait_and_quiet_means_done) {
     disk.hold();
     request(block::type_flush, {});
     disks->pause();
-    ASSERT_TRUE(wait_until([&] { return disk.waiting() == 1; }));
+    ASSERT_TRUE(eventually([&] { return disk.waiting() == 1; }));
     EXPECT_FALSE(disks->is_quiet());
     const Status refused = state().before_save();
     ASSERT_FALSE(refused);
     EXPECT_EQ(refused.error().code, ErrorCode::disk);
     disk.release();
-    ASSERT_TRUE(wait_until([&] { return disks->is_quiet(); }));
+    ASSERT_TRUE(eventually([&] { return disks->is_quiet(); }));
     EXPECT_EQ(driver.used(), 1);
     ASSERT_TRUE(state().before_save());
     EXPECT_EQ(saved().position, 1);
@@ -139,7 +127,7 @@ TEST_F(QuietDisksTest, what_was_made_available_without_a_notification_is_done_be
 TEST_F(QuietDisksTest, more_requests_than_are_taken_at_a_time_are_all_done) {
     make(true);
     put_header(block::type_flush);
-    driver.put_chain(0, {{header, 16}, {status_byte, 1, TestDriver::write}});
+    driver.put_chain(0, {{header, 16}, {status_byte, 1, VirtioTestDriver::write}});
     for (int n = 0; n < queue_size; ++n) {
         driver.make_available(0);
     }
@@ -166,21 +154,21 @@ TEST_F(QuietDisksTest, only_what_a_request_has_filled_is_marked) {
     make(true, block::flush | indirect_descriptors);
     const auto marked = [&](std::uint64_t address) { return ram.is_marked(address); };
     ram.clear_marks();
-    request(block::type_get_id, {{data, 0x4000, TestDriver::write}});
+    request(block::type_get_id, {{data, 0x4000, VirtioTestDriver::write}});
     ASSERT_TRUE(wait_quiet());
     EXPECT_TRUE(marked(data) && marked(status_byte));
     EXPECT_FALSE(marked(data + 0x1000)) << "20 bytes are all that it says";
 
     disks->resume();
     ram.clear_marks();
-    request(77, {{data, 0x4000, TestDriver::write}});
+    request(77, {{data, 0x4000, VirtioTestDriver::write}});
     ASSERT_TRUE(wait_quiet());
     EXPECT_TRUE(marked(status_byte));
     EXPECT_FALSE(marked(data)) << "unknown requests fill nothing";
 
     disks->resume();
     ram.clear_marks();
-    request(block::type_in, {{data, 0x1000, TestDriver::write}, {data + 0x3000, 0x1000, TestDriver::write}});
+    request(block::type_in, {{data, 0x1000, VirtioTestDriver::write}, {data + 0x3000, 0x1000, VirtioTestDriver::write}});
     ASSERT_TRUE(wait_quiet());
     EXPECT_TRUE(marked(data) && marked(data + 0x3000) && marked(status_byte));
     EXPECT_FALSE(marked(data + 0x1000) || marked(data + 0x2000));
@@ -190,12 +178,12 @@ TEST_F(QuietDisksTest, a_reset_that_waits_for_a_request_is_over_before_the_state
     make(true);
     disk.hold();
     request(block::type_flush, {});
-    ASSERT_TRUE(wait_until([&] { return disk.waiting() == 1; }));
+    ASSERT_TRUE(eventually([&] { return disk.waiting() == 1; }));
     put(0x70, 0);
     EXPECT_NE(get(0x70), 0U);
     disks->pause();
     disk.release();
-    ASSERT_TRUE(wait_until([&] { return disks->is_quiet(); }));
+    ASSERT_TRUE(eventually([&] { return disks->is_quiet(); }));
     ASSERT_TRUE(state().before_save());
     EXPECT_EQ(saved().status, 0);
     EXPECT_EQ(saved().features, 0U);

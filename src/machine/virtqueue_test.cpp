@@ -25,13 +25,14 @@ protected:
         EXPECT_NE(error.find(part), std::string::npos) << error;
     }
 
-    TestRam ram;
-    TestDriver driver;
+    VirtioTestRam ram;
+    VirtioTestDriver driver;
     Virtqueue queue;
 };
 
 TEST_F(VirtqueueTest, gives_chains_in_the_order_of_the_ring) {
-    driver.put_chain(0, {{0x40000, 16}, {0x41000, 512, TestDriver::write}, {0x42000, 1, TestDriver::write}});
+    driver.put_chain(0,
+                     {{0x40000, 16}, {0x41000, 512, VirtioTestDriver::write}, {0x42000, 1, VirtioTestDriver::write}});
     driver.put_chain(5, {{0x43000, 32}});
     EXPECT_FALSE(*queue.has_next());
     driver.make_available(5);
@@ -79,9 +80,9 @@ TEST_F(VirtqueueTest, indices_wrap_around_at_65536) {
 }
 
 TEST_F(VirtqueueTest, a_table_of_descriptors_is_followed_when_that_was_agreed_upon) {
-    driver.put_descriptor_at(0x50000, {0x40000, 16, TestDriver::next, 2});
-    driver.put_descriptor_at(0x50020, {0x41000, 512, TestDriver::write, 0});
-    driver.put_descriptor(0, {0x50000, 48, TestDriver::indirect});
+    driver.put_descriptor_at(0x50000, {0x40000, 16, VirtioTestDriver::next, 2});
+    driver.put_descriptor_at(0x50020, {0x41000, 512, VirtioTestDriver::write, 0});
+    driver.put_descriptor(0, {0x50000, 48, VirtioTestDriver::indirect});
     expect_broken("not agreed upon");
 
     queue.set_features(virtio::indirect_descriptors);
@@ -96,10 +97,10 @@ TEST_F(VirtqueueTest, a_table_may_be_longer_than_the_queue) {
     constexpr std::uint16_t entries = 64;
     for (std::uint16_t n = 0; n < entries; ++n) {
         driver.put_descriptor_at(0x50000 + 16U * n,
-                                 {0x40000, 16, static_cast<std::uint16_t>(n + 1 < entries ? TestDriver::next : 0),
+                                 {0x40000, 16, static_cast<std::uint16_t>(n + 1 < entries ? VirtioTestDriver::next : 0),
                                   static_cast<std::uint16_t>(n + 1)});
     }
-    driver.put_descriptor(0, {0x50000, 16 * entries, TestDriver::indirect});
+    driver.put_descriptor(0, {0x50000, 16 * entries, VirtioTestDriver::indirect});
     queue.set_features(virtio::indirect_descriptors);
     driver.make_available(0);
     const auto chain = queue.pop();
@@ -108,29 +109,31 @@ TEST_F(VirtqueueTest, a_table_may_be_longer_than_the_queue) {
 }
 
 TEST_F(VirtqueueTest, circles_end_in_an_error) {
-    driver.put_descriptor(0, {0x40000, 16, TestDriver::next, 1});
-    driver.put_descriptor(1, {0x40000, 16, TestDriver::next, 0});
+    driver.put_descriptor(0, {0x40000, 16, VirtioTestDriver::next, 1});
+    driver.put_descriptor(1, {0x40000, 16, VirtioTestDriver::next, 0});
     expect_broken("circle");
 }
 
 TEST_F(VirtqueueTest, circles_in_a_table_end_in_an_error) {
     queue.set_features(virtio::indirect_descriptors);
-    driver.put_descriptor_at(0x50000, {0x40000, 16, TestDriver::next, 1});
-    driver.put_descriptor_at(0x50010, {0x40000, 16, TestDriver::next, 0});
-    driver.put_descriptor(0, {0x50000, 32, TestDriver::indirect});
+    driver.put_descriptor_at(0x50000, {0x40000, 16, VirtioTestDriver::next, 1});
+    driver.put_descriptor_at(0x50010, {0x40000, 16, VirtioTestDriver::next, 0});
+    driver.put_descriptor(0, {0x50000, 32, VirtioTestDriver::indirect});
     expect_broken("circle");
 }
 
 TEST_F(VirtqueueTest, a_table_in_a_table_ends_in_an_error) {
     queue.set_features(virtio::indirect_descriptors);
-    driver.put_descriptor_at(0x50000, {0x50000, 16, TestDriver::indirect, 0});
-    driver.put_descriptor(0, {0x50000, 16, TestDriver::indirect});
+    driver.put_descriptor_at(0x50000, {0x50000, 16, VirtioTestDriver::indirect, 0});
+    driver.put_descriptor(0, {0x50000, 16, VirtioTestDriver::indirect});
     expect_broken("where none may be");
 }
 
 TEST_F(VirtqueueTest, buffers_outside_of_memory_end_in_an_error) {
-    for (const TestDriver::Buffer& buffer :
-         {TestDriver::Buffer{TestRam::bytes, 1}, {TestRam::bytes - 8, 16}, {~0ULL, 16}, {~0ULL - 7, 0xffffffff}}) {
+    for (const VirtioTestDriver::Buffer& buffer : {VirtioTestDriver::Buffer{VirtioTestRam::bytes, 1},
+                                                   {VirtioTestRam::bytes - 8, 16},
+                                                   {~0ULL, 16},
+                                                   {~0ULL - 7, 0xffffffff}}) {
         driver.put_descriptor(0, buffer);
         expect_broken("outside of the guest's memory");
     }
@@ -139,13 +142,13 @@ TEST_F(VirtqueueTest, buffers_outside_of_memory_end_in_an_error) {
 TEST_F(VirtqueueTest, impossible_descriptors_end_in_an_error) {
     driver.put_descriptor(0, {0x40000, 0});
     expect_broken("a buffer of 0 bytes");
-    driver.put_descriptor(0, {0x40000, 16, TestDriver::next, size});
+    driver.put_descriptor(0, {0x40000, 16, VirtioTestDriver::next, size});
     expect_broken("descriptor 8 of 8");
-    driver.put_chain(0, {{0x40000, 16, TestDriver::write}, {0x41000, 16}});
+    driver.put_chain(0, {{0x40000, 16, VirtioTestDriver::write}, {0x41000, 16}});
     expect_broken("a buffer to read after one to write");
     queue.set_features(virtio::indirect_descriptors);
     for (const std::uint32_t bytes : {0U, 8U, 17U, 16U * 1025, 0xfffffff0U}) {
-        driver.put_descriptor(0, {0x50000, bytes, TestDriver::indirect});
+        driver.put_descriptor(0, {0x50000, bytes, VirtioTestDriver::indirect});
         expect_broken("a table of descriptors of");
     }
 }
@@ -176,8 +179,8 @@ TEST_F(VirtqueueTest, impossible_places_are_refused) {
     EXPECT_TRUE(refused(&VirtqueueLayout::descriptors, 0x10008)) << "not aligned";
     EXPECT_TRUE(refused(&VirtqueueLayout::available, 0x20001));
     EXPECT_TRUE(refused(&VirtqueueLayout::used, 0x30002));
-    EXPECT_TRUE(refused(&VirtqueueLayout::descriptors, TestRam::bytes - 16)) << "not all of it in memory";
-    EXPECT_TRUE(refused(&VirtqueueLayout::available, TestRam::bytes - 20));
+    EXPECT_TRUE(refused(&VirtqueueLayout::descriptors, VirtioTestRam::bytes - 16)) << "not all of it in memory";
+    EXPECT_TRUE(refused(&VirtqueueLayout::available, VirtioTestRam::bytes - 20));
     EXPECT_TRUE(refused(&VirtqueueLayout::used, ~0ULL - 3));
     EXPECT_TRUE(queue.place(good));
 }

@@ -114,6 +114,87 @@ TEST(VmStateCodec, ASubsectionByteOfSomebodyElseIsLeftAlone) {
     EXPECT_TRUE(load(bytes, loaded));
 }
 
+struct Inner {
+    std::uint8_t kind;
+    std::uint32_t length;
+    std::array<std::uint8_t, 8> text;
+    std::uint16_t more;
+};
+struct Outer {
+    std::uint8_t before;
+    Inner inner;
+    std::uint8_t after;
+};
+VmState outer_layout() {
+    VmState inner = VmStateBuilder<Inner>("inner", 1)
+                        .field("kind", &Inner::kind)
+                        .check("kinds other than 5 are not known here",
+                               [](const void* data) { return static_cast<const Inner*>(data)->kind == 5; })
+                        .counted_buffer("text", &Inner::length, &Inner::text)
+                        .subsection(VmStateBuilder<Inner>("inner/more", 1).field("more", &Inner::more).build(),
+                                    [](const void* data) { return static_cast<const Inner*>(data)->more != 0; })
+                        .build();
+    return VmStateBuilder<Outer>("outer", 1)
+        .field("before", &Outer::before)
+        .structure("inner", &Outer::inner, std::move(inner))
+        .field("after", &Outer::after)
+        .build();
+}
+std::vector<std::byte> save_outer(const Outer& outer) {
+    testing::ManualClock clock;
+    MemoryChannel channel;
+    StreamWriter writer(channel, clock);
+    save_vmstate(outer_layout(), &outer, writer);
+    writer.flush();
+    return channel.take();
+}
+Status load_outer(std::vector<std::byte> bytes, Outer& outer) {
+    testing::ManualClock clock;
+    MemoryChannel channel(std::move(bytes));
+    StreamReader reader(channel, clock);
+    return load_vmstate(outer_layout(), &outer, 1, reader);
+}
+
+TEST(VmStateCodec, BuffersHaveTheirLengthBeforeThemAndNestedStructuresTheirSubsections) {
+    for (const std::uint16_t more : std::initializer_list<std::uint16_t>{0, 300}) {
+        const Outer outer{1, {5, 3, {'a', 'b', 'c'}, more}, 9};
+        const std::vector<std::byte> bytes = save_outer(outer);
+        EXPECT_EQ(bytes.size(), 1U + 1 + 4 + 3 + (more != 0 ? 2 + 10 + 4 + 2 : 0) + 1);
+        EXPECT_EQ(vmstate_wire_bytes(outer_layout(), &outer), bytes.size());
+        Outer loaded{};
+        ASSERT_TRUE(load_outer(bytes, loaded));
+        EXPECT_EQ(loaded.inner.length, 3U);
+        EXPECT_EQ(loaded.inner.text[2], 'c');
+        EXPECT_EQ(loaded.inner.more, more);
+        EXPECT_EQ(loaded.after, 9);
+        // Of a subsection that is cut the bytes could be the next field's.
+        for (std::size_t size = 0; more == 0 && size < bytes.size(); ++size) {
+            const Status status =
+                load_outer({bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(size)}, loaded);
+            ASSERT_FALSE(status) << size;
+            EXPECT_EQ(status.error().code, ErrorCode::stream_truncated) << size;
+        }
+    }
+    EXPECT_EQ(vmstate_wire_bytes(outer_layout()), 1U + 1 + 4 + 8 + 1) << "without a structure, the most that it can be";
+}
+
+TEST(VmStateCodec, RefusesBuffersWithoutRoomAndWhatChecksRefuse) {
+    Outer outer{1, {5, 8, {}, 0}, 9};
+    std::vector<std::byte> bytes = save_outer(outer);
+    Outer loaded{};
+    ASSERT_TRUE(load_outer(bytes, loaded));
+    bytes[5] = std::byte{9};
+    Status status = load_outer(bytes, loaded);
+    ASSERT_FALSE(status);
+    EXPECT_NE(status.error().message.find("field text: 9 bytes"), std::string::npos);
+    bytes[2] = std::byte{0xff};
+    EXPECT_EQ(load_outer(bytes, loaded).error().code, ErrorCode::device_state);
+    bytes[1] = std::byte{4};
+    status = load_outer(bytes, loaded);
+    ASSERT_FALSE(status);
+    EXPECT_EQ(status.error().message, "kinds other than 5 are not known here");
+}
+
 class SampleDevice : public DeviceState {
 public:
     std::string_view section_name() const override { return "sample"; }

@@ -16,7 +16,7 @@ from unittest import mock
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 # pylint: disable=wrong-import-position
-from support import guest, machines, memory_compare  # noqa: E402
+from support import disk_record, guest, machines, memory_compare  # noqa: E402
 from support.deadlines import DeadlineExpired, wait_for  # noqa: E402
 from support.processes import Line, Workspace  # noqa: E402
 from support.qmp import QmpClient, QmpClosed, QmpError  # noqa: E402
@@ -244,6 +244,60 @@ class ProcessTest(unittest.TestCase):
                 process.output.wait_line("more", 5)
             self.assertEqual(process.wait_exit(5), 3)
             self.assertEqual(process.stderr(), "reason\n")
+
+
+class DiskRecordTest(unittest.TestCase):
+    SPAN = 10
+
+    def setUp(self):
+        # pylint: disable=consider-using-with
+        self.directory = tempfile.TemporaryDirectory()
+        self.addCleanup(self.directory.cleanup)
+        self.path = pathlib.Path(self.directory.name) / "image"
+        self.record = disk_record.DiskRecord(seed=5, number=1, span=self.SPAN)
+        self.path.write_bytes(bytes(self.SPAN * disk_record.SECTOR_BYTES))
+        for write in range(25):
+            self.put(write)
+
+    def put(self, write, content=None):
+        with open(self.path, "r+b") as image:
+            image.seek(self.record.sector(write) * disk_record.SECTOR_BYTES)
+            image.write(self.record.content(write) if content is None else content)
+
+    def expect_failure(self, words, **limits):
+        with self.assertRaisesRegex(AssertionError, words):
+            self.record.check_image(self.path, **limits)
+
+    def test_every_round_goes_to_every_sector_once(self):
+        self.assertEqual(sorted(self.record.sector(write) for write in range(self.SPAN)), list(range(self.SPAN)))
+        self.assertEqual(self.record.sector(3), self.record.sector(3 + self.SPAN))
+        self.assertEqual(len(self.record.content(3)), disk_record.SECTOR_BYTES)
+
+    def test_an_image_with_all_writes_passes(self):
+        self.assertEqual(self.record.check_image(self.path, durable=25, submitted=25), self.SPAN)
+        self.record.check_image(self.path, durable=17)
+
+    def test_a_sector_of_an_older_round_fails_once_a_newer_one_was_durable(self):
+        self.put(14)
+        self.record.check_image(self.path, durable=24, submitted=25)
+        self.expect_failure("holds write 14, but write 24 was durable", durable=25)
+
+    def test_a_lost_sector_fails(self):
+        self.put(24, bytes(disk_record.SECTOR_BYTES))
+        self.expect_failure("write 24 is lost", durable=25)
+        self.expect_failure("write 4 is lost", durable=5)
+        self.record.check_image(self.path, durable=4)
+
+    def test_a_torn_or_foreign_sector_fails(self):
+        self.put(24, self.record.content(24)[:256] + self.record.content(14)[256:])
+        self.expect_failure("no write of the guest", durable=0)
+        self.put(24, self.record.content(23))
+        self.expect_failure("no write of the guest", durable=0)
+        self.put(24, disk_record.DiskRecord(5, 2, self.SPAN).content(24))
+        self.expect_failure("no write of the guest", durable=0)
+
+    def test_a_write_that_was_never_made_fails(self):
+        self.expect_failure("only 24 had been submitted", durable=0, submitted=24)
 
 
 unittest.main()

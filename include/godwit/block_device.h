@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <span>
+#include <string>
 
 #include "godwit/error.h"
 #include "godwit/units.h"
@@ -23,6 +24,8 @@ struct DiskExtent {
     DiskContent content = DiskContent::data;
     /// First byte after the stretch.
     DiskOffset end;
+    /// With `base`: it is known to read as zeros through all layers.
+    bool reads_as_zeros = false;
 };
 
 /// A disk image: what a guest sees as one disk. It may have several layers, of which only the topmost is written to.
@@ -41,6 +44,8 @@ public:
     virtual Status lock() { return {}; }
     /// Gives them back. Idempotent.
     virtual void unlock() {}
+    /// Names the image across hosts where that is possible; two disks with the same, unless it is empty, are one image.
+    virtual std::string identity() const { return {}; }
     /// Through all layers.
     virtual Status read(DiskOffset offset, std::span<std::byte> bytes) = 0;
     virtual Status write(DiskOffset offset, std::span<const std::byte> bytes) = 0;

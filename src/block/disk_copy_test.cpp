@@ -57,6 +57,9 @@ protected:
         writer_.flush();
         StreamReader reader(channel_, clock_);
         loader_ = std::make_unique<DiskLoader>(destination_);
+        if (Status begun = loader_->begin(); !begun) {
+            return begun;
+        }
         return loader_->load_section(reader);
     }
 
@@ -229,7 +232,7 @@ TEST_F(DiskCopyTest, WhatDoesNotFitIsRefusedBeforeItIsWritten) {
     send_pass();
     destination_[0].name = "b";
     EXPECT_EQ(load().error().message, "there is no disk \"a\" here");
-    EXPECT_EQ(target(0).locks, 0);
+    EXPECT_EQ(target(0).allocated_bytes(), 0U);
 }
 
 TEST_F(DiskCopyTest, ASmallerDestinationIsNoticedAtTheFirstByteThatDoesNotFit) {

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <memory>
 
+#include "base/assert.h"
 #include "base/printable.h"
 
 namespace godwit {
@@ -13,8 +14,8 @@ namespace {
 
 /// So much is written before its way to the medium begins, and so much before it is waited for: what is left for the
 /// switchover, where the guest waits, is little, and a slow disk slows the source down instead of filling memory.
-constexpr std::uint64_t bytes_until_begin_flush = std::uint64_t{32} << 20;
-constexpr std::uint64_t bytes_until_flush = std::uint64_t{256} << 20;
+constexpr std::uint64_t bytes_until_begin_flush = std::uint64_t{16} << 20;
+constexpr std::uint64_t bytes_until_flush = std::uint64_t{64} << 20;
 
 std::uint64_t head_bytes(std::string_view disk) {
     return sizeof(std::uint64_t) + 1 + disk.size();
@@ -26,6 +27,22 @@ DiskLoader::DiskLoader(std::span<const Disk> disks) {
     for (const Disk& disk : disks) {
         targets_.push_back({disk});
     }
+}
+
+Status DiskLoader::begin() {
+    for (Target& target : targets_) {
+        const Disk& disk = target.disk;
+        if (target.is_locked || disk.device->is_read_only() || disk.device->size().value() == 0) {
+            continue;
+        }
+        if (const Status locked = disk.device->lock(); !locked) {
+            return fail(locked.error().code, fmt::format("disk \"{}\": {}", disk.name, locked.error().message),
+                        locked.error().hint);
+        }
+        target.is_locked = true;
+        total_bytes_ += disk.device->size().value();
+    }
+    return {};
 }
 
 Status DiskLoader::load_section(StreamReader& reader) {
@@ -68,13 +85,7 @@ Result<DiskLoader::Target*> DiskLoader::find(std::string_view name, DiskOffset o
         return fail(ErrorCode::disk_mismatch, fmt::format("disk \"{}\" is read-only here", disk.name),
                     "start this side without readonly for it");
     }
-    if (!found->is_locked) {
-        if (const Status locked = disk.device->lock(); !locked) {
-            return fail(locked.error());
-        }
-        found->is_locked = true;
-        total_bytes_ += disk.device->size().value();
-    }
+    GODWIT_ASSERT(found->is_locked, "disk \"{}\" is written to without its lock", disk.name);
     return &*found;
 }
 

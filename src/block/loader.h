@@ -20,8 +20,10 @@ public:
     DiskLoader(const DiskLoader&) = delete;
     DiskLoader& operator=(const DiskLoader&) = delete;
 
-    /// Reads one section. A disk's image is locked before it is written to for the first time. Errors: `disk` and
-    /// `disk_mismatch`, naming disk and offset; those of the stream.
+    /// Block sections follow: locks the images of all disks that can be written. Errors: `disk`, naming the disk.
+    Status begin();
+    /// Reads one section, after `begin`. Errors: `disk` and `disk_mismatch`, naming disk and offset; those of the
+    /// stream.
     Status load_section(StreamReader& reader);
     /// Makes everything durable that has been written so far. Errors: `disk`.
     Status flush();
@@ -32,7 +34,7 @@ public:
     std::uint64_t zero_chunks() const { return zero_chunks_.load(); }
     /// Bytes of all records.
     std::uint64_t record_bytes() const { return record_bytes_.load(); }
-    /// Bytes of the disks of which something has come.
+    /// Bytes of the disks that may move.
     std::uint64_t total_bytes() const { return total_bytes_.load(); }
 
 private:

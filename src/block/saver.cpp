@@ -178,10 +178,13 @@ Result<DiskContent> DiskSaver::content_of(ByteCount length) {
                           found->end.value());
             extent_ = *found;
         }
-        if (content.value_or(extent_->content) != extent_->content || extent_->content == DiskContent::data) {
+        // All of it is wanted: then zeros are zeros, wherever they lie.
+        const bool zeros = extent_->content == DiskContent::base && extent_->reads_as_zeros && !options_.incremental;
+        const DiskContent kind = zeros ? DiskContent::zeros : extent_->content;
+        if (content.value_or(kind) != kind || kind == DiskContent::data) {
             return DiskContent::data;
         }
-        content = extent_->content;
+        content = kind;
     }
     return content.value_or(DiskContent::data);
 }

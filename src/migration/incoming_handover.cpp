@@ -189,12 +189,30 @@ Status IncomingSession::drain_to_end() {
     return reader_->status();
 }
 
-Status IncomingSession::run_guest() {
+/// The source has let go, or may have: what there is here is kept.
+Status IncomingSession::start_failed(const Error& error) {
     {
         const MachineLock lock(environment_.machine);
-        if (Status started = environment_.machine.start_after_load(); !started) {
-            return started;
-        }
+        environment_.machine.set_ownership_unknown();
+    }
+    if (peer_ == Peer::godwit) {
+        return_path_->error(error);
+        return_path_->shut(false);
+    }
+    return fail(ErrorCode::handover_unknown,
+                "the guest could not be started here: " + error.message + "; it is complete and paused",
+                "correct that, see that it does not run at the source, then run it here with `godwit own` (`cont` with "
+                "force)");
+}
+
+Status IncomingSession::run_guest() {
+    Status started;
+    {
+        const MachineLock lock(environment_.machine);
+        started = environment_.machine.start_after_load();
+    }
+    if (!started) {
+        return start_failed(started.error());
     }
     {
         const std::lock_guard lock(figures_mutex_);

@@ -69,6 +69,20 @@ IncomingSession::Section::Kind IncomingSession::iterated_kind(SectionType type, 
                                                 : Section::Kind::other;
 }
 
+Status IncomingSession::begin_iterated_section(Section::Kind kind, std::string_view name, std::uint32_t version) {
+    const std::uint32_t understood = kind == Section::Kind::ram ? format::ram_version : format::block_version;
+    if (version != understood) {
+        return fail(ErrorCode::section_version,
+                    fmt::format("section \"{}\" has version {}, only {} is understood", name, version, understood));
+    }
+    if (kind == Section::Kind::disks) {
+        if (Status begun = disk_loader_.begin(); !begun) {
+            return begun;
+        }
+    }
+    return load_iterated_section(kind);
+}
+
 Status IncomingSession::load_iterated_section(Section::Kind kind) {
     return kind == Section::Kind::ram ? loader_.load_section(*reader_) : disk_loader_.load_section(*reader_);
 }
@@ -89,12 +103,7 @@ Status IncomingSession::read_named_section(SectionType type) {
     sections_[id] = Section{name, kind};
     Status loaded;
     if (kind != Section::Kind::other) {
-        const std::uint32_t understood = kind == Section::Kind::ram ? format::ram_version : format::block_version;
-        loaded =
-            version == understood
-                ? load_iterated_section(kind)
-                : fail(ErrorCode::section_version,
-                       fmt::format("section \"{}\" has version {}, only {} is understood", name, version, understood));
+        loaded = begin_iterated_section(kind, name, version);
     } else if (type == SectionType::full && name == format::globalstate_section_name) {
         loaded = load_globalstate(version);
     } else if (type == SectionType::full) {

@@ -52,6 +52,7 @@ private:
     Status read_section(format::SectionType type);
     Status read_named_section(format::SectionType type);
     static Section::Kind iterated_kind(format::SectionType type, std::string_view name, std::uint32_t instance);
+    Status begin_iterated_section(Section::Kind kind, std::string_view name, std::uint32_t version);
     Status load_iterated_section(Section::Kind kind);
     Status read_continued_section();
     Status check_complete();
@@ -73,6 +74,7 @@ private:
     Status drain_to_end();
     void enter_handover();
     Status run_guest();
+    Status start_failed(const Error& error);
     Status ownership_unknown(const std::string& why);
 
     Instant now() const { return environment_.clock.now(); }

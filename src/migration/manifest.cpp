@@ -53,10 +53,19 @@ Manifest manifest_from(const Json& json) {
                 break;
             }
             manifest.disks->push_back({disk.at("id").get<std::string>(), number_from<std::uint64_t>(disk.at("bytes")),
-                                       disk.value("read-only", false)});
+                                       disk.value("read-only", false), disk.value("image", "")});
         }
     }
     return manifest;
+}
+
+/// Short, and tells nobody where the image lies. FNV-1a, 64 bits.
+std::string fingerprint(std::string_view identity) {
+    std::uint64_t hash = 0xcbf29ce484222325;
+    for (const char c : identity) {
+        hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3;
+    }
+    return identity.empty() ? std::string() : fmt::format("{:016x}", hash);
 }
 
 }  // namespace
@@ -73,7 +82,8 @@ Manifest make_manifest(const Environment& environment) {
     }
     manifest.disks.emplace();
     for (const Disk& disk : environment.disks) {
-        manifest.disks->push_back({disk.name, disk.device->size().value(), disk.device->is_read_only()});
+        manifest.disks->push_back({disk.name, disk.device->size().value(), disk.device->is_read_only(),
+                                   fingerprint(disk.device->identity())});
     }
     return manifest;
 }
@@ -89,6 +99,9 @@ std::string to_json(const Manifest& manifest) {
         Json& disks = json["disks"] = Json::array();
         for (const Manifest::Disk& disk : *manifest.disks) {
             disks.push_back({{"id", disk.name}, {"bytes", disk.bytes}, {"read-only", disk.read_only}});
+            if (!disk.image.empty()) {
+                disks.back()["image"] = disk.image;
+            }
         }
     }
     constexpr auto replace = Json::error_handler_t::replace;
@@ -146,9 +159,10 @@ Status check_preflight(const Manifest& source, const Manifest& destination) {
     return {};
 }
 
-Status check_disks(const Manifest& source, const Manifest& destination) {
+Status check_moving_disks(const Manifest& source, const Manifest& destination) {
     if (!source.disks || !destination.disks) {
-        return {};
+        return fail(ErrorCode::preflight_mismatch,
+                    "the destination does not say which disks it has: there are too many", "move fewer disks at once");
     }
     for (const Manifest::Disk& disk : *source.disks) {
         if (disk.read_only || disk.bytes == 0) {
@@ -165,6 +179,13 @@ Status check_disks(const Manifest& source, const Manifest& destination) {
                         fmt::format("disk \"{}\" has {} bytes here and {} bytes at the destination", disk.name,
                                     disk.bytes, found->bytes),
                         "give the destination an image of the same size");
+        }
+        if (!disk.image.empty() && found->image == disk.image) {
+            return fail(
+                ErrorCode::preflight_mismatch,
+                fmt::format("disk \"{}\" is the same image at the destination as here", disk.name),
+                "where both sides see the storage, migrate without moving the disks; else give the destination an "
+                "image of its own");
         }
         if (found->read_only) {
             return fail(ErrorCode::preflight_mismatch,

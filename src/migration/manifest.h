@@ -24,6 +24,8 @@ struct Manifest {
         std::string name;
         std::uint64_t bytes = 0;
         bool read_only = false;
+        /// Two disks with the same are one image; empty where that is not known.
+        std::string image = {};
     };
 
     std::string version;
@@ -47,6 +49,6 @@ Result<Manifest> parse_manifest(std::string_view json);
 /// Compares what the source has with what the destination told. Errors: `preflight_mismatch` naming both sides' values.
 Status check_preflight(const Manifest& source, const Manifest& destination);
 /// Whether the contents of the source's writable disks can go to the destination's. Errors: `preflight_mismatch`.
-Status check_disks(const Manifest& source, const Manifest& destination);
+Status check_moving_disks(const Manifest& source, const Manifest& destination);
 
 }  // namespace godwit

@@ -21,11 +21,11 @@ constexpr Duration stop_and_start = std::chrono::milliseconds(1);
 void OutgoingSession::start_counting_dirty_pages(Instant at) {
     pass_began_ = throttle_period_began_ = collected_at_ = at;
     dirty_rate_.start(at);
-    throttle_period_bytes_ = writer_->bytes_written();
+    throttle_period_bytes_ = memory_bytes_written();
     update([&](Figures& f) {
         f.expected_downtime = std::chrono::milliseconds(parameters_.downtime_limit_ms);
         f.measured_at = at;
-        f.measured_bytes = throttle_period_bytes_;
+        f.measured_bytes = writer_->bytes_written();
         f.measured_pages = saver_.sent_pages();
     });
 }
@@ -66,7 +66,7 @@ void OutgoingSession::adjust_throttle(Instant at) {
     if (!parameters_.auto_converge || throttle_refused_ || at - throttle_period_began_ < throttle_period) {
         return;
     }
-    const std::uint64_t bytes = writer_->bytes_written();
+    const std::uint64_t bytes = memory_bytes_written();
     const unsigned before = throttle_.percent();
     const unsigned percent = throttle_.decide(
         parameters_, {.dirtied_bytes = std::exchange(throttle_period_dirtied_, PageCount(0)).value() * page_bytes,
@@ -119,11 +119,12 @@ Result<bool> OutgoingSession::finish_pass() {
 /// What a page took in the pass that has been sent. With deltas it costs less of the link than its size, and it takes
 /// time to find them; without, the size is what the rest may cost, whatever zeros were among the last pages.
 void OutgoingSession::measure_page_cost(Instant sent_at) {
-    const std::uint64_t bytes = writer_->bytes_written();
+    const std::uint64_t bytes = memory_bytes_written();
     const std::uint64_t pages = saver_.sent_pages();
     const double pass_bytes = static_cast<double>(bytes - std::exchange(cost_bytes_, bytes));
     const double pass_pages = static_cast<double>(pages - std::exchange(cost_pages_, pages));
-    const Duration awake = sent_at - pass_began_ - std::exchange(pass_asleep_, Duration::zero());
+    const Duration awake = sent_at - pass_began_ - std::exchange(pass_asleep_, Duration::zero()) -
+                           std::exchange(pass_disk_time_, Duration::zero());
     best_bytes_per_s_ = std::max(best_bytes_per_s_, meter_.bytes_per_s());
     if (delta_sink_ && pass_ > 1 && pass_pages > 0) {
         page_cost_bytes_ = std::min(pass_bytes / pass_pages, static_cast<double>(page_bytes));

@@ -59,7 +59,9 @@ Result<ByteCount> OutgoingSession::send_disk_slice(ByteCount budget) {
 
 Status OutgoingSession::send_disk_part() {
     sections_->begin(SectionType::part, format::block_section_id);
-    const Instant until = now() + part_time;
+    const Instant begun = now();
+    const Duration asleep_before = pass_asleep_;
+    const Instant until = begun + part_time;
     do {
         if (limiter_.budget(now()).value() == 0) {
             if (!disk_saver_->within_record()) {
@@ -84,6 +86,7 @@ Status OutgoingSession::send_disk_part() {
     writer_->put_u64(format::disk_flag::eos);
     sections_->end();
     writer_->flush();
+    pass_disk_time_ += now() - begun - (pass_asleep_ - asleep_before);
     return check();
 }
 
@@ -117,20 +120,32 @@ std::optional<DiskStatistics> OutgoingSession::disk_figures() const {
                           .zero_chunks = disk_saver_->zero_chunks()};
 }
 
+/// All writable disks, whether or not their contents move.
 Status OutgoingSession::flush_disks() {
-    const Instant begun = now();
-    for (const Disk& disk : environment_.disks) {
-        if (disk.device->is_read_only()) {
-            continue;
-        }
-        if (const Status flushed = disk.device->flush(); !flushed) {
-            return fail(flushed.error().code,
-                        fmt::format("disk \"{}\" cannot be flushed: {}", disk.name, flushed.error().message),
-                        flushed.error().hint);
-        }
+    if (environment_.disks.empty()) {
+        return {};
     }
-    flush_time_ = now() - begun;
-    return {};
+    flush_ = std::make_unique<DiskFlush>(environment_.disks, *wake_);
+    if (Status started = flush_->start(environment_.executor); !started) {
+        return started;
+    }
+    // While the guest runs it may take as long as the medium needs.
+    const Instant deadline =
+        state_before_stop_ ? now() + std::chrono::milliseconds(parameters_.switchover_timeout_ms) : never;
+    while (!flush_->outcome()) {
+        if (Status fine = check(); !fine) {
+            return fine;
+        }
+        if (now() >= deadline) {
+            return fail(ErrorCode::switchover_timeout, "the disks could not be flushed within the switchover deadline",
+                        "look at the storage; the guest goes on");
+        }
+        keep_alive();
+        wake_->wait_until(std::min(deadline, now() + keepalive_interval));
+    }
+    const Status outcome = *flush_->outcome();
+    flush_.reset();
+    return outcome;
 }
 
 /// At the end of a pass, both sides' disks get what has been written: then little is left for the switchover, where the
@@ -140,27 +155,27 @@ Status OutgoingSession::flush_both_sides() {
         return {};
     }
     const Instant begun = now();
-    const std::uint32_t ping = format::flush_ping_base + static_cast<std::uint32_t>(pass_ % 0x10000);
-    const bool asks = moves_disks() && peer_ == Peer::godwit;
-    if (asks) {
-        put_ping(*writer_, ping);
-        writer_->flush();
-        last_sent_ = begun;
-    }
     if (Status flushed = flush_disks(); !flushed) {
         return flushed;
     }
-    if (asks) {
-        const Instant deadline = now() + std::chrono::milliseconds(parameters_.idle_timeout_ms);
-        if (Status there =
-                wait_pong(ping, deadline, ErrorCode::idle_timeout, "the destination's disks do not take what was sent");
-            !there) {
-            return there;
-        }
+    if (Status flushed = flush_there(); !flushed) {
+        return flushed;
     }
     flush_time_ = now() - begun;
     meter_.leave_out(flush_time_);
     return {};
+}
+
+Status OutgoingSession::flush_there() {
+    if (!moves_disks() || peer_ != Peer::godwit) {
+        return {};
+    }
+    const std::uint32_t ping = format::flush_ping_base + static_cast<std::uint32_t>(pass_ % 0x10000);
+    put_ping(*writer_, ping);
+    writer_->flush();
+    last_sent_ = now();
+    return wait_pong(ping, last_sent_ + std::chrono::milliseconds(parameters_.idle_timeout_ms) + longest_drain(),
+                     ErrorCode::idle_timeout, "the destination's disks do not take what was sent");
 }
 
 }  // namespace godwit

@@ -9,6 +9,10 @@ using format::SectionType;
 
 namespace {
 
+/// How often the stopped machine is asked whether its disks are quiet.
+constexpr Duration shortest_look = std::chrono::microseconds(50);
+constexpr Duration longest_look = std::chrono::milliseconds(5);
+
 /// In the switchover a channel's time-out is that of the switchover.
 Status late_switchover(const Status& status, const char* what) {
     if (!status && status.error().code == ErrorCode::idle_timeout) {
@@ -42,12 +46,14 @@ Status OutgoingSession::switch_over() {
 }
 
 Status OutgoingSession::stop_guest() {
-    const MachineLock lock(environment_.machine);
-    const RunState before = environment_.machine.run_state();
-    if (Status stopped = environment_.machine.stop_for_switchover(); !stopped) {
-        return stopped;
+    {
+        const MachineLock lock(environment_.machine);
+        const RunState before = environment_.machine.run_state();
+        if (Status stopped = environment_.machine.stop_for_switchover(); !stopped) {
+            return stopped;
+        }
+        state_before_stop_ = before;
     }
-    state_before_stop_ = before;
     lift_throttle();  // it is of no use any more, and whoever starts the guest again must not find it
     update([&](Figures& f) {
         f.stopped = now();
@@ -55,8 +61,37 @@ Status OutgoingSession::stop_guest() {
         ++f.dirty_sync_count;
         f.passes = ++pass_;
     });
+    if (Status quiet = wait_until_quiet(); !quiet) {
+        return quiet;
+    }
+    return save_stopped_guest();
+}
+
+/// Without the machine lock, so that everybody gets answers, however long the guest's disks take.
+Status OutgoingSession::wait_until_quiet() {
+    const Instant deadline = now() + std::chrono::milliseconds(parameters_.switchover_timeout_ms);
+    for (Duration pause = shortest_look;; pause = std::min(2 * pause, longest_look)) {
+        bool quiet = false;
+        {
+            const MachineLock lock(environment_.machine);
+            quiet = environment_.machine.is_quiet();
+        }
+        if (Status fine = check(); quiet || !fine) {
+            return fine;
+        }
+        if (now() >= deadline) {
+            return fail(ErrorCode::switchover_timeout,
+                        "what the guest has asked of its disks was not done within the switchover deadline",
+                        "look at the storage; the guest goes on");
+        }
+        wake_->wait_until(std::min(deadline, now() + pause));
+    }
+}
+
+Status OutgoingSession::save_stopped_guest() {
+    const MachineLock lock(environment_.machine);
     // The devices first: saving may write to guest memory.
-    Result<DeviceSections> saved = save_devices(environment_, before, modern());
+    Result<DeviceSections> saved = save_devices(environment_, *state_before_stop_, modern());
     if (!saved) {
         return fail(saved.error());
     }

@@ -111,7 +111,10 @@ void OutgoingSession::keep_alive() {
     if (!return_path_ || now() - last_sent_ < keepalive_interval) {
         return;
     }
-    if (disk_saver_ && disk_saver_->within_record()) {
+    if (sections_->is_open()) {
+        if (!disk_saver_ || !disk_saver_->within_record()) {
+            return;  // its end is due
+        }
         // No command may stand there, but one more byte of the record than the limit allows says the same.
         const Result<ByteCount> sent = send_disk_slice(ByteCount(1));
         GODWIT_ASSERT(sent.has_value(), "the rest of a chunk that has been read: {}", sent.error().message);

@@ -156,7 +156,7 @@ Status OutgoingSession::greet_peer() {
     if (Status fits = check_preflight(here, *manifest); !fits) {
         return fits;
     }
-    return parameters_.block ? check_disks(here, *manifest) : Status();
+    return parameters_.block ? check_moving_disks(here, *manifest) : Status();
 }
 
 /// Fresh memory has them already.
@@ -244,6 +244,7 @@ void OutgoingSession::clean_up() {
     if (disk_saver_) {
         disk_saver_->stop();
     }
+    flush_.reset();  // waits for the disks; the guest does not
     if (return_path_) {
         return_path_->join();
     }
@@ -257,12 +258,17 @@ void OutgoingSession::resume_guest() {
     const MachineLock lock(environment_.machine);
     if (Status resumed = environment_.machine.resume_after_failure(*state_before_stop_); !resumed) {
         log(LogLevel::error, "the guest could not be resumed: " + resumed.error().text());
+        resume_error_ = resumed.error();
     }
     state_before_stop_.reset();
 }
 
 /// Everything that can be undone is undone before the state says so.
 void OutgoingSession::give_up(Error error) {
+    if (resume_error_) {
+        error.message += "; and the guest could not be resumed: " + resume_error_->text();
+        error.hint = "correct that, then let it run with `cont`";
+    }
     error.message = printable(error.message);  // it may quote the peer
     if (channel_) {
         channel_->shutdown();

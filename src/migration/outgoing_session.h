@@ -10,6 +10,7 @@
 #include "godwit/migration.h"
 #include "migration/convergence.h"
 #include "migration/dirty_pages_meter.h"
+#include "migration/disk_flush.h"
 #include "migration/manifest.h"
 #include "migration/rate_limiter.h"
 #include "migration/return_path.h"
@@ -89,6 +90,8 @@ private:
     Status drain_pass();
     Status switch_over();
     Status stop_guest();
+    Status wait_until_quiet();
+    Status save_stopped_guest();
     Status wait_for_operator();
     Status send_rest();
     void conclude(const Status& outcome);
@@ -118,6 +121,7 @@ private:
     Status send_rest_of_disks();
     Status flush_disks();
     Status flush_both_sides();
+    Status flush_there();
     bool moves_disks() const { return disk_saver_.has_value(); }
     std::optional<DiskStatistics> disk_figures() const;
     /// What would still have to be sent of the disks if the guest were stopped now.
@@ -144,6 +148,10 @@ private:
     Status check();
     Error explain(const Error& local);
     Error first_cause(const Error& local);
+    /// Written so far, without the records of disks.
+    std::uint64_t memory_bytes_written() const {
+        return writer_->bytes_written() - (disk_saver_ ? disk_saver_->sent_bytes() : 0);
+    }
     static Error yank_error() { return {ErrorCode::io, "the connection was broken off by 'yank'"}; }
     void measure(Instant now);
     /// Where the pages of the present pass go.
@@ -185,7 +193,8 @@ private:
     RamSaver saver_;
     /// With the capability `block`. Set under figures_mutex_; read without it by the migration thread.
     std::optional<DiskSaver> disk_saver_;
-    Duration flush_time_{};  // what the last flush of the disks took
+    Duration flush_time_{};             // what the last flush of the disks took
+    std::unique_ptr<DiskFlush> flush_;  // while one is under way
     std::uint64_t pass_ = 0;
     Peer peer_ = Peer::silent;
     RateLimiter limiter_;
@@ -205,12 +214,13 @@ private:
     Duration pass_asleep_{};
     std::uint64_t cost_bytes_ = 0;
     std::uint64_t cost_pages_ = 0;
+    Duration pass_disk_time_{};  // of the present pass, awake
     ThrottlePolicy throttle_;
     unsigned throttle_percent_ = 0;  // what the machine has been told
     bool throttle_refused_ = false;
     Instant throttle_period_began_{};
     PageCount throttle_period_dirtied_;
-    std::uint64_t throttle_period_bytes_ = 0;  // what had been written when it began
+    std::uint64_t throttle_period_bytes_ = 0;  // what had been written of memory when it began
     ConvergenceWatch convergence_;
     Duration round_trip_{};  // the shortest one seen
     int round_trips_ = 0;    // that the handover to this peer takes
@@ -220,6 +230,7 @@ private:
     std::optional<RunState> state_before_stop_;  // set while the guest is stopped for the switchover
     bool stays_paused_ = false;                  // ownership is unknown or handed over: never resume
     std::optional<Error> ownership_lost_;
+    std::optional<Error> resume_error_;  // why the guest stands still after a failure
     DeviceSections devices_;
 
     // Figures for everybody.

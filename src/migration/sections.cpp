@@ -49,6 +49,7 @@ void SectionWriter::begin(SectionType type, std::uint32_t id) {
     writer_.put_u8(static_cast<std::uint8_t>(type));
     writer_.put_u32(id);
     id_ = id;
+    open_ = true;
 }
 
 void SectionWriter::end() {
@@ -56,6 +57,7 @@ void SectionWriter::end() {
         writer_.put_u8(static_cast<std::uint8_t>(SectionType::footer));
         writer_.put_u32(id_);
     }
+    open_ = false;
 }
 
 Result<DeviceSections> save_devices(const Environment& environment, RunState run_state, bool modern) {

@@ -35,10 +35,13 @@ public:
     /// PART or END of a section that was named before.
     void begin(format::SectionType type, std::uint32_t id);
     void end();
+    /// Between `begin` and `end`, where no command may stand.
+    bool is_open() const { return open_; }
 
 private:
     StreamWriter& writer_;
     bool modern_;
+    bool open_ = false;
     std::uint32_t id_ = 0;
 };
 

@@ -167,6 +167,7 @@ void choose_disturbances(Plan& plan, Random& random, std::uint64_t theme) {
     }
     if (theme < 12) {
         plan.theme = "undisturbed";
+        slow_first_flush(plan, random);
         return;
     }
     if (theme < 32) {

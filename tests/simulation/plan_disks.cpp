@@ -125,6 +125,16 @@ void add_disks(Plan& plan, Random& random, DiskUse use) {
     }
 }
 
+void slow_first_flush(Plan& plan, Random& random) {
+    for (NodePlan* node : {&plan.source, &plan.destination}) {
+        if (!node->disks.empty() && !plan.again && random.percent(10)) {
+            const bool is_source = node == &plan.source;
+            node->disks[0].first_flush_time =
+                random_time(random, milliseconds(100), milliseconds(is_source ? 40'000 : 20'000));
+        }
+    }
+}
+
 void choose_disks(Plan& plan, Random& random) {
     const std::uint64_t chance = random.below(100);
     if (plan.pairing == Pairing::godwit_to_godwit && chance < 20) {
@@ -177,11 +187,11 @@ void add_disk_failure(Plan& plan, Random& random) {
                     }
                     break;
                 case 2:
-                    there.read_only = true;
+                    // Nor does anything have to come for a disk of which only an increment moves.
+                    there.read_only = there.read_only || plan.godwit_handover();
                     break;
                 default:
-                    // Of an increment there may be nothing to write: then nobody takes the lock before the guest comes.
-                    there.fault = DiskFault{DiskCall::lock, plan.parameters.block_incremental ? 0U : 1U, true};
+                    there.fault = DiskFault{DiskCall::lock, 1, true};
                     break;
             }
     }

@@ -13,6 +13,8 @@ void shorten_deadlines(MigrationParameters& parameters, Random& random);
 /// Gives a plan between two godwits disks, of a use that depends on the seed, and what they need: a link that is fast
 /// enough for chunks of a mebibyte.
 void choose_disks(Plan& plan, Random& random);
+/// Flushes that take longer than a peer may be silent: for plans with the default deadlines.
+void slow_first_flush(Plan& plan, Random& random);
 void add_disks(Plan& plan, Random& random, DiskUse use);
 /// One of the disks fails, or does not fit.
 void add_disk_failure(Plan& plan, Random& random);

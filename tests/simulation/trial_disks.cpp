@@ -90,7 +90,7 @@ void Trial::see_disks() {
     const bool moved = plan_.moves_disks() && source_->outgoing_observer.state() == MigrationState::completed;
     seen_.chunks_again = moved && written > chunks;
     seen_.chunks_left_out = moved && written < chunks;
-    seen_.drained_requests = source_->machine.drain_time() > Duration::zero();
+    seen_.drained_requests = source_->machine.waited_for_requests();
 }
 
 }  // namespace godwit::sim

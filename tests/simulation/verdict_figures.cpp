@@ -134,8 +134,7 @@ void Verdict::judge_downtime(const MigrationStatistics& figures) {
     }
     const Duration truth = *started - *source_.machine.stopped_at();
     const Duration latency = 3 * plan_.link.pipes[1].latency;
-    const Duration costs =
-        plan_.source.machine.stop_cost + plan_.destination.machine.start_cost + source_.machine.drain_time();
+    const Duration costs = plan_.source.machine.stop_cost + plan_.destination.machine.start_cost;
     if (*figures.downtime + costs + downtime_slack < truth ||
         *figures.downtime > truth + costs + latency + downtime_slack) {
         broken(fmt::format("downtime {} ms, in truth {} ms", in_ms(*figures.downtime), in_ms(truth)));

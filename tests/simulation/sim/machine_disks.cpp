@@ -11,18 +11,10 @@ void SimMachine::attach(const std::vector<std::unique_ptr<SimDisk>>& disks, cons
     }
 }
 
-void SimMachine::request_ended() {
-    if (--requests_in_flight_ == 0) {
-        world_.scheduler().wake_all(drained_);
-    }
-}
-
-void SimMachine::drain_requests() {
-    const Duration begun = world_.now();
-    while (requests_in_flight_ > 0) {
-        world_.scheduler().wait(drained_, forever, "the guest's requests to its disks");
-    }
-    drain_time_ = world_.now() - begun;
+bool SimMachine::is_quiet() {
+    expect_state("is_quiet", RunState::finish_migrate);
+    waited_for_requests_ = waited_for_requests_ || requests_in_flight_ > 0;
+    return requests_in_flight_ == 0;
 }
 
 bool SimMachine::lock_disks() {

@@ -25,6 +25,9 @@ public:
         if (machine_.state() != RunState::finish_migrate) {
             world_.violation("a device is saved while the guest is not stopped");
         }
+        if (machine_.requests_in_flight() > 0) {
+            world_.violation("a device is saved while the guest's disks are busy for it");
+        }
         if (plan_.save_fails) {
             return fail(ErrorCode::device_state, "simulated: the device cannot be saved");
         }

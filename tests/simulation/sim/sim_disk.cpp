@@ -181,6 +181,7 @@ Status SimDisk::flush() {
     if (plan_.read_only) {
         world_.violation("a read-only disk is flushed: " + plan_.name);
     }
+    world_.scheduler().sleep_for(std::exchange(plan_.first_flush_time, Duration::zero()));
     write_back();
     world_.note_progress();
     return {};

@@ -30,6 +30,8 @@ struct DiskPlan {
     bool read_only = false;
     /// A call takes up to twice that.
     Duration call_time = std::chrono::microseconds(20);
+    /// What the first flush takes besides: everything that a guest has written before.
+    Duration first_flush_time{};
     DiskFault fault = {};
 };
 

@@ -142,7 +142,6 @@ Status SimMachine::stop_for_switchover() {
     stopped_at_ = world_.now();
     set_state(RunState::finish_migrate, "stop for the switchover");
     world_.scheduler().sleep_for(plan_.stop_cost / 2);
-    drain_requests();
     return {};
 }
 

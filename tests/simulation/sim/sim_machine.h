@@ -30,6 +30,7 @@ public:
     void unlock() override;
     RunState run_state() const override;
     Status stop_for_switchover() override;
+    bool is_quiet() override;
     Status resume_after_failure(RunState before) override;
     Status release_disks() override;
     void finish_migrated(bool owned_elsewhere) override;
@@ -50,9 +51,10 @@ public:
     void attach(const std::vector<std::unique_ptr<SimDisk>>& disks, const DiskGuest& guest);
     /// A request of the guest to one of its disks begins, or has ended.
     void request_begins() { ++requests_in_flight_; }
-    void request_ended();
-    /// How long the last stop waited for the guest's requests.
-    Duration drain_time() const { return drain_time_; }
+    void request_ended() { --requests_in_flight_; }
+    int requests_in_flight() const { return requests_in_flight_; }
+    /// The guest was stopped while a disk was busy for it.
+    bool waited_for_requests() const { return waited_for_requests_; }
 
     bool start_fails() const { return plan_.start_fails; }
     void heal() { plan_.stop_fails = plan_.release_fails = plan_.start_fails = plan_.resume_fails = false; }
@@ -87,7 +89,6 @@ private:
     void expect_lock(const char* what) const;
     void expect_state(const char* what, RunState expected);
     void set_state(RunState state, const char* why);
-    void drain_requests();
     bool lock_disks();
     void unlock_disks();
     void expect_flushed(const char* what);
@@ -106,8 +107,7 @@ private:
     const std::vector<std::unique_ptr<SimDisk>>* disks_ = nullptr;  // of the node; null: none
     const DiskGuest* disk_guest_ = nullptr;
     int requests_in_flight_ = 0;
-    WaitQueue drained_;
-    Duration drain_time_{};
+    bool waited_for_requests_ = false;
     unsigned throttle_percent_ = 0;
     bool dead_ = false;
     bool ownership_unknown_ = false;

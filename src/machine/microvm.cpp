@@ -132,10 +132,7 @@ Status Microvm::pause() {
     if (auto status = vcpus_->pause(); !status) {
         return status;
     }
-    if (auto status = disks_->pause(); !status) {
-        vcpus_->withdraw_pause();
-        return status;
-    }
+    disks_->pause();
     serial_->set_running(false);
     return {};
 }

@@ -42,14 +42,17 @@ public:
     Microvm(const Microvm&) = delete;
     Microvm& operator=(const Microvm&) = delete;
 
-    /// Resets CPUs and devices, and loads the kernel anew. Only while paused. Errors: `wrong_state` without a kernel,
+    /// Resets CPUs and devices, and loads the kernel anew. Only while paused and quiet. Errors: `wrong_state` without a kernel,
     /// `invalid_argument` for an unusable one.
     Status boot();
     bool has_kernel() const { return !kernel_.empty(); }
 
-    /// Stops the virtual CPUs (see `VcpuSet`) and has the disks finish what the guest asked for (`VirtioDisks`).
-    /// Errors: `vcpu`, `disk`; then the guest runs on.
+    /// Stops the virtual CPUs (see `VcpuSet`). The disks finish what the guest has asked for, which nobody waits for:
+    /// see `is_quiet`. Errors: `vcpu`; then the guest runs on.
     Status pause();
+    /// After `pause`: whether the disks have finished.
+    bool is_quiet() const { return disks_->is_quiet(); }
+    /// At any time after `pause`.
     void resume();
     GuestRequest take_request() { return vcpus_->take_request(); }
     bool has_request() const { return vcpus_->has_request(); }

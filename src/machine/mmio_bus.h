@@ -32,7 +32,7 @@ private:
     struct Range {
         GuestAddress first;
         ByteCount size;
-        MmioDevice* device;
+        MmioDevice* device = nullptr;
     };
     const Range* find(GuestAddress address, unsigned bytes) const;
 

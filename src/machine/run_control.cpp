@@ -190,7 +190,7 @@ Result<RunControl::Action> RunControl::start_after_load() {
 
 void RunControl::stay_paused_after_load() {
     if (state() == RunState::inmigrate) {
-        state_ = RunState::paused;
+        state_ = incoming_ == RunState::running ? RunState::paused : incoming_;
     }
 }
 

@@ -62,7 +62,7 @@ public:
     Status set_incoming(std::string_view name);
     /// The incoming guest is complete. Errors: `wrong_state` when none was awaited.
     Result<Action> start_after_load();
-    /// The incoming guest is complete but cannot run now: it stays paused.
+    /// The incoming guest is complete but cannot run now: one that ran stays paused.
     void stay_paused_after_load();
 
 private:

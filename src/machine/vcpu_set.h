@@ -30,9 +30,6 @@ public:
     /// Returns once no CPU runs and all registers are final. Errors: `vcpu` when one does not stop in `timeout`; then
     /// all run on, except those that wait for what they have asked for.
     Status pause(std::chrono::milliseconds timeout = pause_timeout);
-    /// Takes a pause back that somebody else could not follow: the CPUs run on, except those that wait for what they
-    /// have asked for.
-    void withdraw_pause();
     void resume();
 
     /// Takes that percentage of the time, 0 to 99, from the CPUs while they run. Any thread, without the lock.
@@ -45,6 +42,7 @@ public:
     std::vector<std::unique_ptr<VcpuThread>>& threads() { return threads_; }
 
 private:
+    void withdraw_pause();
     void add_request(GuestRequest request);
 
     const std::function<void()> on_request_;

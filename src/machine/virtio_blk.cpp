@@ -15,13 +15,14 @@ namespace {
 
 using namespace virtio;
 
-/// What QEMU's disks offer: a guest that comes from there may have accepted any of it.
+/// What QEMU's disks offer (all but RING_RESET, which no driver for virtio-mmio accepts): a guest that comes from there
+/// may have accepted any of it.
 std::uint64_t offered(bool modern, bool read_only) {
     const std::uint64_t always = block::segment_maximum | block::geometry | block::block_size | block::flush |
                                  block::topology | block::configure_write_cache | block::discard | block::write_zeroes |
-                                 indirect_descriptors | event_index;
+                                 notify_on_empty | indirect_descriptors | event_index;
     // SCSI requests are answered as unsupported.
-    const std::uint64_t by_version = modern ? version_1 : block::scsi | notify_on_empty;
+    const std::uint64_t by_version = modern ? version_1 | any_layout : block::scsi;
     return always | by_version | (read_only ? block::read_only : 0);
 }
 
@@ -38,7 +39,8 @@ VirtioBlk::VirtioBlk(const MachineDisk& disk, WriteTracker& tracker, GuestRam& r
       serial_(disk.name),
       config_(disk.device->size(), queue_size),
       queue_(ram),
-      pending_(BlockQueue::max_in_flight) {
+      pending_(BlockQueue::max_in_flight),
+      failures_(log, fmt::format("disk '{}'", disk.name)) {
     for (std::size_t slot = pending_.size(); slot-- > 0;) {
         free_.push_back(slot);
     }
@@ -115,24 +117,26 @@ bool VirtioBlk::remove_queue(std::chrono::milliseconds timeout) {
     return true;
 }
 
-Status VirtioBlk::pause(std::chrono::milliseconds timeout) {
-    // What a virtual CPU's last kick was about may not have been looked at yet.
-    worker_->kick();
-    std::unique_lock lock(mutex_);
-    if (!ended_.wait_for(lock, timeout, [this] { return is_idle(); })) {
-        return fail(ErrorCode::disk,
-                    fmt::format("disk '{}' has not finished {} of the guest's requests within {} ms", disk_.name,
-                                in_flight(), timeout.count()),
-                    "look at the storage that the disk's image lies on, and try again");
+void VirtioBlk::reset() {
+    const std::lock_guard lock(mutex_);
+    features_ = 0;
+    queue_.set_features(0);
+    config_.set_write_cache(true);
+}
+
+void VirtioBlk::pause() {
+    Mode working = Mode::working;
+    if (mode_.compare_exchange_strong(working, Mode::draining)) {
+        // What a virtual CPU's last kick was about may not have been looked at yet.
+        worker_->kick();
     }
-    paused_ = true;
-    return {};
 }
 
 void VirtioBlk::resume() {
     {
+        // Otherwise the worker could rest on account of what it saw before this, if a pause follows at once.
         const std::lock_guard lock(mutex_);
-        paused_ = false;
+        mode_ = Mode::working;
     }
     worker_->kick();
 }
@@ -144,7 +148,7 @@ std::uint16_t VirtioBlk::queue_position() const {
 
 Status VirtioBlk::load_queue(const VirtqueueLayout& layout, std::uint16_t position, bool notified) {
     const std::lock_guard lock(mutex_);
-    GODWIT_ASSERT(paused_ && in_flight() == 0, "disk '{}' is loaded while it works", disk_.name);
+    GODWIT_ASSERT(is_quiet() && in_flight() == 0, "disk '{}' is loaded while it works", disk_.name);
     if (Status placed = queue_.place(layout); !placed) {
         return placed;
     }
@@ -172,7 +176,7 @@ void VirtioBlk::end() {
 }
 
 bool VirtioBlk::may_serve() const {
-    return !paused_ && !removing_ && !broken_ && notified_ && queue_.is_placed();
+    return mode_ != Mode::resting && !removing_ && !broken_ && notified_ && queue_.is_placed();
 }
 
 bool VirtioBlk::is_idle() const {
@@ -190,122 +194,6 @@ bool VirtioBlk::writes_through() const {
         return !config_.write_cache();
     }
     return (features_ & block::flush) == 0;
-}
-
-void VirtioBlk::work() {
-    {
-        const std::lock_guard lock(mutex_);
-        take_completions();
-        take_requests();
-        interrupt_if_wanted();
-    }
-    ended_.notify_all();
-}
-
-void VirtioBlk::take_completions() {
-    for (const BlockCompletion& completion : disk_queue_->take_completions()) {
-        const auto slot = static_cast<std::size_t>(completion.token);
-        GODWIT_ASSERT(slot < pending_.size(), "disk '{}' has finished request {}, which does not exist", disk_.name,
-                      slot);
-        Pending& pending = pending_[slot];
-        const bool changes = pending.kind != BlockRequest::Kind::read && pending.kind != BlockRequest::Kind::flush;
-        if (changes && !pending.flushing) {
-            // Of a write that failed nobody knows what it has changed.
-            tracker_.written(pending.offset, pending.count);
-        }
-        if (changes && !pending.flushing && completion.status && writes_through()) {
-            pending.flushing = true;
-            BlockRequest flush;
-            flush.token = slot;
-            disk_queue_->submit(std::move(flush));
-            continue;
-        }
-        if (!completion.status) {
-            log_.write(LogLevel::warning, fmt::format("disk '{}': a request of the guest has failed: {}", disk_.name,
-                                                      completion.status.error().text()));
-        }
-        finish(slot, completion.status ? block::status_ok : block::status_io_error);
-    }
-}
-
-void VirtioBlk::finish(std::size_t slot, std::uint8_t status) {
-    Pending& pending = pending_[slot];
-    give_back(pending.chain, pending.request, status);
-    pending = Pending();
-    free_.push_back(slot);
-}
-
-void VirtioBlk::give_back(const DescriptorChain& chain, const VirtioBlkRequest& request, std::uint8_t status) {
-    *request.status = std::byte{status};
-    for (const auto& buffer : chain.writable) {
-        ram_.mark_written(buffer);
-    }
-    queue_.push(chain.head, request.writable_bytes);
-}
-
-void VirtioBlk::take_requests() {
-    // A virtual CPU could add requests for ever. Others need the lock in between.
-    for (std::size_t taken = 0; may_serve() && !free_.empty(); ++taken) {
-        if (taken == pending_.size()) {
-            return worker_->kick();
-        }
-        if (!take_request()) {
-            return;
-        }
-    }
-}
-
-/// False when there is none.
-bool VirtioBlk::take_request() {
-    auto chain = queue_.pop();
-    if (chain && !*chain) {
-        queue_.ask_for_notification();
-        const auto next = queue_.has_next();
-        if (next && !*next) {
-            return false;
-        }
-        chain = queue_.pop();
-    }
-    if (!chain) {
-        break_off(chain.error());
-        return false;
-    }
-    if (!*chain) {
-        return false;
-    }
-    auto request = parse_virtio_blk_request(**chain, {disk_.device->size(), disk_.device->is_read_only(), serial_});
-    if (!request) {
-        break_off(request.error());
-        return false;
-    }
-    if (!request->work) {
-        give_back(**chain, *request, request->answer);
-        return true;
-    }
-    const std::size_t slot = free_.back();
-    free_.pop_back();
-    BlockRequest work = std::move(*request->work);
-    work.token = slot;
-    pending_[slot] = {std::move(**chain), std::move(*request), work.kind, work.offset, work.count, false};
-    disk_queue_->submit(std::move(work));
-    return true;
-}
-
-void VirtioBlk::break_off(const Error& error) {
-    broken_ = true;
-    if (!std::exchange(said_broken_, true)) {
-        log_.write(LogLevel::warning,
-                   fmt::format("disk '{}' stands still until the guest resets it: {}", disk_.name, error.text()));
-    }
-    if ((features_ & version_1) != 0) {
-        interrupt_.raise(interrupt_configuration);
-    }
-}
-
-void VirtioBlk::interrupt_if_wanted() {
-    if (queue_.is_placed() && queue_.wants_interrupt()) {
-        interrupt_.raise(interrupt_used_buffer);
-    }
 }
 
 }  // namespace godwit

@@ -14,6 +14,7 @@
 #include "godwit/write_tracker.h"
 #include "io/block_queue.h"
 #include "machine/disk_worker.h"
+#include "machine/failure_log.h"
 #include "machine/machine_disk.h"
 #include "machine/virtio_blk_config.h"
 #include "machine/virtio_blk_request.h"
@@ -45,16 +46,18 @@ public:
     void place_queue(const VirtqueueLayout& layout) override;
     void notify() override;
     bool remove_queue(std::chrono::milliseconds timeout) override;
+    void reset() override;
     bool is_broken() const override { return broken_; }
 
-    // Machine lock, with the virtual CPUs paused.
-    /// Finishes everything that the guest has made available and then rests. Errors: `disk`, naming it, when that takes
-    /// longer than `timeout`; then it goes on as before.
-    Status pause(std::chrono::milliseconds timeout);
-    /// Goes on, and looks at the queue once. Idempotent.
+    // Machine lock, with the virtual CPUs paused. None of these waits for the disk.
+    /// Has everything that the guest has made available finished, and then rests. Idempotent.
+    void pause();
+    /// Whether it rests: nothing is available, nothing under way, and it does not touch guest memory any more.
+    bool is_quiet() const { return mode_ == Mode::resting; }
+    /// Goes on, whether or not it rests yet, and looks at the queue once. Idempotent.
     void resume();
 
-    // For moving its state. Machine lock, while paused.
+    // For moving its state. Machine lock, while it is quiet.
     const VirtioBlkConfig& configuration() const { return config_; }
     std::uint16_t queue_position() const;
     /// Takes over from another device that was paused. Errors: `device_state`.
@@ -66,6 +69,15 @@ public:
 
 private:
     static constexpr std::uint16_t queue_size = 256;
+    /// Requests taken at a time, so that others get the lock in between.
+    static constexpr std::size_t most_taken_at_once = 16;
+
+    enum class Mode {
+        working,
+        /// The virtual CPUs stand still: what is available is finished.
+        draining,
+        resting,
+    };
 
     struct Pending {
         DescriptorChain chain;
@@ -89,6 +101,7 @@ private:
     void take_completions();
     void take_requests();
     bool take_request();
+    void rest_if_idle();
     void finish(std::size_t slot, std::uint8_t status);
     void give_back(const DescriptorChain& chain, const VirtioBlkRequest& request, std::uint8_t status);
     void break_off(const Error& error);
@@ -108,6 +121,8 @@ private:
     const std::uint64_t offered_features_;
     const std::string serial_;
 
+    /// `draining` begins without mutex_, so that a pause waits for nobody; everything else is written under it.
+    std::atomic<Mode> mode_ = Mode::resting;
     /// Of the driver's breaking the rules; written under mutex_.
     std::atomic<bool> broken_ = false;
     /// The driver has notified since the queue was placed, or the device was ready from the begin.
@@ -121,13 +136,13 @@ private:
     VirtioBlkConfig config_;
     std::uint64_t features_ = 0;
     Virtqueue queue_;
-    bool paused_ = true;
     /// The queue is about to be forgotten.
     bool removing_ = false;
     bool said_broken_ = false;
     std::vector<Pending> pending_;
     /// Indices into pending_.
     std::vector<std::size_t> free_;
+    FailureLog failures_;
 
     /// The worker's thread.
     std::unique_ptr<BlockQueue> disk_queue_;

@@ -1,5 +1,7 @@
 #include "machine/virtio_blk_request.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cstring>
 
@@ -82,6 +84,8 @@ void parse_data(VirtioBlkRequest& request, BlockRequest::Kind kind, const Header
     if (bytes == 0) {
         return answer_with(request, status_ok);
     }
+    // One that fails may have filled a part of it.
+    request.filled_bytes = kind == BlockRequest::Kind::read ? bytes : 0;
     request.work = BlockRequest{kind, DiskOffset(header.sector * sector_bytes), ByteCount(bytes), std::move(buffers)};
 }
 
@@ -114,6 +118,7 @@ void tell_serial(VirtioBlkRequest& request, Buffers buffers, std::string_view se
         const std::size_t count = std::min(buffer.size(), left.size());
         std::memcpy(buffer.data(), left.data(), count);
         left = left.subspan(count);
+        request.filled_bytes += count;
     }
     answer_with(request, status_ok);
 }
@@ -128,8 +133,12 @@ Result<VirtioBlkRequest> parse_virtio_blk_request(const DescriptorChain& chain, 
         return fail(ErrorCode::device_state,
                     "the guest's driver has sent a request without room for its header or its status");
     }
+    if (const std::uint64_t bytes = total_bytes(chain.readable) + total_bytes(chain.writable);
+        bytes > max_chain_bytes) {
+        return fail(ErrorCode::device_state, fmt::format("the guest's driver has sent a request of {} bytes", bytes));
+    }
     VirtioBlkRequest request;
-    request.writable_bytes = static_cast<std::uint32_t>(std::min<std::uint64_t>(total_bytes(writable), UINT32_MAX));
+    request.writable_bytes = static_cast<std::uint32_t>(total_bytes(writable));
     request.status = take_last_byte(writable);
     switch (header.type) {
         case type_in:

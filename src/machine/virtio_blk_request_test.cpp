@@ -167,5 +167,30 @@ TEST_F(VirtioBlkRequestTest, a_chain_without_header_or_status_cannot_be_answered
     EXPECT_FALSE(parse_virtio_blk_request(short_header, limits));
 }
 
+TEST_F(VirtioBlkRequestTest, says_how_much_it_fills_besides_the_status) {
+    in_bytes = 1024;
+    piece = 100;
+    EXPECT_EQ(parse(type_in, 0).filled_bytes, 1024U);
+    EXPECT_EQ(parse(type_in, disk_sectors).filled_bytes, 0U) << "refused";
+    EXPECT_EQ(parse(type_get_id, 0).filled_bytes, 20U);
+    EXPECT_EQ(parse(99, 0).filled_bytes, 0U);
+    in_bytes = 7;
+    EXPECT_EQ(parse(type_get_id, 0).filled_bytes, 7U);
+    in_bytes = 0;
+    EXPECT_EQ(parse(type_out, 0, std::vector<std::byte>(512)).filled_bytes, 0U);
+}
+
+TEST_F(VirtioBlkRequestTest, a_chain_longer_than_any_request_is_an_error) {
+    std::vector<std::byte> buffer(std::size_t{1} << 20);
+    DescriptorChain chain;
+    chain.readable.emplace_back(buffer.data(), 16);
+    chain.writable.assign(1024, buffer);
+    EXPECT_TRUE(parse_virtio_blk_request(chain, limits)) << "too long for a request, but it is answered";
+    chain.writable.emplace_back(buffer);
+    const auto request = parse_virtio_blk_request(chain, limits);
+    ASSERT_FALSE(request);
+    EXPECT_EQ(request.error().code, ErrorCode::device_state);
+}
+
 }  // namespace
 }  // namespace godwit

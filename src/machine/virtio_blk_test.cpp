@@ -1,89 +1,12 @@
-#include "machine/virtio_blk.h"
-
 #include <gtest/gtest.h>
 
-#include <chrono>
-#include <thread>
-
-#include "io/event_loop.h"
-#include "machine/test_disk.h"
-#include "machine/virtio_ids.h"
-#include "machine/virtio_test_driver.h"
+#include "machine/virtio_blk_testing.h"
 
 namespace godwit {
 namespace {
 
 using namespace std::chrono_literals;
 using namespace virtio;
-
-class QuietLog : public Log {
-public:
-    void write(LogLevel /*level*/, std::string_view /*line*/) override { ++lines; }
-    std::atomic<int> lines = 0;
-};
-
-/// A disk of 2 MiB, and a driver that puts header, data and status of request n at fixed places.
-class VirtioBlkTest : public ::testing::Test {
-protected:
-    static constexpr std::uint16_t queue_size = 64;
-    static constexpr std::uint64_t features = block::flush | event_index | indirect_descriptors;
-
-    VirtioBlkTest() : driver(ram, queue_size) {}
-
-    void make(std::uint64_t agreed = block::flush) {
-        auto made = VirtioBlk::create({"d0", &disk}, tracker, *ram.ram, interrupt, true, loop, log);
-        ASSERT_TRUE(made) << made.error().text();
-        device = std::move(*made);
-        device->set_features(agreed);
-        device->place_queue(driver.layout);
-        device->resume();
-        device->notify();
-    }
-    static std::uint64_t header_of(std::uint16_t n) { return 0x40000 + 64U * n; }
-    static std::uint64_t status_of(std::uint16_t n) { return 0x50000 + n; }
-    static std::uint64_t data_of(std::uint16_t n) { return 0x60000 + 512U * n; }
-
-    /// Makes request n available: one sector of data, `type` says in which direction.
-    void request(std::uint16_t n, std::uint32_t type, std::uint64_t sector) {
-        ram.put(header_of(n), type);
-        ram.put<std::uint32_t>(header_of(n) + 4, 0);
-        ram.put(header_of(n) + 8, sector);
-        ram.put<std::uint8_t>(status_of(n), 0xff);
-        const auto direction = static_cast<std::uint16_t>(type == block::type_in ? VirtioTestDriver::write : 0);
-        std::vector<VirtioTestDriver::Buffer> chain{{header_of(n), 16}};
-        if (type != block::type_flush) {
-            chain.push_back({data_of(n), type > block::type_out ? 16U : 512U, direction});
-        }
-        chain.push_back({status_of(n), 1, VirtioTestDriver::write});
-        driver.put_chain(static_cast<std::uint16_t>(3 * n), chain);
-        driver.make_available(static_cast<std::uint16_t>(3 * n));
-    }
-    std::uint8_t status(std::uint16_t n) { return ram.get<std::uint8_t>(status_of(n)); }
-    bool wait_until(const std::function<bool()>& condition) {
-        const auto deadline = std::chrono::steady_clock::now() + 10s;
-        while (!condition()) {
-            if (std::chrono::steady_clock::now() > deadline) {
-                return false;
-            }
-            std::this_thread::sleep_for(100us);
-        }
-        return true;
-    }
-    bool wait_used(std::uint16_t index) {
-        return wait_until([&] { return driver.used() == index; });
-    }
-    void fill_data(std::uint16_t n, char with) { std::memset(ram.at(data_of(n)), with, 512); }
-
-    EventLoop loop;
-    QuietLog log;
-    VirtioTestRam ram;
-    VirtioTestDriver driver;
-    TestDisk disk{2 * 1024 * 1024};
-    WriteTracker tracker{ByteCount(2 * 1024 * 1024)};
-    std::atomic<bool> line = false;
-    VirtioInterrupt interrupt{[this](bool level) { line = level; }};
-    std::unique_ptr<VirtioBlk> device;
-};
 
 TEST_F(VirtioBlkTest, writes_reads_and_interrupts) {
     make();
@@ -92,7 +15,7 @@ TEST_F(VirtioBlkTest, writes_reads_and_interrupts) {
     device->notify();
     ASSERT_TRUE(wait_used(1));
     EXPECT_EQ(status(0), block::status_ok);
-    EXPECT_TRUE(wait_until([&] { return line.load(); }));
+    EXPECT_TRUE(eventually([&] { return line.load(); }));
     EXPECT_EQ(disk.content()[7 * 512], std::byte{'x'});
     EXPECT_EQ(driver.used_entry(0), std::pair(0U, 1U));
 
@@ -112,7 +35,7 @@ TEST_F(VirtioBlkTest, memory_that_the_device_writes_is_marked) {
     ASSERT_TRUE(wait_used(1));
     EXPECT_TRUE(ram.is_marked(data_of(0)));
     EXPECT_TRUE(ram.is_marked(status_of(0)));
-    EXPECT_TRUE(wait_until([&] { return ram.is_marked(driver.layout.used.value()); }));
+    EXPECT_TRUE(eventually([&] { return ram.is_marked(driver.layout.used.value()); }));
     EXPECT_FALSE(ram.is_marked(header_of(0)));
 }
 
@@ -188,82 +111,15 @@ TEST_F(VirtioBlkTest, a_flush_reaches_the_disk) {
     EXPECT_EQ(disk.flushes(), 1U);
 }
 
-TEST_F(VirtioBlkTest, a_pause_finishes_what_was_made_available_and_nothing_after_it) {
-    make();
-    disk.hold();
-    for (std::uint16_t n = 0; n < 20; ++n) {
-        request(n, block::type_out, n);
-    }
-    // Without a kick, as if it had come in the last moment before the CPUs stopped.
-    std::thread later([&] {
-        wait_until([&] { return disk.waiting() == 20; });
-        disk.release();
-    });
-    EXPECT_TRUE(device->pause(10s));
-    later.join();
-    EXPECT_EQ(driver.used(), 20);
-    EXPECT_EQ(device->queue_position(), 20);
-
-    request(20, block::type_out, 20);
-    device->notify();
-    std::this_thread::sleep_for(20ms);
-    EXPECT_EQ(driver.used(), 20) << "paused";
-    device->resume();
-    EXPECT_TRUE(wait_used(21)) << "the queue is looked at when it goes on";
-    EXPECT_EQ(disk.requests(), 21U) << "each was done once";
-}
-
-TEST_F(VirtioBlkTest, a_pause_that_takes_too_long_names_the_disk_and_changes_nothing) {
-    make();
-    disk.hold();
-    request(0, block::type_out, 0);
-    const Status paused = device->pause(30ms);
-    ASSERT_FALSE(paused);
-    EXPECT_EQ(paused.error().code, ErrorCode::disk);
-    EXPECT_NE(paused.error().message.find("disk 'd0'"), std::string::npos);
-    disk.release();
-    EXPECT_TRUE(wait_used(1));
-    request(1, block::type_out, 0);
-    device->notify();
-    EXPECT_TRUE(wait_used(2));
-    EXPECT_TRUE(device->pause(10s));
-}
-
-TEST_F(VirtioBlkTest, a_disk_that_fails_does_not_stop_a_pause) {
-    make();
-    disk.set_rule([](BlockRequest::Kind) -> Status { return fail(ErrorCode::disk, "gone"); });
-    for (std::uint16_t n = 0; n < 10; ++n) {
-        request(n, block::type_out, 0);
-    }
-    EXPECT_TRUE(device->pause(10s));
-    EXPECT_EQ(driver.used(), 10);
-    EXPECT_EQ(status(9), block::status_io_error);
-}
-
-TEST_F(VirtioBlkTest, removing_the_queue_waits_for_what_is_under_way_and_takes_nothing_more) {
-    make();
-    disk.hold();
-    request(0, block::type_in, 0);
-    device->notify();
-    ASSERT_TRUE(wait_until([&] { return disk.waiting() == 1; }));
-    EXPECT_FALSE(device->remove_queue(10ms));
-    request(1, block::type_in, 0);
-    device->notify();
-    disk.release();
-    EXPECT_TRUE(device->remove_queue(10s));
-    EXPECT_EQ(driver.used(), 1);
-    EXPECT_EQ(disk.requests(), 1U);
-}
-
 TEST_F(VirtioBlkTest, a_driver_that_breaks_the_rules_has_to_reset_the_device) {
     make(version_1);
     driver.put_descriptor(0, {VirtioTestRam::bytes, 16});
     driver.make_available(0);
     device->notify();
-    ASSERT_TRUE(wait_until([&] { return device->is_broken(); }));
-    EXPECT_TRUE(wait_until([&] { return interrupt.reasons() == interrupt_configuration; }));
+    ASSERT_TRUE(eventually([&] { return device->is_broken(); }));
+    EXPECT_TRUE(eventually([&] { return interrupt.reasons() == interrupt_configuration; }));
     EXPECT_EQ(driver.used(), 0);
-    EXPECT_TRUE(device->pause(10s)) << "it has nothing to do any more";
+    EXPECT_TRUE(pause()) << "it has nothing to do any more";
     device->resume();
     EXPECT_TRUE(device->remove_queue(10s));
     EXPECT_FALSE(device->is_broken());
@@ -289,28 +145,9 @@ TEST_F(VirtioBlkTest, many_requests_go_through_a_small_window) {
         driver.want_interrupt_after(static_cast<std::uint16_t>(done - 1));
         device->notify();
         ASSERT_TRUE(wait_used(done));
-        ASSERT_TRUE(wait_until([&] { return line.load(); })) << round;
+        ASSERT_TRUE(eventually([&] { return line.load(); })) << round;
         interrupt.acknowledge(interrupt_used_buffer);
     }
-}
-
-TEST_F(VirtioBlkTest, another_device_takes_over_where_this_one_paused) {
-    make();
-    request(0, block::type_out, 0);
-    device->notify();
-    ASSERT_TRUE(wait_used(1));
-    ASSERT_TRUE(device->pause(10s));
-    const std::uint16_t position = device->queue_position();
-    request(1, block::type_out, 1);
-
-    auto other = VirtioBlk::create({"d0", &disk}, tracker, *ram.ram, interrupt, true, loop, log);
-    ASSERT_TRUE(other);
-    (*other)->set_features(block::flush);
-    EXPECT_FALSE((*other)->load_queue(driver.layout, 7, true)) << "the rings say otherwise";
-    ASSERT_TRUE((*other)->load_queue(driver.layout, position, true));
-    EXPECT_EQ(disk.requests(), 1U) << "not before it goes on";
-    (*other)->resume();
-    EXPECT_TRUE(wait_used(2));
 }
 
 TEST_F(VirtioBlkTest, a_read_only_disk_says_so) {

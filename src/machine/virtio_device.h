@@ -31,6 +31,8 @@ public:
     /// Takes no more requests, waits for those under way and forgets the queue. False when they have not ended in time:
     /// then still none is taken, and the call is to be repeated.
     virtual bool remove_queue(std::chrono::milliseconds timeout) = 0;
+    /// Values as after power-on, of a device whose queue was removed.
+    virtual void reset() = 0;
     /// The driver has broken the rules, and the device does nothing more until `remove_queue`.
     virtual bool is_broken() const = 0;
 };

@@ -52,19 +52,17 @@ Status VirtioDisks::fill_slot(Slot& slot, std::uint32_t number, const Entry& ent
     return {};
 }
 
-Status VirtioDisks::pause(std::chrono::milliseconds timeout) {
-    const auto deadline = std::chrono::steady_clock::now() + timeout;
+void VirtioDisks::pause() {
     for (Slot& slot : slots_) {
-        if (!slot.disk) {
-            continue;
-        }
-        const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
-        if (Status paused = slot.disk->pause(std::max(left, std::chrono::milliseconds(0))); !paused) {
-            resume();
-            return paused;
+        if (slot.disk) {
+            slot.disk->pause();
         }
     }
-    return {};
+}
+
+bool VirtioDisks::is_quiet() const {
+    return std::all_of(slots_.begin(), slots_.end(),
+                       [](const Slot& slot) { return !slot.disk || slot.disk->is_quiet(); });
 }
 
 void VirtioDisks::resume() {

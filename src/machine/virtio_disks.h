@@ -1,7 +1,6 @@
 #pragma once
 
 #include <array>
-#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -24,8 +23,6 @@ public:
     static constexpr GuestAddress first_register{0xfeb0'0000};
     /// The interrupt line of place 0, as without ACPI.
     static constexpr std::uint32_t first_interrupt = 5;
-    /// How long the disks may take to finish what the guest has asked for.
-    static constexpr std::chrono::milliseconds pause_timeout{10'000};
 
     /// A disk and who is to hear of its writes.
     struct Entry {
@@ -46,11 +43,13 @@ public:
     static Result<std::unique_ptr<VirtioDisks>> create(std::span<const Entry> disks, bool modern,
                                                        const Surroundings& surroundings);
 
-    /// Returns once all that the guest has asked for is done; virtual CPUs are paused. Errors: `disk`, naming one that
-    /// takes longer than `timeout`; then all go on.
-    Status pause(std::chrono::milliseconds timeout = pause_timeout);
+    /// With the virtual CPUs paused: has all that the guest has asked for finished, and does not wait for that.
+    void pause();
+    /// After `pause`: whether it is finished in all disks, and nothing changes memory, devices or disks any more.
+    bool is_quiet() const;
+    /// At any time after `pause`.
     void resume();
-    /// Power-on values. While paused.
+    /// Power-on values. While quiet.
     void reset();
 
     /// In the order of their sections.

@@ -27,6 +27,7 @@ constexpr std::uint64_t feature(unsigned bit) {
 
 /// Features of every device (6, and 6.3 for the legacy interface).
 inline constexpr std::uint64_t notify_on_empty = feature(24);
+inline constexpr std::uint64_t any_layout = feature(27);
 inline constexpr std::uint64_t indirect_descriptors = feature(28);
 inline constexpr std::uint64_t event_index = feature(29);
 inline constexpr std::uint64_t version_1 = feature(32);

@@ -15,12 +15,13 @@ namespace godwit {
 /// default, or the modern one.
 ///
 /// A virtual CPU that resets the device waits until no request can write to the guest's memory any more, but at most
-/// `reset_wait`: after that the status register does not read 0 until it is so.
+/// `reset_wait`: after that the status register does not read 0 until it is so. Others that use the device meanwhile wait
+/// with it, and not for a time of their own.
 class VirtioMmio : public MmioDevice {
 public:
     static constexpr ByteCount register_bytes{0x200};
-    /// Shorter than a pause of the virtual CPUs may take.
-    static constexpr std::chrono::milliseconds reset_wait{1000};
+    /// Much shorter than a pause of the virtual CPUs may take.
+    static constexpr std::chrono::milliseconds reset_wait{300};
 
     /// What the driver has written and the device itself does not know.
     struct Registers {
@@ -50,9 +51,11 @@ public:
     std::uint64_t read(std::uint64_t offset, unsigned bytes) override;
     void write(std::uint64_t offset, unsigned bytes, std::uint64_t value) override;
 
-    // Machine lock, virtual CPUs and device paused.
+    // Machine lock, virtual CPUs paused and the device quiet.
     /// Power-on values.
     void reset();
+    /// Ends a driver's reset that was waiting for requests, before the state is saved.
+    void settle();
     Registers registers() const;
     void load(const Registers& registers);
     /// Where the queue lies by these registers; nothing when the driver has not said so.
@@ -75,7 +78,9 @@ private:
     void notify();
     bool may_notify() const;
     void begin_reset();
+    bool try_reset(std::chrono::milliseconds timeout);
     void finish_reset();
+    bool is_placed() const { return modern_ ? registers_.queue_ready : registers_.descriptors != 0; }
     bool queue_selected() const { return registers_.queue_select == 0; }
 
     const bool modern_;

@@ -28,10 +28,12 @@ public:
         written.emplace_back(offset, bytes.size());
     }
     void set_features(std::uint64_t agreed) override { features = agreed; }
+    void reset() override { features = 0; }
     void place_queue(const VirtqueueLayout& at) override { layouts.push_back(at); }
     void notify() override { ++notifications; }
-    bool remove_queue(std::chrono::milliseconds /*timeout*/) override {
+    bool remove_queue(std::chrono::milliseconds timeout) override {
         ++removals;
+        waited += timeout;
         return !busy;
     }
     bool is_broken() const override { return broken; }
@@ -41,6 +43,7 @@ public:
     std::vector<VirtqueueLayout> layouts;
     int notifications = 0;
     int removals = 0;
+    std::chrono::milliseconds waited{0};
     bool busy = false;
     bool broken = false;
 };
@@ -119,9 +122,25 @@ TEST_F(VirtioMmioTest, another_alignment_moves_the_used_ring) {
     put(0x3c, 64);
     put(0x40, 1);
     EXPECT_EQ(device.layouts.back().used, GuestAddress(0x10c0));
+    put(0x40, 0);
     put(0x3c, 3);
     put(0x40, 2);
     EXPECT_EQ(device.layouts.back().used.value() % 4, 1U) << "a place that the queue refuses";
+}
+
+TEST_F(VirtioMmioTest, a_legacy_queue_in_use_keeps_its_size_and_alignment) {
+    make(false);
+    put(0x28, 4096);
+    put(0x38, 8);
+    put(0x3c, 64);
+    put(0x40, 1);
+    put(0x38, 16);
+    put(0x3c, 4096);
+    EXPECT_EQ(transport->registers().queue_size, 8U);
+    EXPECT_EQ(transport->registers().queue_alignment, 64U);
+    put(0x40, 0);
+    put(0x38, 16);
+    EXPECT_EQ(transport->registers().queue_size, 16U);
 }
 
 TEST_F(VirtioMmioTest, a_page_size_outlives_a_reset_by_the_driver) {
@@ -251,6 +270,32 @@ TEST_F(VirtioMmioTest, a_reset_is_over_when_the_device_has_nothing_under_way) {
     EXPECT_EQ(transport->registers().descriptors, 0U);
     put(0x70, 1);
     EXPECT_EQ(get(0x70), 1U);
+}
+
+TEST_F(VirtioMmioTest, several_cpus_that_reset_a_busy_device_wait_once) {
+    make(true);
+    device.busy = true;
+    for (int cpu = 0; cpu < 20; ++cpu) {
+        put(0x70, 0);
+    }
+    EXPECT_LE(device.waited, std::chrono::milliseconds(300)) << "a pause of all virtual CPUs takes longer than that";
+}
+
+TEST_F(VirtioMmioTest, a_reset_under_way_is_settled_once_the_device_is_quiet) {
+    make(true);
+    put(0x70, 3);
+    device.busy = true;
+    put(0x70, 0);
+    transport->settle();
+    EXPECT_EQ(transport->registers().status, 3U) << "still busy";
+    device.busy = false;
+    device.features = 1;
+    transport->settle();
+    EXPECT_EQ(transport->registers().status, 0U);
+    EXPECT_EQ(device.features, 0U);
+    const int removals = device.removals;
+    transport->settle();
+    EXPECT_EQ(device.removals, removals) << "there is nothing to settle";
 }
 
 }  // namespace

@@ -53,6 +53,10 @@ private:
 };
 
 Status VirtioBlkState::before_save() {
+    if (!disk_.is_quiet()) {
+        return about(fail(ErrorCode::disk, "requests of the guest are still under way"));
+    }
+    transport_.settle();
     const VirtioMmio::Registers registers = transport_.registers();
     saved_ = {};
     Saved& s = saved_.virtio;
@@ -102,8 +106,13 @@ Status VirtioBlkState::after_load(std::uint32_t /*version*/) {
     // Subsections that the next stream lacks must not keep values of this one.
     const auto arrived = std::make_unique<VirtioBlkSaved>(saved_);
     saved_ = {};
-    Status status = check(arrived->virtio);
-    return about(status ? apply(arrived->virtio) : std::move(status));
+    Saved& virtio = arrived->virtio;
+    // A sender without features beyond the 32nd leaves their subsection out.
+    if (!transport_.is_modern() && virtio.features == 0) {
+        virtio.features = virtio.features_low;
+    }
+    Status status = check(virtio);
+    return about(status ? apply(virtio) : std::move(status));
 }
 
 Status VirtioBlkState::about(Status status) const {

@@ -43,6 +43,10 @@ public:
         }
         return state->after_load(2);
     }
+    bool pause() {
+        disk->pause();
+        return eventually([&] { return disk->is_quiet(); });
+    }
     std::vector<std::byte> save() {
         EXPECT_TRUE(state->before_save());
         testing::ManualClock clock;
@@ -138,7 +142,7 @@ TEST_F(VirtioStateTest, the_guest_goes_on_with_its_queue) {
     ram.put<std::uint16_t>(testing::saved_available + 4 + 2 * (testing::saved_legacy_position % 128), 0);
     ram.put<std::uint16_t>(testing::saved_available + 2, testing::saved_legacy_position + 1);
     machine.disk->resume();
-    ASSERT_TRUE(machine.disk->pause(10s));
+    ASSERT_TRUE(machine.pause());
     EXPECT_EQ(ram.get<std::uint16_t>(testing::saved_used + 2), testing::saved_legacy_position + 1);
     EXPECT_EQ(machine.transport->read(0x70, 4), 7U);
     EXPECT_EQ(machine.transport->read(0x40, 4), 0x131U);

@@ -3,12 +3,15 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <chrono>
 #include <cstring>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <set>
 #include <span>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -17,6 +20,18 @@
 #include "machine/virtqueue.h"
 
 namespace godwit {
+
+/// Waits for it; false after ten seconds.
+inline bool eventually(const std::function<bool()>& condition) {
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+    while (!condition()) {
+        if (std::chrono::steady_clock::now() > deadline) {
+            return false;
+        }
+        std::this_thread::sleep_for(std::chrono::microseconds(100));
+    }
+    return true;
+}
 
 /// Guest memory that remembers which of its pages devices have marked.
 class VirtioTestRam {
@@ -42,6 +57,10 @@ public:
         std::memcpy(&value, at(address), sizeof value);
         return value;
     }
+    /// A ring's index, which the device reads and writes meanwhile.
+    std::atomic_ref<std::uint16_t> index(std::uint64_t address) {
+        return std::atomic_ref(*reinterpret_cast<std::uint16_t*>(at(address)));
+    }
     bool is_marked(std::uint64_t address) const { return marks_[address / page_bytes]; }
     void clear_marks() {
         for (auto& mark : marks_) {
@@ -61,8 +80,8 @@ class VirtioTestDriver {
 public:
     enum Flags : std::uint16_t { next = 1, write = 2, indirect = 4 };
     struct Buffer {
-        std::uint64_t address;
-        std::uint32_t bytes;
+        std::uint64_t address = 0;
+        std::uint32_t bytes = 0;
         std::uint16_t flags = 0;
         std::uint16_t next = 0;
     };
@@ -93,29 +112,24 @@ public:
     void make_available(std::uint16_t head) {
         ram_.put<std::uint16_t>(layout.available.value() + 4 + 2 * (available_ % layout.size), head);
         ++available_;
-        index(layout.available).store(available_);
+        ram_.index(layout.available.value() + 2).store(available_);
     }
-    std::uint16_t used() { return index(layout.used).load(); }
+    std::uint16_t used() { return ram_.index(layout.used.value() + 2).load(); }
     std::pair<std::uint32_t, std::uint32_t> used_entry(std::uint16_t n) {
         const std::uint64_t entry = layout.used.value() + 4 + 8U * (n % layout.size);
         return {ram_.get<std::uint32_t>(entry), ram_.get<std::uint32_t>(entry + 4)};
     }
     void set_available_index(std::uint16_t value) {
         available_ = value;
-        index(layout.available).store(value);
+        ram_.index(layout.available.value() + 2).store(value);
     }
     void want_no_interrupt(bool none) { ram_.put<std::uint16_t>(layout.available.value(), none ? 1 : 0); }
     void want_interrupt_after(std::uint16_t used_index) {
-        ram_.put<std::uint16_t>(layout.available.value() + 4 + 2 * layout.size, used_index);
+        ram_.index(layout.available.value() + 4 + 2 * layout.size).store(used_index);
     }
-    std::uint16_t wants_notification_after() {
-        return ram_.get<std::uint16_t>(layout.used.value() + 4 + 8 * layout.size);
-    }
+    std::uint16_t wants_notification_after() { return ram_.index(layout.used.value() + 4 + 8 * layout.size).load(); }
 
 private:
-    std::atomic_ref<std::uint16_t> index(GuestAddress ring) {
-        return std::atomic_ref(*reinterpret_cast<std::uint16_t*>(ram_.at(ring.value() + 2)));
-    }
     VirtioTestRam& ram_;
     std::uint16_t available_ = 0;
 

@@ -202,14 +202,15 @@ bool Virtqueue::wants_interrupt() {
         return false;
     }
     const std::optional<std::uint16_t> told = std::exchange(told_used_, next_used_);
+    // 6.3: it counts more than what the driver says about interrupts.
+    if (has(virtio::notify_on_empty) && taken_ == 0 && load16(available_, index_offset) == next_available_) {
+        return true;
+    }
     if (has(virtio::event_index)) {
         const std::uint16_t wanted_after = load16(available_, ring_offset + available_entry_bytes * size_);
         // 2.7.7: whether the index has just gone past the one that the driver waits for.
         return !told || static_cast<std::uint16_t>(next_used_ - wanted_after - 1) <
                             static_cast<std::uint16_t>(next_used_ - *told);
-    }
-    if (has(virtio::notify_on_empty) && taken_ == 0 && load16(available_, index_offset) == next_available_) {
-        return true;
     }
     return (load16(available_, 0) & flag_no_interrupt) == 0;
 }

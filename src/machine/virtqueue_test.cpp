@@ -239,6 +239,15 @@ TEST_F(VirtqueueInterruptTest, the_empty_ring_overrules_the_flag_when_that_was_a
     EXPECT_FALSE(queue.wants_interrupt()) << "there is another request";
 }
 
+TEST_F(VirtqueueInterruptTest, the_empty_ring_overrules_the_event_index_too) {
+    queue.set_features(virtio::notify_on_empty | virtio::event_index);
+    driver.want_interrupt_after(100);
+    serve_one();
+    EXPECT_TRUE(queue.wants_interrupt());
+    serve_one();
+    EXPECT_TRUE(queue.wants_interrupt());
+}
+
 TEST_F(VirtqueueInterruptTest, the_event_index_says_after_which_request) {
     queue.set_features(virtio::event_index);
     driver.want_interrupt_after(100);

@@ -92,10 +92,11 @@ std::vector<DeviceState*> VirtualMachine::incoming_devices() {
 }
 
 Status VirtualMachine::power_on() {
-    const MachineLock lock(*this);
-    if (run_.state() == RunState::inmigrate) {
+    // The guest that it waits for may have arrived already.
+    if (options_.incoming) {
         return {};
     }
+    const MachineLock lock(*this);
     if (auto status = lock_disks(); !status) {
         return status;
     }
@@ -165,7 +166,10 @@ std::optional<int> VirtualMachine::exit_status() {
 }
 
 void VirtualMachine::run_guest() {
-    if (microvm_) {
+    if (reset_ != Reset::none) {
+        // The virtual CPUs go on after it.
+        post([this] { continue_reset(); });
+    } else if (microvm_) {
         microvm_->resume();
     }
     emit({MachineEvent::Kind::resume});

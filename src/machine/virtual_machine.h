@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -33,9 +34,9 @@ Status check_disks(const MachineOptions& options, const std::vector<MachineDisk>
 /// guest itself change.
 ///
 /// It belongs to the event loop's thread. What the operator calls takes the machine lock by itself and may be called by
-/// any thread; it returns within milliseconds (where a virtual CPU does not stop, after two seconds with an error;
-/// where a disk does not finish its requests, after ten). What belongs to `MachineControl` wants the lock held, as
-/// documented there.
+/// any thread; it returns within milliseconds (where a virtual CPU does not stop, after two seconds with an error). It
+/// never waits for a disk: requests that the guest has made go on while it is stopped. What belongs to `MachineControl`
+/// wants the lock held, as documented there.
 class VirtualMachine : public MachineControl {
 public:
     using EventHandler = std::function<void(const MachineEvent&)>;
@@ -45,7 +46,7 @@ public:
     /// `invalid_argument`, `memory`, `unsupported` (no KVM), `vcpu`, `io`, `disk`.
     static Result<std::unique_ptr<VirtualMachine>> create(const MachineOptions& options, EventLoop& loop, Clock& clock,
                                                           Log& log, std::vector<MachineDisk> disks = {});
-    /// Ends the virtual CPUs at once, and gives the disks' locks back. No migration may use the machine any more.
+    /// Ends the virtual CPUs at once, waits for requests that the disks have taken, and gives their locks back. No migration may use the machine any more.
     ~VirtualMachine() override;
     VirtualMachine(const VirtualMachine&) = delete;
     VirtualMachine& operator=(const VirtualMachine&) = delete;
@@ -68,9 +69,9 @@ public:
     /// Takes the disks' images, boots and runs, unless the machine waits for a migration or is to be paused. Once.
     /// Errors: `disk` for an image that somebody else uses, and those of booting.
     Status power_on();
-    /// Stops the guest (`paused`). While waiting for a migration: the guest will not run after the load, whatever it
-    /// did at its source. Errors: `wrong_state` during a switchover, `vcpu`, `disk` (one does not finish the guest's
-    /// requests).
+    /// Stops the guest (`paused`); what it has asked of its disks is still carried out. While waiting for a migration:
+    /// the guest will not run after the load, whatever it did at its source. Errors: `wrong_state` during a switchover,
+    /// `vcpu`.
     Status stop();
     /// Lets the guest run. While waiting for a migration: it will do after the load what it did at its source, as
     /// without an earlier `stop`; one that was paused there stays paused. Errors: `wrong_state` during a
@@ -95,6 +96,7 @@ public:
     void unlock() override { mutex_.unlock(); }
     RunState run_state() const override { return run_.state(); }
     Status stop_for_switchover() override;
+    bool is_quiet() override;
     Status resume_after_failure(RunState before) override;
     Status release_disks() override;
     void finish_migrated(bool owned_elsewhere) override { run_.finish_migrated(owned_elsewhere); }
@@ -114,12 +116,16 @@ private:
     void run_guest();
     Status stop_guest(RunState state);
     void carry_out(const GuestRequest& request);
-    bool reset_guest();
+    /// Once the disks are quiet.
+    void reset_guest();
+    void end_by_reset(std::string why);
     void end_guest(RunState state, MachineEvent event);
     void emit(MachineEvent event);
 
     // On the event loop's thread, without the lock.
     void carry_out_requests();
+    void continue_reset();
+    int call_later(std::chrono::milliseconds delay, void (VirtualMachine::*what)());
     void shut_down(MachineEventReason reason);
     void post(std::function<void()> task);
 
@@ -138,6 +144,16 @@ private:
     std::string failure_;             ///< under mutex_: why the run state is `internal_error`
 
     bool disks_locked_ = false;  ///< under mutex_
+
+    /// Of a reset that the guest has asked for and that waits for its disks; the virtual CPUs stand still.
+    enum class Reset {
+        none,
+        waiting,
+        /// The guest ends as soon as it is to run again.
+        failed,
+    };
+    Reset reset_ = Reset::none;  ///< under mutex_
+    int reset_timer_ = -1;       ///< the event loop's thread
 
     const std::vector<MachineDisk> disks_;
     /// Of the disk with the same index.

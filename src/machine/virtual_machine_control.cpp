@@ -30,6 +30,14 @@ Status VirtualMachine::stop_for_switchover() {
     }
 }
 
+bool VirtualMachine::is_quiet() {
+    if (microvm_ && microvm_->is_quiet()) {
+        reset_guest();
+    }
+    // A guest whose reset has failed cannot move: it never becomes quiet.
+    return !microvm_ || (microvm_->is_quiet() && reset_ == Reset::none);
+}
+
 Status VirtualMachine::resume_after_failure(RunState before) {
     if (Status locked = lock_disks(); !locked) {
         // Complete, but it may not touch its disks.
@@ -56,6 +64,7 @@ Status VirtualMachine::release_disks() {
 }
 
 Status VirtualMachine::start_after_load() {
+    memory_->mark_used(0);
     if (Status locked = lock_disks(); !locked) {
         run_.stay_paused_after_load();
         return locked;
@@ -64,7 +73,6 @@ Status VirtualMachine::start_after_load() {
     if (!action) {
         return fail(action.error());
     }
-    memory_->mark_used(0);
     if (*action == RunControl::Action::start) {
         run_guest();
     }

@@ -1,5 +1,7 @@
 // Stopping the guest, and what the guest asks for itself: reset and power-off. A request is carried out by whoever
-// stops the virtual CPUs first: the event loop, which is told of it, an operator, or a migration's switchover.
+// stops the virtual CPUs first: the event loop, which is told of it, an operator, or a migration's switchover. A reset
+// has to wait until the guest's disks are quiet; then it is carried out by the event loop if the guest is to run, or by
+// the migration that asks whether it is quiet.
 
 #include <fmt/format.h>
 
@@ -14,6 +16,8 @@ namespace {
 
 /// When the CPUs could not be stopped to carry out a request, it is tried again.
 constexpr std::chrono::milliseconds retry_interval{100};
+/// Between two looks at whether the disks are quiet.
+constexpr std::chrono::milliseconds quiet_interval{20};
 
 }  // namespace
 
@@ -39,15 +43,13 @@ void VirtualMachine::carry_out(const GuestRequest& request) {
         case GuestRequest::Kind::none:
             return;
         case GuestRequest::Kind::reset:
-            if (reset_guest()) {
-                emit({MachineEvent::Kind::reset, MachineEventReason::guest_reset});
-                return;
+            if (!microvm_->has_kernel()) {
+                return end_by_reset(
+                    "the guest asked for a reset, but this machine has no kernel to load again (start a destination "
+                    "with the kernel to allow it)");
             }
-            end.reason = MachineEventReason::guest_reset;
-            end.message =
-                "the guest asked for a reset, but this machine has no kernel to load again (start a destination "
-                "with the kernel to allow it)";
-            break;
+            reset_ = Reset::waiting;
+            return;
         case GuestRequest::Kind::power_off:
             end.reason = MachineEventReason::guest_shutdown;
             end.exit_status = request.exit_status;
@@ -65,15 +67,40 @@ void VirtualMachine::carry_out(const GuestRequest& request) {
     end_guest(RunState::shutdown, std::move(end));
 }
 
-bool VirtualMachine::reset_guest() {
-    if (!microvm_->has_kernel()) {
-        return false;
+void VirtualMachine::reset_guest() {
+    if (reset_ != Reset::waiting) {
+        return;
     }
-    const Status booted = microvm_->boot();
-    if (!booted) {
+    if (const Status booted = microvm_->boot(); !booted) {
         log_.write(LogLevel::error, fmt::format("the guest could not be reset: {}", booted.error().text()));
+        reset_ = Reset::failed;
+        return;
     }
-    return booted.has_value();
+    reset_ = Reset::none;
+    emit({MachineEvent::Kind::reset, MachineEventReason::guest_reset});
+}
+
+void VirtualMachine::end_by_reset(std::string why) {
+    MachineEvent end{MachineEvent::Kind::shutdown, MachineEventReason::guest_reset};
+    end.message = std::move(why);
+    end_guest(RunState::shutdown, std::move(end));
+}
+
+void VirtualMachine::continue_reset() {
+    const MachineLock lock(*this);
+    loop_.cancel_timer(reset_timer_);
+    if (run_.state() != RunState::running || reset_ == Reset::none) {
+        return;  // whoever lets the guest run again comes back to it
+    }
+    if (!microvm_->is_quiet()) {
+        reset_timer_ = call_later(quiet_interval, &VirtualMachine::continue_reset);
+        return;
+    }
+    reset_guest();
+    if (reset_ == Reset::failed) {
+        return end_by_reset("the guest asked for a reset, and its kernel could not be loaded again");
+    }
+    microvm_->resume();
 }
 
 void VirtualMachine::end_guest(RunState state, MachineEvent event) {
@@ -90,17 +117,26 @@ void VirtualMachine::carry_out_requests() {
     }
     if (const Status paused = microvm_->pause(); !paused) {
         log_.write(LogLevel::error, paused.error().text());
-        loop_.call_at(clock_.now() + retry_interval, [this, alive = std::weak_ptr<char>(alive_)] {
-            if (alive.lock()) {
-                carry_out_requests();
-            }
-        });
+        call_later(retry_interval, &VirtualMachine::carry_out_requests);
         return;
     }
     carry_out(microvm_->take_request());
-    if (run_.state() == RunState::running) {
+    if (run_.state() != RunState::running) {
+        return;
+    }
+    if (reset_ != Reset::none) {
+        post([this] { continue_reset(); });
+    } else {
         microvm_->resume();
     }
+}
+
+int VirtualMachine::call_later(std::chrono::milliseconds delay, void (VirtualMachine::*what)()) {
+    return loop_.call_at(clock_.now() + delay, [this, what, alive = std::weak_ptr<char>(alive_)] {
+        if (alive.lock()) {
+            (this->*what)();
+        }
+    });
 }
 
 void VirtualMachine::request_shutdown(MachineEventReason reason) {

@@ -79,6 +79,19 @@ TEST_F(MemoryOnlyTest, AnIncomingOneWaits) {
     EXPECT_EQ(machine->run_state(), RunState::running);
 }
 
+TEST_F(MemoryOnlyTest, AGuestThatHasArrivedBeforePowerOnIsLeftAlone) {
+    for (const char* state : {"running", "paused", "shutdown"}) {
+        const auto machine = make(true);
+        {
+            const MachineLock lock(*machine);
+            ASSERT_TRUE(machine->set_incoming_run_state(state));
+            ASSERT_TRUE(machine->start_after_load());
+        }
+        ASSERT_TRUE(machine->power_on());
+        EXPECT_EQ(to_string(machine->run_state()), state);
+    }
+}
+
 TEST_F(MemoryOnlyTest, BadOptionsAreErrors) {
     MachineOptions options;
     options.kind = MachineKind::none;

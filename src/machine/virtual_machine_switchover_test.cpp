@@ -13,7 +13,9 @@ using Kind = MachineEvent::Kind;
 
 Status stop_for_switchover(VirtualMachine& machine) {
     const MachineLock lock(machine);
-    return machine.stop_for_switchover();
+    Status stopped = machine.stop_for_switchover();
+    EXPECT_TRUE(!stopped || machine.is_quiet()) << "without disks it is quiet at once, and then a reset is carried out";
+    return stopped;
 }
 
 class SwitchoverTest : public GuestTest {

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 #include <sys/mount.h>
 
+#include <array>
 #include <latch>
 #include <thread>
 
@@ -16,6 +17,27 @@ using namespace test;  // NOLINT(google-build-using-namespace)
 using ::testing::HasSubstr;
 
 constexpr std::uint64_t cluster = AllocationBitmap::cluster_bytes;
+
+/// A file system of its own while it lives, where that is allowed.
+class Mount {
+public:
+    Mount(const std::string& place, const char* type, const char* options) : place_(place) {
+        EXPECT_TRUE(std::filesystem::create_directory(place));
+        is_mounted = ::mount(type, place.c_str(), type, 0, options) == 0;
+    }
+    ~Mount() {
+        if (is_mounted) {
+            EXPECT_EQ(::umount2(place_.c_str(), MNT_DETACH), 0);
+        }
+    }
+    Mount(const Mount&) = delete;
+    Mount& operator=(const Mount&) = delete;
+
+    bool is_mounted = false;
+
+private:
+    const std::string place_;
+};
 
 class OverlayOpenTest : public ::testing::Test {
 protected:
@@ -35,6 +57,7 @@ TEST_F(OverlayOpenTest, OfSeveralThatMakeOneOverlayAtOnceAllGetTheSame) {
         std::latch start(openers);
         std::array<std::unique_ptr<OverlayDisk>, openers> disks;
         std::vector<std::thread> threads;
+        threads.reserve(openers);
         for (auto& disk : disks) {
             threads.emplace_back([&] {
                 start.arrive_and_wait();
@@ -80,8 +103,8 @@ TEST_F(OverlayOpenTest, ABitmapThatCannotBeSeenIsNotTakenForAbsent) {
 TEST_F(OverlayOpenTest, ABaseThatIsTooLargeLeavesNothingBehind) {
     const std::uint64_t too_large = AllocationBitmap::max_disk_size.value() + sector_bytes;
     const std::string place = directory_ / "place";
-    ASSERT_TRUE(std::filesystem::create_directory(place));
-    if (::mount("tmpfs", place.c_str(), "tmpfs", 0, "size=1m") != 0) {
+    const Mount mount(place, "tmpfs", "size=1m");
+    if (!mount.is_mounted) {
         GTEST_SKIP() << "a file system for large files cannot be mounted here";
     }
     paths_ = {place + "/top", place + "/base"};
@@ -91,13 +114,12 @@ TEST_F(OverlayOpenTest, ABaseThatIsTooLargeLeavesNothingBehind) {
     EXPECT_THAT(refused.error().message, HasSubstr("too large"));
     EXPECT_FALSE(std::filesystem::exists(paths_.top));
     EXPECT_FALSE(std::filesystem::exists(paths_.bitmap()));
-    EXPECT_EQ(::umount2(place.c_str(), MNT_DETACH), 0);
 }
 
 TEST_F(OverlayOpenTest, AFileSystemWithoutHolesCanHoldANewOverlay) {
     const std::string place = directory_ / "place";
-    ASSERT_TRUE(std::filesystem::create_directory(place));
-    if (::mount("ramfs", place.c_str(), "ramfs", 0, nullptr) != 0) {
+    const Mount mount(place, "ramfs", nullptr);
+    if (!mount.is_mounted) {
         GTEST_SKIP() << "such a file system cannot be mounted here";
     }
     paths_ = {place + "/top", place + "/base"};
@@ -113,7 +135,6 @@ TEST_F(OverlayOpenTest, AFileSystemWithoutHolesCanHoldANewOverlay) {
     const auto refused = open();
     EXPECT_CODE(refused, ErrorCode::disk);
     EXPECT_TRUE(std::filesystem::exists(paths_.top)) << "it is not new";
-    EXPECT_EQ(::umount2(place.c_str(), MNT_DETACH), 0);
 }
 
 TEST_F(OverlayOpenTest, AnImageIsMadeWholeOrNotAtAll) {

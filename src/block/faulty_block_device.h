@@ -34,6 +34,9 @@ public:
     Status write(DiskOffset offset, std::span<const std::byte> bytes) override;
     Status write_zeroes(DiskOffset offset, ByteCount count) override;
     Status discard(DiskOffset offset, ByteCount count) override { return below_.discard(offset, count); }
+    Status lock() override { return below_.lock(); }
+    void unlock() override { below_.unlock(); }
+    std::string identity() const override { return below_.identity(); }
     Status flush() override;
     void begin_flush() override { below_.begin_flush(); }
     Result<DiskExtent> extent_at(DiskOffset offset) override { return below_.extent_at(offset); }

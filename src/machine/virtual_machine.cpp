@@ -93,7 +93,8 @@ std::vector<DeviceState*> VirtualMachine::incoming_devices() {
 
 Status VirtualMachine::power_on() {
     const MachineLock lock(*this);
-    if (run_.state() == RunState::inmigrate) {
+    // Not the run state: a guest that arrives fast may be here already.
+    if (options_.incoming) {
         return {};
     }
     if (auto status = lock_disks(); !status) {

@@ -90,7 +90,7 @@ void parse_data(VirtioBlkRequest& request, BlockRequest::Kind kind, const Header
 }
 
 void parse_segment(VirtioBlkRequest& request, BlockRequest::Kind kind, Buffers buffers, const VirtioBlkLimits& limits) {
-    Segment segment;
+    Segment segment{};
     // The configuration space says that there is one segment.
     if (limits.read_only || !take_front(buffers, segment) || !buffers.empty()) {
         return answer_with(request, status_io_error);
@@ -110,7 +110,7 @@ void parse_segment(VirtioBlkRequest& request, BlockRequest::Kind kind, Buffers b
     request.work = BlockRequest{kind, DiskOffset(segment.sector * sector_bytes), ByteCount(bytes), {}};
 }
 
-void tell_serial(VirtioBlkRequest& request, Buffers buffers, std::string_view serial) {
+void tell_serial(VirtioBlkRequest& request, const Buffers& buffers, std::string_view serial) {
     char id[id_bytes] = {};
     std::memcpy(id, serial.data(), std::min(serial.size(), sizeof id));
     std::span<const char> left(id);
@@ -151,7 +151,7 @@ Result<VirtioBlkRequest> parse_virtio_blk_request(const DescriptorChain& chain, 
             request.work = BlockRequest{BlockRequest::Kind::flush, {}, {}, {}};
             break;
         case type_get_id:
-            tell_serial(request, std::move(writable), limits.serial);
+            tell_serial(request, writable, limits.serial);
             break;
         case type_discard:
             parse_segment(request, BlockRequest::Kind::discard, std::move(readable), limits);

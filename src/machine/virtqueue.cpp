@@ -25,7 +25,7 @@ constexpr std::size_t ring_offset = 4;
 constexpr std::size_t available_entry_bytes = 2;
 constexpr std::size_t used_entry_bytes = 8;
 
-tl::unexpected<Error> broken(std::string what) {
+tl::unexpected<Error> broken(const std::string& what) {
     return fail(ErrorCode::device_state, "the guest's driver has broken its queue: " + what);
 }
 
@@ -122,7 +122,7 @@ Status Virtqueue::follow(std::uint16_t head, DescriptorChain& chain) const {
     std::size_t index = head;
     for (std::size_t left = table.size() / descriptor_bytes; left != 0; --left) {
         // The driver could change it between a check and its use.
-        Descriptor descriptor;
+        Descriptor descriptor{};
         std::memcpy(&descriptor, table.data() + index * descriptor_bytes, sizeof descriptor);
         if ((descriptor.flags & flag_indirect) != 0) {
             if (is_indirect || (descriptor.flags & flag_next) != 0) {
@@ -138,7 +138,7 @@ Status Virtqueue::follow(std::uint16_t head, DescriptorChain& chain) const {
             left = table.size() / descriptor_bytes + 1;
             continue;
         }
-        if (const Status status = add_buffer(descriptor, chain); !status) {
+        if (Status status = add_buffer(descriptor, chain); !status) {
             return status;
         }
         if ((descriptor.flags & flag_next) == 0) {

@@ -44,6 +44,7 @@ TEST_F(MachineDisksTest, names_are_unique_and_not_empty) {
 
 TEST_F(MachineDisksTest, only_hardware_limits_their_number) {
     std::vector<MachineDisk> disks;
+    disks.reserve(9);
     for (int n = 0; n < 9; ++n) {
         disks.push_back({std::to_string(n), &first});
     }
@@ -150,6 +151,17 @@ TEST_F(MachineDisksTest, a_destination_takes_them_when_the_guest_is_complete) {
     ASSERT_TRUE(machine->start_after_load());
     EXPECT_EQ(locked(), both);
     EXPECT_EQ(machine->run_state(), RunState::running);
+}
+
+TEST_F(MachineDisksTest, a_guest_that_arrives_before_power_on_is_left_alone) {
+    const auto machine = make(memory_only(true));
+    {
+        const MachineLock lock(*machine);
+        ASSERT_TRUE(machine->set_incoming_run_state("paused"));
+        ASSERT_TRUE(machine->start_after_load());
+    }
+    ASSERT_TRUE(machine->power_on());
+    EXPECT_EQ(machine->run_state(), RunState::paused);
 }
 
 TEST_F(MachineDisksTest, a_destination_that_cannot_have_them_stays_paused) {

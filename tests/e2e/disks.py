@@ -16,8 +16,8 @@ from support.disk_guest import MIB, DiskGuest, migrate  # noqa: E402
 from support.processes import Workspace  # noqa: E402
 from support.qmp import QmpError  # noqa: E402
 
-# Longer than the time over which throughput is measured.
-SILENCE_S = 1.2
+# Several windows in which throughput is measured.
+SILENCE_S = 0.5
 # The last chunk of the second one is a single sector.
 SIZES = (48 * MIB, 9 * MIB + 512)
 SPAN_BYTES = 256 * 1024
@@ -98,7 +98,9 @@ def of_history(arguments, workspace):
     destination.qmp.run_state()
     source.qmp.command("migrate-set-parameters", {"max-bandwidth": 4096})
     source.qmp.command("migrate", {"uri": uri, "blk": True})
-    looks = watch_crawl(source)
+    looks = watch(source, 1, 0)
+    source.qmp.command("migrate-set-parameters", {"max-bandwidth": 1})
+    looks += watch(source, 0, SILENCE_S)
     source.qmp.command("migrate-set-parameters", {"max-bandwidth": 0})
     source.qmp.wait_migration("completed")
     destination.qmp.wait_run_state("running")
@@ -107,9 +109,9 @@ def of_history(arguments, workspace):
           f"{looks} looks at a migration that crawls")
 
 
-def watch_crawl(source):
-    """Looks at the figures of a migration that is allowed next to nothing: for a second, and until nothing at all was sent for
-    longer than its throughput is measured over. Returns how often."""
+def watch(source, time_s, silence_s):
+    """Looks at the figures of a migration that is allowed next to nothing, for so long at least, and until nothing at all was sent
+    for `silence_s`. Returns how often."""
     looks = 0
     begin = last_change = time.monotonic()
     sent = None
@@ -126,7 +128,7 @@ def watch_crawl(source):
         looks += 1
         if figures["ram"]["transferred"] != sent:
             sent, last_change = figures["ram"]["transferred"], now
-        return now - begin >= 1 and now - last_change >= SILENCE_S
+        return now - begin >= time_s and now - last_change >= silence_s
 
     wait_for(crawled, 30, lambda: f"a window without bytes: {source.qmp.migration()}")
     return looks

@@ -116,7 +116,9 @@ private:
     void run_guest();
     Status stop_guest(RunState state);
     void carry_out(const GuestRequest& request);
-    /// Once the disks are quiet.
+    /// Carries a reset out that is waited for, if the disks are quiet; ends the guest where that fails.
+    void try_reset();
+    /// The same with quiet disks, and without ending the guest.
     void reset_guest();
     void end_by_reset(std::string why);
     void end_guest(RunState state, MachineEvent event);

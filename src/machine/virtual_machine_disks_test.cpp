@@ -181,6 +181,39 @@ TEST_F(MachineDisksTest, a_destination_that_cannot_have_them_stays_paused) {
     EXPECT_EQ(locked(), both);
 }
 
+TEST_F(MachineDisksTest, a_guest_that_has_arrived_waits_for_its_image_whoever_owns_it) {
+    const auto machine = make(memory_only(true));
+    first.refuse_lock(true);
+    {
+        const MachineLock lock(*machine);
+        ASSERT_TRUE(machine->set_incoming_run_state("running"));
+        EXPECT_EQ(machine->start_after_load().error().code, ErrorCode::disk);
+        machine->set_ownership_unknown();
+    }
+    EXPECT_EQ(machine->run_state(), RunState::paused);
+    EXPECT_FALSE(machine->memory().blocks()[0].fresh) << "it is complete";
+    EXPECT_EQ(machine->cont(false).error().code, ErrorCode::handover_unknown);
+    EXPECT_EQ(machine->cont(true).error().code, ErrorCode::disk);
+    EXPECT_EQ(machine->run_state(), RunState::paused);
+    EXPECT_EQ(machine->ownership(), Ownership::unknown);
+    first.refuse_lock(false);
+    ASSERT_TRUE(machine->cont(true));
+    EXPECT_EQ(machine->run_state(), RunState::running);
+    EXPECT_EQ(machine->ownership(), Ownership::here);
+    EXPECT_EQ(locked(), both);
+}
+
+TEST_F(MachineDisksTest, a_guest_that_had_ended_does_not_come_back_to_life_because_of_an_image) {
+    const auto machine = make(memory_only(true));
+    first.refuse_lock(true);
+    {
+        const MachineLock lock(*machine);
+        ASSERT_TRUE(machine->set_incoming_run_state("guest-panicked"));
+        EXPECT_FALSE(machine->start_after_load());
+    }
+    EXPECT_EQ(machine->run_state(), RunState::guest_panicked);
+}
+
 TEST_F(MachineDisksTest, the_machine_type_can_have_another_name) {
     MachineOptions options = memory_only();
     EXPECT_EQ(make(options)->machine_type(), "none");

@@ -49,7 +49,7 @@ void VirtualMachine::carry_out(const GuestRequest& request) {
                     "with the kernel to allow it)");
             }
             reset_ = Reset::waiting;
-            return;
+            return try_reset();
         case GuestRequest::Kind::power_off:
             end.reason = MachineEventReason::guest_shutdown;
             end.exit_status = request.exit_status;
@@ -65,6 +65,15 @@ void VirtualMachine::carry_out(const GuestRequest& request) {
             return;
     }
     end_guest(RunState::shutdown, std::move(end));
+}
+
+void VirtualMachine::try_reset() {
+    if (microvm_->is_quiet()) {
+        reset_guest();
+    }
+    if (reset_ == Reset::failed) {
+        end_by_reset("the guest asked for a reset, and its kernel could not be loaded again");
+    }
 }
 
 void VirtualMachine::reset_guest() {
@@ -92,15 +101,12 @@ void VirtualMachine::continue_reset() {
     if (run_.state() != RunState::running || reset_ == Reset::none) {
         return;  // whoever lets the guest run again comes back to it
     }
-    if (!microvm_->is_quiet()) {
+    try_reset();
+    if (reset_ == Reset::waiting) {
         reset_timer_ = call_later(quiet_interval, &VirtualMachine::continue_reset);
-        return;
+    } else if (run_.state() == RunState::running) {
+        microvm_->resume();
     }
-    reset_guest();
-    if (reset_ == Reset::failed) {
-        return end_by_reset("the guest asked for a reset, and its kernel could not be loaded again");
-    }
-    microvm_->resume();
 }
 
 void VirtualMachine::end_guest(RunState state, MachineEvent event) {

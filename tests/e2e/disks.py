@@ -1,34 +1,43 @@
 """A guest that writes two disks and its memory at full speed moves with both; afterwards its images hold its writes."""
 
 import argparse
+import math
 import os
 import pathlib
 import sys
+import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 # pylint: disable=wrong-import-position
 from support import disks, guest, machines, pairs  # noqa: E402
+from support.deadlines import wait_for  # noqa: E402
 from support.disk_guest import MIB, DiskGuest, migrate  # noqa: E402
 from support.processes import Workspace  # noqa: E402
 from support.qmp import QmpError  # noqa: E402
 
+# Several windows in which throughput is measured.
+SILENCE_S = 0.5
 # The last chunk of the second one is a single sector.
 SIZES = (48 * MIB, 9 * MIB + 512)
 SPAN_BYTES = 256 * 1024
 
 
-def expect_moved(machine, subject, source, destination):
-    """The guest goes on at the destination, and everything is there."""
-    subject.wait_writes(destination, 20)
-    assert source.qmp.run_state() == "postmigrate"
+def expect_end(subject, machine, side):
+    """The guest ends there, and everything is in that side's images."""
     subject.power_off(machine)
     subject.check_serial()
-    return subject.check_images("destination")
+    return subject.check_images(side)
+
+
+def expect_moved(subject, source, destination):
+    """The guest goes on at the destination."""
+    subject.wait_writes(destination, 20)
+    assert source.qmp.run_state() == "postmigrate"
 
 
 def at_full_speed(arguments, workspace):
-    """There, and back again to where it came from."""
+    """There, and back again to a new program with the images that were left, which are old by then."""
     subject = DiskGuest(workspace, arguments.program, arguments.workload, SIZES, ring=arguments.ring, virtio=arguments.virtio,
                         span_bytes=SPAN_BYTES)
     for path, size in zip(subject.images("source"), SIZES):
@@ -42,15 +51,31 @@ def at_full_speed(arguments, workspace):
     assert disk["total"] == sum(SIZES) and disk["remaining"] == 0, disk
     # Nine chunks have data at the beginning; the guest writes one chunk of each disk again and again.
     assert disk["x-godwit-data-chunks"] <= 9 + len(SIZES) * figures["x-godwit-passes"], f"holes were sent: {figures}"
-    durable = expect_moved(destination, subject, source, destination)
-    for before, after in zip(subject.images("source"), subject.images("destination")):
-        same_beyond(before, after, SPAN_BYTES)
-        assert disks.allocated_bytes(after) <= disks.allocated_bytes(before) + 8 * MIB, "a thin image has become thick"
-    print(f"moved with two disks: {durable} durable writes, downtime {figures['downtime']} ms, {disk}")
+    expect_moved(subject, source, destination)
+    allocated = [disks.allocated_bytes(path) for path in subject.images("source")]
+    compare_rest(subject, allocated)
+    source.qmp.command("quit")
+    assert source.process.wait_exit() == 0, source.process.stderr()
+
+    home = subject.start_destination("home", incoming=uri_for(arguments, workspace, "back"), images=subject.images("source"))
+    home.qmp.run_state()
+    back = migrate(destination, home, None if arguments.transport == "tcp" else uri_for(arguments, workspace, "back"))
+    expect_moved(subject, destination, home)
+    durable = expect_end(subject, home, "source")
+    compare_rest(subject, allocated)
+    print(f"moved with two disks: {durable} durable writes, downtime {figures['downtime']} and {back['downtime']} ms, {disk}")
 
 
-def uri_for(arguments, workspace):
-    return "tcp:127.0.0.1:0" if arguments.transport == "tcp" else f"unix:{workspace.path('stream')}"
+def uri_for(arguments, workspace, name="stream"):
+    return "tcp:127.0.0.1:0" if arguments.transport == "tcp" else f"unix:{workspace.path(name)}"
+
+
+def compare_rest(subject, allocated):
+    """What the guest does not write is the same in both sides' images, and takes no more room than at the begin."""
+    for here, there, most in zip(subject.images("source"), subject.images("destination"), allocated):
+        same_beyond(here, there, SPAN_BYTES)
+        for path in (here, there):
+            assert disks.allocated_bytes(path) <= most + 8 * MIB, f"the thin image {path} has become thick"
 
 
 def same_beyond(a, b, offset):
@@ -71,15 +96,55 @@ def of_history(arguments, workspace):
     uri = f"unix:{workspace.path('stream')}"
     destination = subject.start_destination(incoming=uri)
     destination.qmp.run_state()
-    source.qmp.command("migrate-set-parameters", {"max-bandwidth": 20 * MIB})
+    source.qmp.command("migrate-set-parameters", {"max-bandwidth": 4096})
     source.qmp.command("migrate", {"uri": uri, "blk": True})
-    for _ in range(20):
-        figures = source.qmp.migration()
-        assert figures["status"] in ("setup", "active", "completed"), figures
+    looks = watch(source, 1, 0)
+    source.qmp.command("migrate-set-parameters", {"max-bandwidth": 1})
+    looks += watch(source, 0, SILENCE_S)
     source.qmp.command("migrate-set-parameters", {"max-bandwidth": 0})
     source.qmp.wait_migration("completed")
     destination.qmp.wait_run_state("running")
-    print(f"two disks, 512 MiB, unix: {expect_moved(destination, subject, source, destination)} durable writes")
+    expect_moved(subject, source, destination)
+    print(f"two disks, 512 MiB, unix: {expect_end(subject, destination, 'destination')} durable writes, "
+          f"{looks} looks at a migration that crawls")
+
+
+def watch(source, time_s, silence_s):
+    """Looks at the figures of a migration that is allowed next to nothing, for so long at least, and until nothing at all was sent
+    for `silence_s`. Returns how often."""
+    looks = 0
+    begin = last_change = time.monotonic()
+    sent = None
+
+    def crawled():
+        nonlocal looks, last_change, sent
+        figures = source.qmp.migration()
+        now = time.monotonic()
+        assert figures["status"] in ("setup", "active"), figures
+        if figures["status"] == "setup":
+            last_change = now
+            return False
+        expect_sane(figures)
+        looks += 1
+        if figures["ram"]["transferred"] != sent:
+            sent, last_change = figures["ram"]["transferred"], now
+        return now - begin >= time_s and now - last_change >= silence_s
+
+    wait_for(crawled, 30, lambda: f"a window without bytes: {source.qmp.migration()}")
+    return looks
+
+
+def expect_sane(figures):
+    """Finite, and not more than there is."""
+    ram, disk = figures["ram"], figures["disk"]
+    assert math.isfinite(ram["mbps"]) and 0 <= ram["mbps"] < 1e6, figures
+    assert 0 <= figures["expected-downtime"] < 1e12, figures
+    assert 0 <= ram["remaining"] <= ram["total"], figures
+    # A chunk that was written before the first pass has come to it counts twice: at most one of each disk.
+    assert 0 <= disk["remaining"] <= disk["total"] + 2 * MIB, figures
+    assert disk["total"] == 32 * MIB and ram["total"] >= 512 * MIB, figures
+    assert 0 <= disk["transferred"] <= ram["transferred"], figures
+    assert math.isfinite(ram["pages-per-second"]) and ram["pages-per-second"] >= 0, figures
 
 
 def shared_images(arguments, workspace):

@@ -14,38 +14,11 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 # pylint: disable=wrong-import-position
 from support import pairs  # noqa: E402
 from support.deadlines import wait_for  # noqa: E402
+from support.handover_steps import ENDED, WHEN_DESTINATION_DIES, WHEN_SOURCE_DIES, allowed  # noqa: E402
 from support.processes import Workspace  # noqa: E402
 from support.qmp import QmpError  # noqa: E402
 
 SIZE_MIB = 48
-
-# Step at which a side dies -> what becomes of the other one: (its run states, its migration's end, code of the error).
-# None as the run state: the process has ended, with a status other than 0.
-RESUMED = ("running", "failed", None)
-UNKNOWN_SOURCE = ("paused", "failed", "handover-unknown")
-UNKNOWN_DESTINATION = ("paused", "failed", "handover-unknown")
-RUNS_HERE = ("running", "completed", None)
-ENDED = (None, None, None)
-WHEN_SOURCE_DIES = {
-    "source-stopping": ENDED,
-    "source-stopped": ENDED,
-    # The destination has everything and may have said LOADED before it sees that the source is gone.
-    "source-sent": UNKNOWN_DESTINATION,
-    "source-loaded-seen": UNKNOWN_DESTINATION,
-    "source-before-commit": UNKNOWN_DESTINATION,
-    "source-committed": RUNS_HERE,
-    "source-completed": RUNS_HERE,
-}
-WHEN_DESTINATION_DIES = {
-    "destination-received": RESUMED,
-    "destination-loaded": RESUMED,
-    # LOADED may arrive before the end of the connection does: then the commit begins.
-    "destination-said-loaded": (("running", "failed", None), UNKNOWN_SOURCE),
-    "destination-committed": UNKNOWN_SOURCE,
-    "destination-running": UNKNOWN_SOURCE,
-    # RUNNING has been written, and arrives before the end of the connection.
-    "destination-said-running": ("postmigrate", "completed", None),
-}
 
 
 def start(workspace, program, memory_file, source_options=(), destination_options=()):
@@ -102,7 +75,6 @@ def check_guidance(survivor, outcome):
 
 
 def named_step(program, memory_file, step, expected):
-    allowed = expected if isinstance(expected[0], tuple) else (expected,)
     side = step.split("-")[0]
     option = ("--test-kill-at", step)
     with Workspace() as workspace:
@@ -112,7 +84,7 @@ def named_step(program, memory_file, step, expected):
         source.qmp.command("migrate", {"uri": uri})
         assert victim.process.wait_exit() == -9, f"{victim.name} was not killed at {step}"
         outcome = simplify(outcome_of(survivor))
-        assert outcome in allowed, f"killed at {step}: {survivor.name} is {outcome}, expected {allowed}"
+        assert outcome in allowed(expected), f"killed at {step}: {survivor.name} is {outcome}, expected {expected}"
         check_guidance(survivor, outcome)
     return outcome
 
@@ -132,10 +104,7 @@ def random_moment(program, memory_file, side, delay_s):
             return "waits"
         outcome = simplify(outcome_of(survivor))
         table = WHEN_SOURCE_DIES if side == "source" else WHEN_DESTINATION_DIES
-        allowed = set()
-        for entry in table.values():
-            allowed |= set(entry) if isinstance(entry[0], tuple) else {entry}
-        assert outcome in allowed, f"{side} killed after {delay_s:.4f} s: {survivor.name} is {outcome}"
+        assert any(outcome in allowed(entry) for entry in table.values()), f"{side} killed after {delay_s:.4f} s: {survivor.name} is {outcome}"
         check_guidance(survivor, outcome)
         return "/".join(str(part) for part in outcome)
 

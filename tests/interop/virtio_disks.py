@@ -32,9 +32,7 @@ class Mover:
         modern = self.arguments.virtio == "modern"
         options.setdefault("memory", "16M")
         if engine == "qemu":
-            # The lock of the side that was left is still there.
-            return machines.start_qemu(self.workspace, name, extra=machines.qemu_disks(self.images, modern, locking="off"),
-                                       **options)
+            return machines.start_qemu(self.workspace, name, extra=machines.qemu_disks(self.images, modern), **options)
         return machines.start_godwit(self.workspace, name, self.arguments.program,
                                      extra=machines.godwit_disks(self.images, modern), **options)
 

@@ -26,14 +26,14 @@ class Pair:
     def __init__(self, workspace, program):
         self.workspace = workspace
         self.program = program
-        self.image = disks.write_raw(workspace.path("source.img"), SIZE, [(0, SIZE)])
+        self.image = disks.write_raw(workspace.image_path("source.img"), SIZE, [(0, SIZE)])
 
     def source(self, options=""):
         return pairs.start_godwit(self.workspace, "source", self.program, SIZE_MIB,
                                   extra=["--disk", f"id=data,file={self.image}{options}"])
 
     def destination(self, name="destination", options="", disk="data", size=SIZE, image=None):
-        image = image or disks.write_raw(self.workspace.path(f"{name}.img"), size, [])
+        image = image or disks.write_raw(self.workspace.image_path(f"{name}.img"), size, [])
         return pairs.start_godwit(self.workspace, name, self.program, SIZE_MIB, incoming="tcp:127.0.0.1:0",
                                   extra=["--disk", f"id={disk},file={image}{options}"])
 
@@ -69,7 +69,7 @@ def ended(destination, *words):
 def works(pair, source, name="again"):
     destination = pair.destination(name)
     migrate(source, destination)
-    disks.assert_same(pair.image, pair.workspace.path(f"{name}.img"))
+    disks.assert_same(pair.image, pair.workspace.image_path(f"{name}.img"))
 
 
 def source_cannot_be_read(pair):
@@ -146,10 +146,10 @@ def destination_is_read_only(pair):
 
 def destination_is_in_use(pair):
     """Although nothing would have to be written to it: the layer that moves is empty."""
-    base = disks.write_raw(pair.workspace.path("base.img"), SIZE, [(0, SIZE)])
+    base = disks.write_raw(pair.workspace.image_path("base.img"), SIZE, [(0, SIZE)])
     source = pairs.start_godwit(pair.workspace, "source", pair.program, SIZE_MIB,
-                                extra=["--disk", f"id=data,file={pair.workspace.path('source.top')},base={base}"])
-    top = f"id=data,file={pair.workspace.path('destination.top')},base={base}"
+                                extra=["--disk", f"id=data,file={pair.workspace.image_path('source.top')},base={base}"])
+    top = f"id=data,file={pair.workspace.image_path('destination.top')},base={base}"
     user = pairs.start_godwit(pair.workspace, "user", pair.program, SIZE_MIB, extra=["--disk", top])
     user.qmp.run_state()
     destination = pairs.start_godwit(pair.workspace, "destination", pair.program, SIZE_MIB, incoming="tcp:127.0.0.1:0",
@@ -160,7 +160,7 @@ def destination_is_in_use(pair):
 
 def both_sides_have_one_export(pair):
     """A server locks its image for all its clients: only its address tells."""
-    image = pair.workspace.path("served.qcow2")
+    image = pair.workspace.image_path("served.qcow2")
     disks.run("qemu-img", "create", "-q", "-f", "qcow2", image, str(SIZE))
     _, uri = disks.serve_qcow2(pair.workspace, "one", image)
     start = lambda name, **options: pairs.start_godwit(  # noqa: E731
@@ -175,7 +175,7 @@ def both_sides_have_one_export(pair):
 
 def qemu_has_more_than_the_destination(pair):
     """Nobody has compared sizes before."""
-    image = disks.write_raw(pair.workspace.path("qemu.img"), 8 * MIB, [(0, 8 * MIB)])
+    image = disks.write_raw(pair.workspace.image_path("qemu.img"), 8 * MIB, [(0, 8 * MIB)])
     source = pairs.start_qemu(pair.workspace, "qemu", SIZE_MIB, extra=["-drive", f"if=none,id=data,file={image},format=raw"])
     destination = pair.destination(size=4 * MIB)
     source.qmp.command("migrate-set-parameters", {"downtime-limit": 10})

@@ -13,7 +13,7 @@ SEED = 7
 def make_images(workspace, sizes):
     paths = []
     for number, size in enumerate(sizes):
-        path = workspace.path(f"disk{number}.img")
+        path = workspace.image_path(f"disk{number}.img")
         with open(path, "wb") as image:
             image.truncate(size)
         paths.append(path)

@@ -52,7 +52,7 @@ def main():
     arguments = parser.parse_args()
     sizes = {"vda": 9 * CHUNK, "tail": CHUNK + 512, "tiny": 512}
     with Workspace() as workspace:
-        images = {name: workspace.path(f"{name}.img") for name in sizes}
+        images = {name: workspace.image_path(f"{name}.img") for name in sizes}
         for seed, (name, size) in enumerate(sizes.items()):
             write_image(images[name], size, seed)
         qemu = start_qemu(workspace, images)

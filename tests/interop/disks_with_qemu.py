@@ -33,7 +33,7 @@ class Images:
         self.servers = []
 
     def path(self, name):
-        return self.workspace.path(f"{self.side}-{name}")
+        return self.workspace.image_path(f"{self.side}-{name}")
 
     def prepare(self, with_contents):
         """A source's images have contents; a destination's are empty, or hold something that must not show afterwards."""
@@ -171,7 +171,7 @@ def compare(arguments, workspace, images):
 
 
 def flattened(arguments, workspace, images, name, size):
-    raw = disks.write_raw(workspace.path(f"flat-{name}"), size, [])
+    raw = disks.write_raw(workspace.image_path(f"flat-{name}"), size, [])
     sink = pairs.start_godwit(workspace, f"sink-{name}", arguments.program, MEMORY_MIB, incoming="tcp:127.0.0.1:0",
                               extra=["--disk", f"id={name},file={raw}"])
     source = pairs.start_godwit(workspace, f"layered-{name}", arguments.program, MEMORY_MIB,

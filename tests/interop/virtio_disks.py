@@ -23,7 +23,7 @@ class Mover:
     def __init__(self, workspace, arguments):
         self.workspace = workspace
         self.arguments = arguments
-        self.images = [workspace.path(f"disk{number}.img") for number in range(DISKS)]
+        self.images = [workspace.image_path(f"disk{number}.img") for number in range(DISKS)]
         for path in self.images:
             with open(path, "wb") as image:
                 image.truncate(DISK_BYTES)

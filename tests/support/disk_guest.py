@@ -28,7 +28,7 @@ class DiskGuest:
 
     def images(self, side):
         side = "both" if self.shared else side
-        paths = [self.workspace.path(f"{side}-{number}.img") for number in range(len(self.sizes))]
+        paths = [self.workspace.image_path(f"{side}-{number}.img") for number in range(len(self.sizes))]
         for path, size in zip(paths, self.sizes):
             if not os.path.exists(path):
                 with open(path, "wb") as image:

@@ -133,7 +133,8 @@ class Process:
 
     def kill(self):
         self.signal(signal.SIGKILL)
-        return self._popen.wait(10)
+        # One that is in the middle of a flush ends when the disk has done it.
+        return self._popen.wait(120)
 
     def wait_exit(self, timeout_s=30):
         try:
@@ -192,6 +193,17 @@ class Workspace:
         path = base / f"{self.directory.name}-{name}"
         self.on_exit(lambda: path.unlink(missing_ok=True))
         return path
+
+    def image_path(self, name):
+        """A path for a disk image and the files beside it, likewise: no flush waits for a disk that is busy with other things."""
+        base = pathlib.Path("/dev/shm")
+        if not base.is_dir():
+            return self.path(name)
+        folder = base / f"{self.directory.name}-images"
+        if not folder.exists():
+            folder.mkdir(mode=0o700)
+            self.on_exit(lambda: shutil.rmtree(folder, ignore_errors=True))
+        return folder / name
 
     def on_exit(self, cleanup):
         self._cleanups.append(cleanup)

@@ -32,8 +32,7 @@ TEST_F(FailureLogTest, the_first_is_said_at_once_and_the_others_are_counted) {
     EXPECT_NE(log.lines[0].find("disk 'd': a request of the guest has failed: broken"), std::string::npos);
     fail_at(5000);
     ASSERT_EQ(log.lines.size(), 2U);
-    EXPECT_NE(log.lines[1].find("5000 more requests of the guest have failed, the last one: broken"),
-              std::string::npos)
+    EXPECT_NE(log.lines[1].find("5000 more requests of the guest have failed, the last one: broken"), std::string::npos)
         << log.lines[1];
     fail_at(5001);
     EXPECT_EQ(log.lines.size(), 2U);

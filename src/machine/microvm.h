@@ -42,8 +42,8 @@ public:
     Microvm(const Microvm&) = delete;
     Microvm& operator=(const Microvm&) = delete;
 
-    /// Resets CPUs and devices, and loads the kernel anew. Only while paused and quiet. Errors: `wrong_state` without a kernel,
-    /// `invalid_argument` for an unusable one.
+    /// Resets CPUs and devices, and loads the kernel anew. Only while paused and quiet. Errors: `wrong_state` without a
+    /// kernel, `invalid_argument` for an unusable one.
     Status boot();
     bool has_kernel() const { return !kernel_.empty(); }
 

@@ -168,7 +168,8 @@ TEST_F(QuietDisksTest, only_what_a_request_has_filled_is_marked) {
 
     disks->resume();
     ram.clear_marks();
-    request(block::type_in, {{data, 0x1000, VirtioTestDriver::write}, {data + 0x3000, 0x1000, VirtioTestDriver::write}});
+    request(block::type_in,
+            {{data, 0x1000, VirtioTestDriver::write}, {data + 0x3000, 0x1000, VirtioTestDriver::write}});
     ASSERT_TRUE(wait_quiet());
     EXPECT_TRUE(marked(data) && marked(data + 0x3000) && marked(status_byte));
     EXPECT_FALSE(marked(data + 0x1000) || marked(data + 0x2000));

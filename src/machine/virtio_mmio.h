@@ -15,8 +15,8 @@ namespace godwit {
 /// default, or the modern one.
 ///
 /// A virtual CPU that resets the device waits until no request can write to the guest's memory any more, but at most
-/// `reset_wait`: after that the status register does not read 0 until it is so. Others that use the device meanwhile wait
-/// with it, and not for a time of their own.
+/// `reset_wait`: after that the status register does not read 0 until it is so. Others that use the device meanwhile
+/// wait with it, and not for a time of their own.
 class VirtioMmio : public MmioDevice {
 public:
     static constexpr ByteCount register_bytes{0x200};

@@ -46,7 +46,8 @@ public:
     /// `invalid_argument`, `memory`, `unsupported` (no KVM), `vcpu`, `io`, `disk`.
     static Result<std::unique_ptr<VirtualMachine>> create(const MachineOptions& options, EventLoop& loop, Clock& clock,
                                                           Log& log, std::vector<MachineDisk> disks = {});
-    /// Ends the virtual CPUs at once, waits for requests that the disks have taken, and gives their locks back. No migration may use the machine any more.
+    /// Ends the virtual CPUs at once, waits for requests that the disks have taken, and gives their locks back. No
+    /// migration may use the machine any more.
     ~VirtualMachine() override;
     VirtualMachine(const VirtualMachine&) = delete;
     VirtualMachine& operator=(const VirtualMachine&) = delete;

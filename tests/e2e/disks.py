@@ -10,7 +10,7 @@ import time
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 # pylint: disable=wrong-import-position
-from support import disks, guest, machines, pairs  # noqa: E402
+from support import disk_record, disks, guest, machines, pairs  # noqa: E402
 from support.deadlines import wait_for  # noqa: E402
 from support.disk_guest import MIB, DiskGuest, migrate  # noqa: E402
 from support.processes import Workspace  # noqa: E402
@@ -179,7 +179,44 @@ def shared_images(arguments, workspace):
     print(f"one image for both: {subject.check_images('both')} durable writes")
 
 
-CASES = {"at_full_speed": at_full_speed, "of_history": of_history, "shared_images": shared_images}
+def slow_request(arguments, workspace):
+    """A request of the guest that takes much longer than a switchover may: nobody waits for it but the guest."""
+    delay_s = 6
+    subject = DiskGuest(workspace, arguments.program, arguments.workload, (4 * MIB,), memory="16M",
+                        append="working-set=1M rate=200 heartbeat-ms=20", span_bytes=SPAN_BYTES)
+    image = f"{subject.images('source')[0]},test-fault=write:60:delay={1000 * delay_s}"
+    source = subject.start("source", kernel=arguments.workload, append=subject.append, images=[image])
+    guest.wait_ready(source)
+    wait_for(lambda: stands_still(source), 30, "the disk stands still")
+    begin = time.monotonic()
+    destination = subject.start_destination()
+    source.qmp.command("migrate-set-parameters", {"switchover-timeout": 500})
+    source.qmp.command("migrate", {"uri": pairs.listening_uri(destination), "blk": True})
+    try:
+        source.qmp.wait_migration("completed")
+        raise AssertionError("the guest has moved without its request")
+    except QmpError as error:
+        assert "was not done within the switchover deadline" in error.description, error
+    assert source.qmp.run_state() == "running"
+    source.qmp.command("stop")
+    assert source.qmp.run_state() == "paused"
+    source.qmp.command("cont")
+    assert time.monotonic() - begin < delay_s, "somebody has waited for the disk"
+    subject.outputs.remove(destination.serial)
+    subject.wait_writes(source, 20)
+    next_one = subject.start_destination("next", images=subject.images("destination"))
+    migrate(source, next_one)
+    expect_moved(subject, source, next_one)
+    print(f"a request of {delay_s} s: {expect_end(subject, next_one, 'destination')} durable writes")
+
+
+def stands_still(machine):
+    """The guest has said so often that nothing was written that only the fault takes so long."""
+    said = [each for each in map(disk_record.parse_progress, machine.serial.lines()) if each][-15:]
+    return len(said) == 15 and said[0] == said[-1]
+
+
+CASES = {"at_full_speed": at_full_speed, "slow_request": slow_request, "of_history": of_history, "shared_images": shared_images}
 
 
 def main():

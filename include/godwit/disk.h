@@ -3,7 +3,7 @@
 #include <string>
 
 #include "godwit/block_device.h"
-#include "godwit/write_tracker.h"
+#include "godwit/disk_write_tracker.h"
 
 namespace godwit {
 
@@ -13,7 +13,7 @@ struct Disk {
     std::string name;
     BlockDevice* device = nullptr;
     /// Hears of every write of the guest; needed to send, may be null where only receiving happens.
-    WriteTracker* tracker = nullptr;
+    DiskWriteTracker* tracker = nullptr;
 };
 
 }  // namespace godwit

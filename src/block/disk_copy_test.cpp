@@ -14,14 +14,14 @@ namespace {
 
 using testing::MemoryDisk;
 
-constexpr std::uint64_t chunk = WriteTracker::chunk_bytes;
+constexpr std::uint64_t chunk = DiskWriteTracker::chunk_bytes;
 
 /// A source's disks and a destination's, with a stream between them that is read after it has been written.
 class DiskCopyTest : public ::testing::Test {
 protected:
     MemoryDisk& add(const std::string& name, std::uint64_t size, DiskContent content = DiskContent::zeros) {
         images_.push_back(std::make_unique<MemoryDisk>(size, content));
-        trackers_.push_back(std::make_unique<WriteTracker>(ByteCount(size)));
+        trackers_.push_back(std::make_unique<DiskWriteTracker>(ByteCount(size)));
         source_.push_back({name, images_.back().get(), trackers_.back().get()});
         targets_.push_back(std::make_unique<MemoryDisk>(size, content));
         destination_.push_back({name, targets_.back().get(), nullptr});
@@ -64,7 +64,7 @@ protected:
     }
 
     std::vector<std::unique_ptr<MemoryDisk>> images_;
-    std::vector<std::unique_ptr<WriteTracker>> trackers_;
+    std::vector<std::unique_ptr<DiskWriteTracker>> trackers_;
     std::vector<std::unique_ptr<MemoryDisk>> targets_;
     std::vector<Disk> source_;
     std::vector<Disk> destination_;

@@ -90,7 +90,7 @@ Result<DiskLoader::Target*> DiskLoader::find(std::string_view name, DiskOffset o
 }
 
 ByteCount DiskLoader::length_of(const Target& target, DiskOffset offset) {
-    return ByteCount(std::min(WriteTracker::chunk_bytes, target.disk.device->size().value() - offset.value()));
+    return ByteCount(std::min(DiskWriteTracker::chunk_bytes, target.disk.device->size().value() - offset.value()));
 }
 
 Result<std::span<std::byte>> DiskLoader::chunk_target(std::string_view disk, DiskOffset offset) {
@@ -98,11 +98,11 @@ Result<std::span<std::byte>> DiskLoader::chunk_target(std::string_view disk, Dis
         return fail(target.error());
     }
     if (chunk_.empty()) {
-        buffer_.resize(WriteTracker::chunk_bytes + page_bytes);  // room to begin on a page
+        buffer_.resize(DiskWriteTracker::chunk_bytes + page_bytes);  // room to begin on a page
         void* begin = buffer_.data();
         std::size_t space = buffer_.size();
-        chunk_ = {static_cast<std::byte*>(std::align(page_bytes, WriteTracker::chunk_bytes, begin, space)),
-                  WriteTracker::chunk_bytes};
+        chunk_ = {static_cast<std::byte*>(std::align(page_bytes, DiskWriteTracker::chunk_bytes, begin, space)),
+                  DiskWriteTracker::chunk_bytes};
     }
     return chunk_;
 }
@@ -117,7 +117,7 @@ Status DiskLoader::chunk_arrived(std::string_view disk, DiskOffset offset) {
         return explain((*target)->disk, "written", offset, written.error());
     }
     ++data_chunks_;
-    record_bytes_ += head_bytes(disk) + WriteTracker::chunk_bytes;
+    record_bytes_ += head_bytes(disk) + DiskWriteTracker::chunk_bytes;
     return wrote(**target, length);
 }
 

@@ -71,7 +71,7 @@ Status DiskRecordDecoder::read_data(std::string_view disk, DiskOffset offset, St
     if (!target) {
         return fail(target.error());
     }
-    GODWIT_ASSERT(target->size() == WriteTracker::chunk_bytes, "a chunk is to go to {} bytes", target->size());
+    GODWIT_ASSERT(target->size() == DiskWriteTracker::chunk_bytes, "a chunk is to go to {} bytes", target->size());
     reader.get_bytes(*target);
     return reader.ok() ? visitor.chunk_arrived(disk, offset) : reader.status();
 }

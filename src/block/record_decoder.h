@@ -7,8 +7,8 @@
 #include <string>
 #include <string_view>
 
+#include "godwit/disk_write_tracker.h"
 #include "godwit/units.h"
-#include "godwit/write_tracker.h"
 #include "stream/reader.h"
 
 namespace godwit {
@@ -20,7 +20,7 @@ namespace godwit {
 class DiskRecordVisitor {
 public:
     virtual ~DiskRecordVisitor() = default;
-    /// A chunk's data follows: where `WriteTracker::chunk_bytes` go. That many come even where the disk ends within
+    /// A chunk's data follows: where `DiskWriteTracker::chunk_bytes` go. That many come even where the disk ends within
     /// the chunk; what they are after the disk's end is undefined.
     virtual Result<std::span<std::byte>> chunk_target(std::string_view disk, DiskOffset offset) = 0;
     /// The data has arrived where `chunk_target` said.
@@ -36,7 +36,7 @@ class DiskRecordDecoder {
 public:
     /// Leaves room for the chunk within what a signed file offset can say.
     static constexpr std::uint64_t max_offset_bytes =
-        std::numeric_limits<std::int64_t>::max() - WriteTracker::chunk_bytes;
+        std::numeric_limits<std::int64_t>::max() - DiskWriteTracker::chunk_bytes;
 
     /// Reads up to and including the end-of-section record.
     Status decode_section(StreamReader& reader, DiskRecordVisitor& visitor);

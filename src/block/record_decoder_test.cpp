@@ -12,7 +12,7 @@ using testing::DiskRecordList;
 using testing::DiskRecords;
 using Record = DiskRecordList::Record;
 
-constexpr std::uint64_t chunk_bytes = WriteTracker::chunk_bytes;
+constexpr std::uint64_t chunk_bytes = DiskWriteTracker::chunk_bytes;
 
 Status decode(std::vector<std::byte> bytes, DiskRecordList& list) {
     const testing::ManualClock clock;

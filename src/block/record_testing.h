@@ -27,7 +27,7 @@ public:
         return *this;
     }
     DiskRecords& chunk(std::string_view disk, std::uint64_t offset, std::byte fill) {
-        const std::vector<std::byte> bytes(WriteTracker::chunk_bytes, fill);
+        const std::vector<std::byte> bytes(DiskWriteTracker::chunk_bytes, fill);
         return head(offset | format::disk_flag::chunk).name(disk).data(bytes);
     }
     DiskRecords& zero(std::string_view disk, std::uint64_t offset) {
@@ -96,7 +96,7 @@ public:
     }
 
 private:
-    std::vector<std::byte> data_ = std::vector<std::byte>(WriteTracker::chunk_bytes);
+    std::vector<std::byte> data_ = std::vector<std::byte>(DiskWriteTracker::chunk_bytes);
 };
 
 }  // namespace godwit::testing

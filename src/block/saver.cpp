@@ -12,7 +12,7 @@ namespace godwit {
 
 namespace {
 
-constexpr std::uint64_t chunk_bytes = WriteTracker::chunk_bytes;
+constexpr std::uint64_t chunk_bytes = DiskWriteTracker::chunk_bytes;
 /// Chunks that one call looks at, at most: those that queue little or nothing are quickly done.
 constexpr int max_chunks_per_call = 256;
 

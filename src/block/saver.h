@@ -68,7 +68,7 @@ private:
     Status read_chunk(ByteCount length);
     ByteCount put_head(StreamWriter& writer, std::uint64_t flags);
     ByteCount put_progress(StreamWriter& writer);
-    DiskOffset offset() const { return DiskOffset(chunk_ * WriteTracker::chunk_bytes); }
+    DiskOffset offset() const { return DiskOffset(chunk_ * DiskWriteTracker::chunk_bytes); }
 
     std::vector<Disk> disks_;
     std::uint64_t total_bytes_ = 0;

@@ -28,7 +28,7 @@ std::uint64_t offered(bool modern, bool read_only) {
 
 }  // namespace
 
-VirtioBlk::VirtioBlk(const MachineDisk& disk, WriteTracker& tracker, GuestRam& ram, VirtioInterrupt& interrupt,
+VirtioBlk::VirtioBlk(const MachineDisk& disk, DiskWriteTracker& tracker, GuestRam& ram, VirtioInterrupt& interrupt,
                      bool modern, Log& log)
     : disk_(disk),
       tracker_(tracker),
@@ -48,7 +48,7 @@ VirtioBlk::VirtioBlk(const MachineDisk& disk, WriteTracker& tracker, GuestRam& r
 
 VirtioBlk::~VirtioBlk() = default;
 
-Result<std::unique_ptr<VirtioBlk>> VirtioBlk::create(const MachineDisk& disk, WriteTracker& tracker, GuestRam& ram,
+Result<std::unique_ptr<VirtioBlk>> VirtioBlk::create(const MachineDisk& disk, DiskWriteTracker& tracker, GuestRam& ram,
                                                      VirtioInterrupt& interrupt, bool modern, Executor& executor,
                                                      Log& log) {
     std::unique_ptr<VirtioBlk> device(new VirtioBlk(disk, tracker, ram, interrupt, modern, log));

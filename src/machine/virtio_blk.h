@@ -9,9 +9,9 @@
 #include <string>
 #include <vector>
 
+#include "godwit/disk_write_tracker.h"
 #include "godwit/executor.h"
 #include "godwit/log.h"
-#include "godwit/write_tracker.h"
 #include "io/block_queue.h"
 #include "machine/disk_worker.h"
 #include "machine/failure_log.h"
@@ -31,7 +31,7 @@ namespace godwit {
 class VirtioBlk : public VirtioDevice, private DiskWorker::Service {
 public:
     /// References outlive it, those of `disk` too. It begins paused. Errors: the disk's, and `io`.
-    static Result<std::unique_ptr<VirtioBlk>> create(const MachineDisk& disk, WriteTracker& tracker, GuestRam& ram,
+    static Result<std::unique_ptr<VirtioBlk>> create(const MachineDisk& disk, DiskWriteTracker& tracker, GuestRam& ram,
                                                      VirtioInterrupt& interrupt, bool modern, Executor& executor,
                                                      Log& log);
     ~VirtioBlk() override;
@@ -89,8 +89,8 @@ private:
         bool flushing = false;
     };
 
-    VirtioBlk(const MachineDisk& disk, WriteTracker& tracker, GuestRam& ram, VirtioInterrupt& interrupt, bool modern,
-              Log& log);
+    VirtioBlk(const MachineDisk& disk, DiskWriteTracker& tracker, GuestRam& ram, VirtioInterrupt& interrupt,
+              bool modern, Log& log);
 
     // DiskWorker::Service
     Result<int> begin() override;
@@ -114,7 +114,7 @@ private:
     bool writes_through() const;
 
     const MachineDisk disk_;
-    WriteTracker& tracker_;
+    DiskWriteTracker& tracker_;
     GuestRam& ram_;
     VirtioInterrupt& interrupt_;
     Log& log_;

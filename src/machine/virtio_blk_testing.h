@@ -74,7 +74,7 @@ protected:
     VirtioTestRam ram;
     VirtioTestDriver driver;
     TestDisk disk{2 * 1024 * 1024};
-    WriteTracker tracker{ByteCount(2 * 1024 * 1024)};
+    DiskWriteTracker tracker{ByteCount(2 * 1024 * 1024)};
     std::atomic<bool> line = false;
     VirtioInterrupt interrupt{[this](bool level) { line = level; }};
     std::unique_ptr<VirtioBlk> device;

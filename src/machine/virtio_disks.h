@@ -27,7 +27,7 @@ public:
     /// A disk and who is to hear of its writes.
     struct Entry {
         MachineDisk disk;
-        WriteTracker* tracker = nullptr;
+        DiskWriteTracker* tracker = nullptr;
     };
     /// What the disks are connected to; outlives them.
     struct Surroundings {

@@ -90,7 +90,7 @@ protected:
     VirtioTestDriver driver{ram, queue_size};
     MmioBus bus;
     TestDisk disk{1024 * 1024};
-    WriteTracker tracker{ByteCount(1024 * 1024)};
+    DiskWriteTracker tracker{ByteCount(1024 * 1024)};
     std::unique_ptr<VirtioDisks> disks;
 };
 

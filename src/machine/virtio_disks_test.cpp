@@ -65,7 +65,8 @@ protected:
     SilentLog log;
     TestDisk first{1024 * 1024};
     TestDisk second{2 * 1024 * 1024};
-    WriteTracker trackers[2]{WriteTracker(ByteCount(1024 * 1024)), WriteTracker(ByteCount(2 * 1024 * 1024))};
+    DiskWriteTracker trackers[2]{DiskWriteTracker(ByteCount(1024 * 1024)),
+                                 DiskWriteTracker(ByteCount(2 * 1024 * 1024))};
     std::array<std::atomic<bool>, 24> lines{};
     std::unique_ptr<VirtioDisks> disks;
 };

@@ -59,7 +59,7 @@ public:
 
 private:
     TestDisk image_;
-    WriteTracker tracker_;
+    DiskWriteTracker tracker_;
     NoLog log_;
     EventLoop loop_;
 

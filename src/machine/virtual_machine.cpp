@@ -17,7 +17,7 @@ VirtualMachine::VirtualMachine(const MachineOptions& options, EventLoop& loop, C
       run_(options.incoming ? RunState::inmigrate : RunState::prelaunch, !options.paused),
       disks_(std::move(disks)) {
     for (const MachineDisk& disk : disks_) {
-        trackers_.push_back(std::make_unique<WriteTracker>(disk.device->size()));
+        trackers_.push_back(std::make_unique<DiskWriteTracker>(disk.device->size()));
     }
 }
 

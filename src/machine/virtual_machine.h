@@ -160,7 +160,7 @@ private:
 
     const std::vector<MachineDisk> disks_;
     /// Of the disk with the same index.
-    std::vector<std::unique_ptr<WriteTracker>> trackers_;
+    std::vector<std::unique_ptr<DiskWriteTracker>> trackers_;
 
     std::unique_ptr<MappedMemory> memory_;
     std::unique_ptr<DirtySource> no_dirty_source_;  ///< of a machine without CPUs

@@ -14,7 +14,7 @@ DiskCensus::Counts& DiskCensus::Counts::operator+=(const Counts& other) {
 }
 
 std::string DiskCensus::Counts::text() const {
-    return fmt::format("{} whole chunks of {} bytes, {} zero chunks", data, WriteTracker::chunk_bytes, zero);
+    return fmt::format("{} whole chunks of {} bytes, {} zero chunks", data, DiskWriteTracker::chunk_bytes, zero);
 }
 
 DiskCensus::Counts DiskCensus::take_recent() {
@@ -30,7 +30,7 @@ Status DiskCensus::count(std::string_view disk, DiskOffset offset, const Counts&
         found = disks_.insert(found, Disk{std::string(disk), {}, {}});
     }
     found->counts += counts;
-    found->end = std::max(found->end, offset + DiskOffset(WriteTracker::chunk_bytes));
+    found->end = std::max(found->end, offset + DiskOffset(DiskWriteTracker::chunk_bytes));
     recent_ += counts;
     return {};
 }
@@ -39,7 +39,7 @@ Result<std::span<std::byte>> DiskCensus::chunk_target(std::string_view disk, Dis
     if (next_ != nullptr) {
         return next_->chunk_target(disk, offset);
     }
-    scratch_.resize(WriteTracker::chunk_bytes);
+    scratch_.resize(DiskWriteTracker::chunk_bytes);
     return std::span(scratch_);
 }
 

@@ -12,7 +12,7 @@
 namespace godwit {
 namespace {
 
-constexpr std::uint64_t chunk_bytes = WriteTracker::chunk_bytes;
+constexpr std::uint64_t chunk_bytes = DiskWriteTracker::chunk_bytes;
 
 bool is_zero(std::span<const std::byte> bytes) {
     return std::all_of(bytes.begin(), bytes.end(), [](std::byte byte) { return byte == std::byte{0}; });

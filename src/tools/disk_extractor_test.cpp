@@ -18,7 +18,7 @@ namespace {
 using test::TemporaryDirectory;
 using testing::DiskRecords;
 
-constexpr std::uint64_t chunk_bytes = WriteTracker::chunk_bytes;
+constexpr std::uint64_t chunk_bytes = DiskWriteTracker::chunk_bytes;
 
 /// A stream that has these records between START and END, and no memory.
 std::vector<std::byte> stream_of(DiskRecords& records) {

@@ -21,7 +21,7 @@ public:
         check(disk, offset);
         GODWIT_ASSERT(!waiting_, "a chunk begins within another one");
         waiting_ = true;
-        data_.resize(WriteTracker::chunk_bytes);
+        data_.resize(DiskWriteTracker::chunk_bytes);
         return std::span(data_);
     }
     Status chunk_arrived(std::string_view disk, DiskOffset offset) override {
@@ -59,10 +59,10 @@ std::vector<std::byte> with_a_chunk(std::span<const std::byte> bytes, std::uint8
         return {bytes.begin(), bytes.end()};
     }
     const std::size_t at = std::min<std::size_t>(after, bytes.size());
-    std::vector<std::byte> longer(bytes.size() + WriteTracker::chunk_bytes);
+    std::vector<std::byte> longer(bytes.size() + DiskWriteTracker::chunk_bytes);
     std::copy_n(bytes.begin(), at, longer.begin());
     std::copy(bytes.begin() + static_cast<std::ptrdiff_t>(at), bytes.end(),
-              longer.begin() + static_cast<std::ptrdiff_t>(at + WriteTracker::chunk_bytes));
+              longer.begin() + static_cast<std::ptrdiff_t>(at + DiskWriteTracker::chunk_bytes));
     return longer;
 }
 

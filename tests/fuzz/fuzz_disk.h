@@ -10,7 +10,7 @@ class FuzzDisk : public BlockDevice {
 public:
     static constexpr const char* name = "disk";
 
-    ByteCount size() const override { return ByteCount(2 * WriteTracker::chunk_bytes + sector_bytes); }
+    ByteCount size() const override { return ByteCount(2 * DiskWriteTracker::chunk_bytes + sector_bytes); }
     bool is_read_only() const override { return false; }
     Status lock() override {
         locked_ = true;

@@ -10,7 +10,7 @@ using std::chrono::microseconds;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-constexpr std::uint64_t chunk_sectors = WriteTracker::chunk_bytes / sector_bytes;
+constexpr std::uint64_t chunk_sectors = DiskWriteTracker::chunk_bytes / sector_bytes;
 
 /// One disk full of data that the guest leaves alone, little memory, a fast link.
 Plan quiet_plan(std::uint64_t sectors, const std::string& name = "disk") {
@@ -39,7 +39,7 @@ TEST(DisksTest, a_limit_is_kept_and_used) {
     const Outcome outcome = run_seed(plan, pools, false);
     ASSERT_TRUE(outcome.good()) << outcome.violations.front();
     ASSERT_EQ(outcome.source, MigrationState::completed);
-    EXPECT_GT(outcome.precopy_bytes, 6 * WriteTracker::chunk_bytes) << "some end with data only in a part";
+    EXPECT_GT(outcome.precopy_bytes, 6 * DiskWriteTracker::chunk_bytes) << "some end with data only in a part";
     const double rate =
         static_cast<double>(outcome.precopy_bytes) / std::chrono::duration<double>(outcome.precopy_time).count();
     EXPECT_NEAR(rate, limit, 0.03 * limit);

@@ -8,7 +8,7 @@ namespace {
 using std::chrono::microseconds;
 using std::chrono::milliseconds;
 
-constexpr std::uint64_t chunk_sectors = WriteTracker::chunk_bytes / sector_bytes;
+constexpr std::uint64_t chunk_sectors = DiskWriteTracker::chunk_bytes / sector_bytes;
 /// Enough for a chunk to be sent in a moment.
 constexpr std::uint64_t least_link_bytes_per_s = 20'000'000;
 constexpr std::uint64_t least_limit_bytes_per_s = 10'000'000;

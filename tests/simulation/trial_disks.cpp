@@ -6,7 +6,7 @@ namespace {
 
 /// Chunks of data and chunks of zeros, some partly, and what is below.
 void fill(DiskImage& image, const DiskContents& contents, Random& random) {
-    constexpr std::uint64_t chunk_sectors = WriteTracker::chunk_bytes / sector_bytes;
+    constexpr std::uint64_t chunk_sectors = DiskWriteTracker::chunk_bytes / sector_bytes;
     std::vector<Sector>& medium = image.medium;
     for (std::uint64_t begin = 0; begin < medium.size(); begin += chunk_sectors) {
         const std::uint64_t end = std::min(begin + chunk_sectors, medium.size());

@@ -124,7 +124,7 @@ std::pair<std::uint64_t, std::uint64_t> Verdict::bytes_of_disks() const {
     std::uint64_t records = 0;
     std::uint64_t heads = 0;
     for (const std::unique_ptr<SimDisk>& disk : destination_.disks) {
-        data += disk->written_chunks() * WriteTracker::chunk_bytes;
+        data += disk->written_chunks() * DiskWriteTracker::chunk_bytes;
         records += disk->written_chunks() + disk->zeroed_chunks();
         heads += (disk->written_chunks() + disk->zeroed_chunks()) * (chunk_head + disk->plan().name.size());
     }

@@ -11,7 +11,7 @@ namespace {
 
 using std::chrono::seconds;
 
-constexpr std::uint64_t chunk = WriteTracker::chunk_bytes;
+constexpr std::uint64_t chunk = DiskWriteTracker::chunk_bytes;
 
 /// Two tiny machines with images of their own for the same disks.
 class DiskMigrationTest : public TwoMachinesTest {
@@ -21,7 +21,7 @@ protected:
             : here(bytes, content), there(bytes_there, content), tracker(ByteCount(bytes)) {}
         SharedDisk here;
         SharedDisk there;
-        WriteTracker tracker;
+        DiskWriteTracker tracker;
     };
 
     DiskMigrationTest() {

@@ -27,7 +27,7 @@ DiskGuest::DiskGuest(World& world, const DiskWorkload& workload, const std::vect
 }
 
 DiskGuest::Range DiskGuest::choose(unsigned queue, std::uint64_t sectors) {
-    constexpr std::uint64_t chunk_sectors = WriteTracker::chunk_bytes / sector_bytes;
+    constexpr std::uint64_t chunk_sectors = DiskWriteTracker::chunk_bytes / sector_bytes;
     const std::uint64_t stretches = (sectors + first_border + stretch_sectors - 1) / stretch_sectors;
     std::uint64_t stretch = random_.below(stretches);
     if (random_.percent(30)) {  // around the border of a chunk, or the end

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "godwit/write_tracker.h"
+#include "godwit/disk_write_tracker.h"
 #include "sim/disk_image.h"
 #include "sim/world.h"
 
@@ -61,7 +61,7 @@ public:
     // For the machine, which needs no permission to fail.
     bool take_lock();
 
-    WriteTracker tracker;
+    DiskWriteTracker tracker;
 
     const DiskPlan& plan() const { return plan_; }
     const std::shared_ptr<DiskImage>& image() const { return image_; }

@@ -14,12 +14,12 @@ namespace godwit {
 /// the data is on the disk and before the guest hears of it; the migration clears a chunk's mark before it reads the
 /// chunk. So a write that the copy has missed is always marked by the time the guest has been stopped and all its
 /// requests are done.
-class WriteTracker {
+class DiskWriteTracker {
 public:
     /// The unit in which disks are tracked and sent.
     static constexpr std::uint64_t chunk_bytes = 1024 * 1024;
 
-    explicit WriteTracker(ByteCount disk_size);
+    explicit DiskWriteTracker(ByteCount disk_size);
 
     /// The bytes were written, zeroed or discarded, or a request to do so failed somewhere within them. Any thread.
     void written(DiskOffset offset, ByteCount count);

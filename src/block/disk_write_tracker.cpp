@@ -1,4 +1,4 @@
-#include "godwit/write_tracker.h"
+#include "godwit/disk_write_tracker.h"
 
 #include <bit>
 
@@ -16,10 +16,10 @@ std::uint64_t mask_of(std::uint64_t chunk) {
 
 }  // namespace
 
-WriteTracker::WriteTracker(ByteCount disk_size)
+DiskWriteTracker::DiskWriteTracker(ByteCount disk_size)
     : chunks_((disk_size.value() + chunk_bytes - 1) / chunk_bytes), words_((chunks_ + word_bits - 1) / word_bits) {}
 
-void WriteTracker::written(DiskOffset offset, ByteCount count) {
+void DiskWriteTracker::written(DiskOffset offset, ByteCount count) {
     if (!tracking_ || count.value() == 0) {
         return;
     }
@@ -38,7 +38,7 @@ void WriteTracker::written(DiskOffset offset, ByteCount count) {
     }
 }
 
-void WriteTracker::start() {
+void DiskWriteTracker::start() {
     tracking_ = false;
     for (std::uint64_t chunk = next_marked(0); chunk < chunks_; chunk = next_marked(chunk)) {
         take(chunk);
@@ -46,7 +46,7 @@ void WriteTracker::start() {
     tracking_ = true;
 }
 
-bool WriteTracker::take(std::uint64_t chunk) {
+bool DiskWriteTracker::take(std::uint64_t chunk) {
     GODWIT_ASSERT(chunk < chunks_, "chunk {} of a disk of {} chunks", chunk, chunks_);
     if ((words_[chunk / word_bits].fetch_and(~mask_of(chunk)) & mask_of(chunk)) == 0) {
         return false;
@@ -55,7 +55,7 @@ bool WriteTracker::take(std::uint64_t chunk) {
     return true;
 }
 
-std::uint64_t WriteTracker::next_marked(std::uint64_t from) const {
+std::uint64_t DiskWriteTracker::next_marked(std::uint64_t from) const {
     while (from < chunks_) {
         const std::uint64_t word = words_[from / word_bits].load() >> (from % word_bits);
         if (word != 0) {

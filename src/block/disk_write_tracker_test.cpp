@@ -1,4 +1,4 @@
-#include "godwit/write_tracker.h"
+#include "godwit/disk_write_tracker.h"
 
 #include <gtest/gtest.h>
 
@@ -8,10 +8,10 @@
 namespace godwit {
 namespace {
 
-constexpr std::uint64_t chunk = WriteTracker::chunk_bytes;
+constexpr std::uint64_t chunk = DiskWriteTracker::chunk_bytes;
 
-TEST(WriteTrackerTest, MarksEveryChunkThatAWriteTouches) {
-    WriteTracker tracker{ByteCount(200 * chunk + 512)};
+TEST(DiskWriteTrackerTest, MarksEveryChunkThatAWriteTouches) {
+    DiskWriteTracker tracker{ByteCount(200 * chunk + 512)};
     EXPECT_EQ(tracker.chunks(), 201U);
     tracker.start();
     tracker.written(DiskOffset(chunk - 512), ByteCount(1024));
@@ -27,8 +27,8 @@ TEST(WriteTrackerTest, MarksEveryChunkThatAWriteTouches) {
     EXPECT_EQ(tracker.marked(), 2U);
 }
 
-TEST(WriteTrackerTest, KnowsOnlyWhatWasWrittenSinceTheStart) {
-    WriteTracker tracker{ByteCount(8 * chunk)};
+TEST(DiskWriteTrackerTest, KnowsOnlyWhatWasWrittenSinceTheStart) {
+    DiskWriteTracker tracker{ByteCount(8 * chunk)};
     tracker.written(DiskOffset(0), ByteCount(512));
     EXPECT_EQ(tracker.marked(), 0U);
     tracker.start();
@@ -40,15 +40,15 @@ TEST(WriteTrackerTest, KnowsOnlyWhatWasWrittenSinceTheStart) {
     EXPECT_EQ(tracker.next_marked(0), 8U);
 }
 
-TEST(WriteTrackerTest, ADiskWithoutBytesHasNoChunks) {
-    WriteTracker tracker{ByteCount(0)};
+TEST(DiskWriteTrackerTest, ADiskWithoutBytesHasNoChunks) {
+    DiskWriteTracker tracker{ByteCount(0)};
     tracker.start();
     EXPECT_EQ(tracker.chunks(), 0U);
     EXPECT_EQ(tracker.next_marked(0), 0U);
 }
 
-TEST(WriteTrackerTest, CountsRightWhileOthersWrite) {
-    WriteTracker tracker{ByteCount(64 * chunk)};
+TEST(DiskWriteTrackerTest, CountsRightWhileOthersWrite) {
+    DiskWriteTracker tracker{ByteCount(64 * chunk)};
     tracker.start();
     std::thread writer([&] {
         for (std::uint64_t i = 0; i < 20'000; ++i) {

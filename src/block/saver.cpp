@@ -82,7 +82,8 @@ std::uint64_t DiskSaver::remaining_bytes() const {
     for (const Disk& disk : disks_) {
         bytes += disk.tracker != nullptr ? disk.tracker->marked() * chunk_bytes : 0;
     }
-    return bytes;
+    // What was written ahead of the bulk pass counts in both.
+    return std::min(bytes, total_bytes_);
 }
 
 Result<ByteCount> DiskSaver::send(StreamWriter& writer, ByteCount budget) {

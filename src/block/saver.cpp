@@ -56,9 +56,7 @@ Status DiskSaver::start(const Options& options) {
     for (const Disk& disk : disks_) {
         disk.tracker->start();
     }
-    for (auto& buffer : buffers_) {
-        buffer.resize(disks_.empty() ? 0 : chunk_bytes + page_bytes);  // room to begin on a page
-    }
+    buffer_.resize(disks_.empty() ? 0 : chunk_bytes + page_bytes);
     return {};
 }
 
@@ -105,7 +103,7 @@ Result<ByteCount> DiskSaver::send(StreamWriter& writer, ByteCount budget) {
             if (unsent_.empty() && in_bulk_) {
                 queued += put_progress(writer);
             }
-            break;  // the other buffer may be queued as well
+            break;  // the next chunk needs the buffer
         }
     }
     sent_bytes_ += queued.value();
@@ -191,9 +189,8 @@ Result<DiskContent> DiskSaver::content_of(ByteCount length) {
 }
 
 Status DiskSaver::read_chunk(ByteCount length) {
-    auto& buffer = buffers_[buffer_ ^= 1U];
-    void* begin = buffer.data();
-    std::size_t space = buffer.size();
+    void* begin = buffer_.data();
+    std::size_t space = buffer_.size();
     const std::span<std::byte> chunk(static_cast<std::byte*>(std::align(page_bytes, chunk_bytes, begin, space)),
                                      chunk_bytes);
     const Disk& disk = disks_[disk_];

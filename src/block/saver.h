@@ -78,9 +78,8 @@ private:
     std::uint64_t chunk_ = 0;
     /// As the disk said, for offsets up to its end; of disk_.
     std::optional<DiskExtent> extent_;
-    /// Two chunks in turn: the end of one may be queued together with the beginning of the next.
-    std::vector<std::byte> buffers_[2];
-    unsigned buffer_ = 0;
+    /// One chunk, and room to let it begin on a page.
+    std::vector<std::byte> buffer_;
     std::span<const std::byte> unsent_;
     std::optional<std::uint64_t> percent_;           // as last told
     std::atomic<std::uint64_t> bulk_done_bytes_{0};  // these are written by the saving thread

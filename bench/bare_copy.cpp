@@ -6,8 +6,6 @@
 // `copy` prints the seconds from the first byte sent until the receiver has confirmed the last one, and the buffer
 // sizes in use.
 #include <fcntl.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -25,21 +23,13 @@
 #include <string>
 #include <string_view>
 
+#include "yardstick.h"
+
 namespace {
 
+using namespace yardstick;
+
 constexpr std::size_t page_bytes = 4096;
-
-[[noreturn]] void die(const std::string& what) {
-    std::perror(("bare_copy: " + what).c_str());
-    std::exit(1);
-}
-
-int check(int result, const std::string& what) {
-    if (result < 0) {
-        die(what);
-    }
-    return result;
-}
 
 /// A file in memory, shared and with all its pages mapped.
 std::span<std::byte> map_file(const std::string& path, std::size_t new_bytes = 0) {
@@ -88,53 +78,11 @@ int compare(const std::string& first, const std::string& second) {
     return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size()) == 0 ? 0 : 1;
 }
 
-void set_buffers(int socket, int bytes) {
-    if (bytes == 0) {
-        return;
-    }
-    check(setsockopt(socket, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes), "SO_SNDBUF");
-    check(setsockopt(socket, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes), "SO_RCVBUF");
-}
-
 int buffer_of(int socket, int option) {
     int bytes = 0;
     socklen_t size = sizeof bytes;
     check(getsockopt(socket, SOL_SOCKET, option, &bytes, &size), "getsockopt");
     return bytes;
-}
-
-struct Pair {
-    int sender;
-    int receiver;
-};
-
-Pair connect_tcp(int buffer_bytes) {
-    const int listener = check(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket");
-    set_buffers(listener, buffer_bytes);
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t size = sizeof address;
-    auto* generic = reinterpret_cast<sockaddr*>(&address);
-    check(bind(listener, generic, size), "bind");
-    check(listen(listener, 1), "listen");
-    check(getsockname(listener, generic, &size), "getsockname");
-    const int sender = check(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket");
-    set_buffers(sender, buffer_bytes);
-    check(connect(sender, generic, size), "connect");
-    const int receiver = check(accept(listener, nullptr, nullptr), "accept");
-    const int one = 1;
-    check(setsockopt(sender, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one), "TCP_NODELAY");
-    close(listener);
-    return {sender, receiver};
-}
-
-Pair connect_unix(int buffer_bytes) {
-    std::array<int, 2> ends{};
-    check(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()), "socketpair");
-    set_buffers(ends[0], buffer_bytes);
-    set_buffers(ends[1], buffer_bytes);
-    return {ends[0], ends[1]};
 }
 
 void receive(int socket, std::span<std::byte> memory, std::size_t call_bytes) {
@@ -164,7 +112,7 @@ void send_all(int socket, std::span<const std::byte> memory, std::size_t call_by
 
 int copy(std::string_view transport, const std::string& source, const std::string& destination, std::size_t call_bytes,
          int buffer_bytes) {
-    const Pair ends = transport == "tcp" ? connect_tcp(buffer_bytes) : connect_unix(buffer_bytes);
+    const Pair ends = connect_pair(transport, buffer_bytes);
     std::array<int, 2> ready{};
     check(pipe2(ready.data(), O_CLOEXEC), "pipe");
     const pid_t child = check(fork(), "fork");

@@ -5,8 +5,6 @@
 // `copy` prints the seconds from the first byte read until the receiver has written the last one and has called
 // fdatasync, and the bytes sent. A chunk has 1 MiB; its offset goes before it.
 #include <fcntl.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
@@ -23,23 +21,14 @@
 #include <string_view>
 #include <vector>
 
+#include "yardstick.h"
+
 namespace {
+
+using namespace yardstick;
 
 constexpr std::size_t chunk_bytes = std::size_t{1} << 20;
 constexpr std::uint64_t end_mark = ~std::uint64_t{0};
-
-[[noreturn]] void die(const std::string& what) {
-    std::perror(("bare_disk_copy: " + what).c_str());
-    std::exit(1);
-}
-
-template <typename Number>
-Number check(Number result, const std::string& what) {
-    if (result < 0) {
-        die(what);
-    }
-    return result;
-}
 
 int open_file(const std::string& path, int flags) {
     return check(open(path.c_str(), flags | O_CLOEXEC, 0600), path);
@@ -66,43 +55,6 @@ void fill(const std::string& path, std::uint64_t bytes, unsigned percent) {
     }
     check(fdatasync(fd), path);
     close(fd);
-}
-
-struct Pair {
-    int sender;
-    int receiver;
-};
-
-void set_buffers(int socket, int bytes) {
-    check(setsockopt(socket, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes), "SO_SNDBUF");
-    check(setsockopt(socket, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes), "SO_RCVBUF");
-}
-
-Pair connect_tcp(int buffer_bytes) {
-    const int listener = check(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket");
-    set_buffers(listener, buffer_bytes);
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t size = sizeof address;
-    auto* generic = reinterpret_cast<sockaddr*>(&address);
-    check(bind(listener, generic, size), "bind");
-    check(listen(listener, 1), "listen");
-    check(getsockname(listener, generic, &size), "getsockname");
-    const int sender = check(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket");
-    set_buffers(sender, buffer_bytes);
-    check(connect(sender, generic, size), "connect");
-    const int receiver = check(accept(listener, nullptr, nullptr), "accept");
-    close(listener);
-    return {sender, receiver};
-}
-
-Pair connect_unix(int buffer_bytes) {
-    std::array<int, 2> ends{};
-    check(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()), "socketpair");
-    set_buffers(ends[0], buffer_bytes);
-    set_buffers(ends[1], buffer_bytes);
-    return {ends[0], ends[1]};
 }
 
 void receive_exactly(int socket, void* to, std::size_t bytes) {
@@ -171,7 +123,7 @@ std::uint64_t send_all(int socket, int file) {
 }
 
 int copy(std::string_view transport, const std::string& source, const std::string& destination, int buffer_bytes) {
-    const Pair ends = transport == "tcp" ? connect_tcp(buffer_bytes) : connect_unix(buffer_bytes);
+    const Pair ends = connect_pair(transport, buffer_bytes);
     const pid_t child = check(fork(), "fork");
     if (child == 0) {
         close(ends.sender);

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <memory>
 
 #include "base/assert.h"
 #include "base/printable.h"
@@ -97,14 +96,7 @@ Result<std::span<std::byte>> DiskLoader::chunk_target(std::string_view disk, Dis
     if (const Result<Target*> target = find(disk, offset); !target) {
         return fail(target.error());
     }
-    if (chunk_.empty()) {
-        buffer_.resize(DiskWriteTracker::chunk_bytes + page_bytes);  // room to begin on a page
-        void* begin = buffer_.data();
-        std::size_t space = buffer_.size();
-        chunk_ = {static_cast<std::byte*>(std::align(page_bytes, DiskWriteTracker::chunk_bytes, begin, space)),
-                  DiskWriteTracker::chunk_bytes};
-    }
-    return chunk_;
+    return buffer_.chunk();
 }
 
 Status DiskLoader::chunk_arrived(std::string_view disk, DiskOffset offset) {
@@ -113,7 +105,7 @@ Status DiskLoader::chunk_arrived(std::string_view disk, DiskOffset offset) {
         return fail(target.error());
     }
     const ByteCount length = length_of(**target, offset);
-    if (const Status written = (*target)->disk.device->write(offset, chunk_.first(length.value())); !written) {
+    if (const Status written = (*target)->disk.device->write(offset, buffer_.chunk().first(length.value())); !written) {
         return explain((*target)->disk, "written", offset, written.error());
     }
     ++data_chunks_;

@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "block/chunk_buffer.h"
 #include "block/record_decoder.h"
 #include "godwit/disk.h"
 
@@ -60,8 +61,7 @@ private:
 
     DiskRecordDecoder decoder_;
     std::vector<Target> targets_;
-    std::vector<std::byte> buffer_;
-    std::span<std::byte> chunk_;
+    ChunkBuffer buffer_;
     std::atomic<std::uint64_t> data_chunks_{0};  // these are written by the loading thread
     std::atomic<std::uint64_t> zero_chunks_{0};
     std::atomic<std::uint64_t> record_bytes_{0};

@@ -56,7 +56,6 @@ Status DiskSaver::start(const Options& options) {
     for (const Disk& disk : disks_) {
         disk.tracker->start();
     }
-    buffer_.resize(disks_.empty() ? 0 : chunk_bytes + page_bytes);
     return {};
 }
 
@@ -189,10 +188,7 @@ Result<DiskContent> DiskSaver::content_of(ByteCount length) {
 }
 
 Status DiskSaver::read_chunk(ByteCount length) {
-    void* begin = buffer_.data();
-    std::size_t space = buffer_.size();
-    const std::span<std::byte> chunk(static_cast<std::byte*>(std::align(page_bytes, chunk_bytes, begin, space)),
-                                     chunk_bytes);
+    const std::span<std::byte> chunk = buffer_.chunk();
     const Disk& disk = disks_[disk_];
     if (const Status read = disk.device->read(offset(), chunk.first(length.value())); !read) {
         return fail(

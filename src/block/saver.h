@@ -6,6 +6,7 @@
 #include <span>
 #include <vector>
 
+#include "block/chunk_buffer.h"
 #include "godwit/disk.h"
 #include "stream/writer.h"
 
@@ -78,8 +79,7 @@ private:
     std::uint64_t chunk_ = 0;
     /// As the disk said, for offsets up to its end; of disk_.
     std::optional<DiskExtent> extent_;
-    /// One chunk, and room to let it begin on a page.
-    std::vector<std::byte> buffer_;
+    ChunkBuffer buffer_;
     std::span<const std::byte> unsent_;
     std::optional<std::uint64_t> percent_;           // as last told
     std::atomic<std::uint64_t> bulk_done_bytes_{0};  // these are written by the saving thread

@@ -16,6 +16,9 @@ using MutableBuffer = std::span<std::byte>;
 /// Most buffers that one gathered call takes (the operating system's IOV_MAX).
 inline constexpr std::size_t max_gather_buffers = 1024;
 
+class DirectPageReceiver;
+class DirectPageSender;
+
 /// What kind of peer a channel has; the handover depends on it.
 struct ChannelTraits {
     /// The peer can answer: a return path is possible.
@@ -49,6 +52,11 @@ public:
     /// Gives the connection up: wakes blocked calls, later ones fail with `cancelled`. Idempotent, any thread, never
     /// blocks.
     virtual void shutdown() = 0;
+
+    /// The way past the stream for pages, at the source and at the destination: null where there is none. It lives as
+    /// long as the channel.
+    virtual DirectPageSender* direct_page_sender() { return nullptr; }
+    virtual DirectPageReceiver* direct_page_receiver() { return nullptr; }
 };
 
 /// Opens a channel: by connecting, or by accepting the one connection that turns out to be a migration.

@@ -47,6 +47,7 @@ enum class ErrorCode : std::uint16_t {
     vcpu = 82,                ///< a virtual CPU failed
     guest_gone = 83,          ///< the guest powered itself off
     disk = 84,                ///< a disk could not be opened, locked, read, written or flushed
+    cannot_pin = 85,          ///< memory could not be kept in RAM for a device to write to it
 };
 
 /// The code's stable name, in lower case with dashes ("handover-unknown").

@@ -6,7 +6,7 @@
 namespace godwit {
 namespace {
 
-constexpr std::array<std::pair<ErrorCode, std::string_view>, 35> names{{
+constexpr std::array<std::pair<ErrorCode, std::string_view>, 36> names{{
     {ErrorCode::internal, "internal"},
     {ErrorCode::invalid_argument, "invalid-argument"},
     {ErrorCode::unsupported, "unsupported"},
@@ -42,6 +42,7 @@ constexpr std::array<std::pair<ErrorCode, std::string_view>, 35> names{{
     {ErrorCode::vcpu, "vcpu"},
     {ErrorCode::guest_gone, "guest-gone"},
     {ErrorCode::disk, "disk"},
+    {ErrorCode::cannot_pin, "cannot-pin"},
 }};
 
 }  // namespace

@@ -3,10 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <list>
 #include <utility>
 
 #include "base/assert.h"
+#include "godwit/units.h"
 #include "rdma/ucx_log.h"
 #include "rdma/ucx_memory.h"
 #include "rdma/ucx_worker.h"
@@ -23,8 +25,12 @@ constexpr int close_steps = 1000;
 
 class UcxFabric : public Fabric {
 public:
-    UcxFabric(std::unique_ptr<UcxWorker> worker, bool detects_failure)
-        : worker_(std::move(worker)), ucx_(&worker_->ucx()), detects_failure_(detects_failure) {}
+    UcxFabric(std::unique_ptr<UcxWorker> worker, Transport transport)
+        : worker_(std::move(worker)),
+          ucx_(&worker_->ucx()),
+          // Shared memory has no failure detection, and with it UCX would not use shared memory.
+          detects_failure_(transport != Transport::shared_memory),
+          keys_differ_(transport == Transport::verbs) {}
     ~UcxFabric() override;
     UcxFabric(const UcxFabric&) = delete;
     UcxFabric& operator=(const UcxFabric&) = delete;
@@ -60,10 +66,13 @@ private:
     void end(Operation& operation, ucs_status_t status);
     void set_error(const char* what, ucs_status_t status);
     void close_endpoint();
+    Status check_key(ConstBuffer key);
 
     std::unique_ptr<UcxWorker> worker_;
     const UcxFunctions* ucx_;
     bool detects_failure_;
+    /// Only with devices a key says something of its memory.
+    bool keys_differ_;
     ucp_ep_h endpoint_ = nullptr;
     std::list<Operation> operations_;
     std::vector<WriteId> finished_;
@@ -122,7 +131,27 @@ Status UcxFabric::connect(ConstBuffer peer) {
 
 Result<std::unique_ptr<RemoteMemory>> UcxFabric::open_key(ConstBuffer key) {
     GODWIT_ASSERT(endpoint_ != nullptr, "a key is opened for a connection");
+    if (const Status checked = check_key(key); !checked) {
+        return fail(checked.error());
+    }
     return UcxRemoteMemory::open(*worker_, endpoint_, key);
+}
+
+/// A key that is no key can make UCX end the process. Where all keys are the same, that can be prevented.
+Status UcxFabric::check_key(ConstBuffer key) {
+    if (keys_differ_) {
+        return {};
+    }
+    std::array<std::byte, page_bytes> memory{};
+    const auto own = register_memory(memory);
+    if (!own) {
+        return fail(own.error());
+    }
+    if (!std::ranges::equal(key, (*own)->key())) {
+        return fail(ErrorCode::io, "the peer's key is not one that this host's UCX makes",
+                    "use the same version of UCX on both hosts");
+    }
+    return {};
 }
 
 Status UcxFabric::start_write(ConstBuffer from, RemoteAddress to, const RemoteMemory& memory, WriteId id) {
@@ -251,8 +280,7 @@ Result<std::unique_ptr<Fabric>> make_ucx_fabric(Transport transport, Log& log) {
     if (!worker) {
         return fail(worker.error());
     }
-    // Shared memory has no failure detection, and with it UCX would not use shared memory.
-    return std::make_unique<UcxFabric>(std::move(*worker), transport != Transport::shared_memory);
+    return std::make_unique<UcxFabric>(std::move(*worker), transport);
 }
 
 Status check_ucx() {

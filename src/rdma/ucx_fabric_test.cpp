@@ -15,6 +15,7 @@
 #include <random>
 #include <thread>
 
+#include "godwit/units.h"
 #include "io/test_support.h"
 
 namespace godwit::rdma {
@@ -234,6 +235,19 @@ TEST_P(UcxFabricTest, KeysAndAddressesOfImpossibleSizeAreRefused) {
     const std::vector<std::byte> long_key(max_key_bytes + 1);
     EXPECT_CODE(source.fabric->open_key(long_key), ErrorCode::io);
     EXPECT_CODE(source.fabric->open_key({}), ErrorCode::io);
+}
+
+TEST_P(UcxFabricTest, AKeyThatIsNoneIsRefused) {
+    Destination destination(GetParam(), log_);
+    Source source(GetParam(), log_);
+    ASSERT_OK(source.fabric->connect(destination.address()));
+    const ConstBuffer key = destination.key();
+    for (std::size_t at = 0; at < key.size(); ++at) {
+        std::vector<std::byte> changed(key.begin(), key.end());
+        changed[at] ^= std::byte{0x81};
+        EXPECT_CODE(source.fabric->open_key(changed), ErrorCode::io);
+    }
+    EXPECT_CODE(source.fabric->open_key(key.first(key.size() - 1)), ErrorCode::io);
 }
 
 TEST_P(UcxFabricTest, EndsWithWritesOnTheirWayThoughTheKeyGoesFirst) {

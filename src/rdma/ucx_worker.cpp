@@ -19,7 +19,7 @@ const char* transports_of(Transport transport) {
         case Transport::tcp:
             return "tcp,self";
         case Transport::verbs:
-            return "rc,dc,ud,self";
+            return "rc,dc,ud";
         case Transport::automatic:
             break;
     }

@@ -164,7 +164,7 @@ Status UcxFabric::start_write(ConstBuffer from, RemoteAddress to, const RemoteMe
     parameters.op_attr_mask = UCP_OP_ATTR_FIELD_CALLBACK | UCP_OP_ATTR_FIELD_USER_DATA;
     parameters.cb.send = operation_ended;
     parameters.user_data = &operation;
-    if (const ucp_mem_h handle = worker_->handle_of(from); handle != nullptr) {
+    if (auto* const handle = worker_->handle_of(from); handle != nullptr) {
         parameters.op_attr_mask |= UCP_OP_ATTR_FIELD_MEMH;
         parameters.memh = handle;
     }

@@ -153,10 +153,10 @@ void UcxWorker::release_idle() {
 
 void UcxWorker::release_all() {
     const UcxLogScope scope(*log_);
-    for (const ucp_rkey_h key : std::exchange(released_keys_, {})) {
+    for (auto* const key : std::exchange(released_keys_, {})) {
         ucx_.rkey_destroy(key);
     }
-    for (const ucp_mem_h handle : std::exchange(released_memory_, {})) {
+    for (auto* const handle : std::exchange(released_memory_, {})) {
         if (const ucs_status_t status = ucx_.mem_unmap(context_, handle); status != UCS_OK) {
             log_->write(LogLevel::warning,
                         fmt::format("UCX cannot end a registration of memory: {}", ucx_.status_string(status)));

@@ -1,0 +1,23 @@
+# UCX is needed as headers only: the library is loaded when it is first used. Without the headers ucx_missing.cpp stands in.
+
+if(GODWIT_RDMA STREQUAL "OFF")
+  set(GODWIT_UCX_INCLUDE GODWIT_UCX_INCLUDE-NOTFOUND CACHE PATH "The headers of UCX" FORCE)
+elseif(GODWIT_RDMA STREQUAL "ON")
+  find_path(GODWIT_UCX_INCLUDE ucp/api/ucp.h REQUIRED)
+else()
+  find_path(GODWIT_UCX_INCLUDE ucp/api/ucp.h)
+endif()
+
+get_target_property(sources godwit-io SOURCES)
+get_property(tests GLOBAL PROPERTY GODWIT_UNIT_TESTS)
+if(GODWIT_UCX_INCLUDE)
+  message(STATUS "RDMA: with UCX")
+  list(FILTER sources EXCLUDE REGEX "/rdma/ucx_missing\\.cpp$")
+  include_directories(SYSTEM ${GODWIT_UCX_INCLUDE})
+else()
+  message(STATUS "RDMA: without UCX")
+  list(FILTER sources EXCLUDE REGEX "/rdma/ucx_(fabric|library|log|memory|worker)\\.cpp$")
+  list(FILTER tests EXCLUDE REGEX "/rdma/ucx_[a-z_]*_test\\.cpp$")
+endif()
+set_target_properties(godwit-io PROPERTIES SOURCES "${sources}")
+set_property(GLOBAL PROPERTY GODWIT_UNIT_TESTS ${tests})

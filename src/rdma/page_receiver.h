@@ -3,18 +3,19 @@
 #include <atomic>
 #include <limits>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "godwit/direct_pages.h"
 #include "rdma/control_connection.h"
+#include "rdma/exposed_memory.h"
 #include "rdma/fabric.h"
-#include "rdma/memory_lock.h"
 #include "rdma/messages.h"
 
 namespace godwit::rdma {
 
-/// The destination's end of the direct way: registers memory as the source asks for it, and keeps the fabric going
-/// while the source writes. Nothing that the source says is taken unchecked.
+/// The destination's end of the direct way: answers the source's messages about pages, and keeps the fabric going while
+/// the source writes.
 class PageReceiver : public DirectPageReceiver {
 public:
     static constexpr ByteCount no_limit{std::numeric_limits<std::uint64_t>::max()};
@@ -29,35 +30,18 @@ public:
     DirectPageFigures figures() const override;
 
 private:
-    /// A block by the source's index.
-    struct Block {
-        std::size_t index = 0;  // in the target's list
-        std::byte* host = nullptr;
-        ByteCount size;
-        std::vector<std::unique_ptr<RegisteredMemory>> chunks;
-        std::unique_ptr<RegisteredMemory> whole;
-    };
-
     Result<Message*> next_message();
-    /// True: the round is over.
-    Result<bool> handle(const Message& message, DirectPageTarget& target);
+    Status handle(const Message& message, DirectPageTarget& target);
     Status find_blocks(const Message& message, DirectPageTarget& target);
-    Status pin(DirectPageTarget& target);
     Status make_zero(const Message& message, DirectPageTarget& target);
-    Status make_zero(const ZeroRange& range, DirectPageTarget& target);
     Status register_chunks(const Message& message, DirectPageTarget& target);
-    Result<ChunkKey> register_chunk(Block& block, ChunkNumber chunk, DirectPageTarget& target);
     Status unregister_chunks(const Message& message);
     Status finish_round(const Message& message);
-    Status answer(const Message& message);
-    Status check_range(const ChunkRange& range) const;
-    static MutableBuffer memory_of(const Block& block, ChunkNumber chunk);
+    void publish();
 
     ControlConnection& control_;
     std::unique_ptr<Fabric> fabric_;
-    const ByteCount registration_limit_;
-    std::unique_ptr<MemoryLock> lock_;
-    std::vector<Block> blocks_;
+    std::optional<ExposedMemory> memory_;  // uses the fabric: goes before it
     std::uint64_t message_bytes_ = 0;
     std::vector<WriteId> finished_;  // scratch; a destination writes nothing
 

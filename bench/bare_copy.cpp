@@ -1,5 +1,6 @@
 // The yardstick and the tools of the migration benchmark, without anything of godwit in it:
 //   bare_copy copy tcp|unix SOURCE DESTINATION CALL_BYTES BUFFER_BYTES   one copy of a file's memory through a socket
+//   bare_copy memcpy SOURCE DESTINATION                                  one copy within a process; prints its seconds
 //   bare_copy fill FILE BYTES     incompressible contents, every page allocated
 //   bare_copy scrub FILE          changes a word in each page, so that a page that is not copied afterwards shows
 //   bare_copy compare A B         exit status 0 if the contents are equal
@@ -63,6 +64,18 @@ void fill(const std::string& path, std::size_t bytes) {
         const std::uint64_t word = next_random(state);
         std::memcpy(&memory[i], &word, 8);
     }
+}
+
+void copy_memory(const std::string& source, const std::string& destination) {
+    const auto from = map_file(source);
+    const auto to = map_file(destination);
+    constexpr std::size_t piece_bytes = 1024 * 1024;
+    const auto begin = std::chrono::steady_clock::now();
+    for (std::size_t done = 0; done < from.size(); done += piece_bytes) {
+        std::memcpy(&to[done], &from[done], std::min(piece_bytes, from.size() - done));
+    }
+    const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
+    std::printf("%.6f\n", seconds.count());
 }
 
 void scrub(const std::string& path) {
@@ -147,6 +160,10 @@ int main(int argc, char** argv) {
     }
     if (mode == "fill" && argc == 4) {
         fill(arguments[2], std::strtoul(arguments[3], nullptr, 10));
+        return 0;
+    }
+    if (mode == "memcpy" && argc == 4) {
+        copy_memory(arguments[2], arguments[3]);
         return 0;
     }
     if (mode == "scrub" && argc == 3) {

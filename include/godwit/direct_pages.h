@@ -21,15 +21,18 @@ namespace godwit {
 struct DirectPageFigures {
     /// Pages' bytes that are in the destination's memory, with the messages about them.
     std::uint64_t transferred_bytes = 0;
-    /// Chunks (or, with everything pinned, blocks) of which the peer has been told a key; and their bytes, as of now.
+    /// Pages that were written whole.
+    std::uint64_t pages = 0;
+    /// How often the destination has registered a chunk (or, with everything pinned, a block).
     std::uint64_t registrations = 0;
+    /// What it has registered now; at the end, what it had.
     std::uint64_t registered_bytes = 0;
     /// All memory is registered from the beginning.
     bool pin_all = false;
 };
 
 /// The source's end. The migration thread's, except where it says otherwise. The first error sticks: after it nothing
-/// is written, and each call that can fail gives it again.
+/// is written, and each call that can fail gives it again. A deadline is that of the call's longest wait.
 class DirectPageSender {
 public:
     virtual ~DirectPageSender() = default;
@@ -47,6 +50,9 @@ public:
     virtual Status push(Instant deadline) = 0;
     /// Returns when everything put is in the destination's memory, and has told the destination that the round is over.
     virtual Status end_round(Instant deadline) = 0;
+
+    /// Gives back what was registered and pinned; nothing may be put any more. Idempotent.
+    virtual void close() = 0;
 
     /// Any thread.
     virtual DirectPageFigures figures() const = 0;
@@ -71,9 +77,12 @@ public:
 class DirectPageReceiver {
 public:
     virtual ~DirectPageReceiver() = default;
-    /// Answers the source until it says that the round is over; then all its writes are in memory. Errors:
-    /// `stream_corrupt` for what breaks the protocol, `cannot_pin`, those of the target and of the channel.
-    virtual Status serve_round(DirectPageTarget& target, Instant deadline) = 0;
+    /// Answers the source until it says that the round is over; then all its writes are in memory. However long that
+    /// takes: the channel notices a source that is gone. Errors: `stream_corrupt` for what breaks the protocol,
+    /// `cannot_pin`, those of the target and of the channel.
+    virtual Status serve_round(DirectPageTarget& target) = 0;
+    /// Gives back what was registered and pinned. Idempotent.
+    virtual void close() = 0;
     /// How many bytes may be pinned here; absent: as many as there are.
     virtual std::optional<ByteCount> pin_limit() const = 0;
     /// Any thread. `transferred_bytes` is what the source said of itself.

@@ -45,9 +45,9 @@ void run_until_end(MainLoop& loop, IncomingMigration& migration);
 /// Writes lines of `lowest` and more important ones to the standard error output.
 std::unique_ptr<Log> make_stderr_log(LogLevel lowest = LogLevel::info);
 
-/// For the source: connects or opens when the migration calls `open`. `uri` is tcp:HOST:PORT, unix:PATH, fd:N (taken
-/// over now), exec:COMMAND or file:PATH. `clock` and `log` outlive what is returned. Errors: `invalid_argument` for
-/// what is none of these, `not_found`, `io`.
+/// For the source: connects or opens when the migration calls `open`. `uri` is tcp:HOST:PORT, rdma:HOST:PORT,
+/// unix:PATH, fd:N (taken over now), exec:COMMAND or file:PATH. `clock` and `log` outlive what is returned. Errors:
+/// `invalid_argument` for what is none of these, `not_found`, `io`.
 Result<std::unique_ptr<ChannelOpener>> make_opener(const std::string& uri, Clock& clock, Log& log);
 
 /// Where a destination waits for its source.
@@ -56,8 +56,8 @@ struct BoundListener {
     /// What the source has to be given: `uri` with the port that is really used. Absent for fd, exec and file.
     std::optional<std::string> address;
 };
-/// For the destination: `uri` as above. It listens (tcp, unix) when this returns, so a source may connect already.
-/// Errors: as above, and `io` when it cannot listen there.
+/// For the destination: `uri` as above. It listens (tcp, rdma, unix) when this returns, so a source may connect
+/// already. Errors: as above, `unsupported` for rdma where UCX is missing, and `io` when it cannot listen there.
 Result<BoundListener> make_listener(const std::string& uri, Clock& clock, Log& log);
 
 /// One RAM block to be mapped.

@@ -53,6 +53,8 @@ struct MigrationParameters {
     bool block_incremental = false;
     /// Send chunks of zeros without their data (capability `zero-blocks`); QEMU takes that since 1.6.
     bool zero_blocks = false;
+    /// Over RDMA, register all memory at the beginning, which also keeps it in RAM (capability `rdma-pin-all`).
+    bool rdma_pin_all = false;
     /// Send the stream as QEMU 1.5/1.6 did: no configuration, footers, commands or description.
     bool legacy_stream = false;
     /// Deadlines; see `docs/handover.md`.
@@ -69,6 +71,8 @@ using ParameterValue = std::variant<bool, std::uint64_t, std::string_view>;
 /// is switched by `migrate-set-capabilities`.
 struct ParameterInfo {
     std::string_view name;
+    /// A name from former times, which is understood too.
+    std::string_view former_name = {};
     std::string_view unit = {};
     std::string_view help;
     std::variant<bool MigrationParameters::*, std::uint64_t MigrationParameters::*,

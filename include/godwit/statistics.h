@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "godwit/clock.h"
+#include "godwit/direct_pages.h"
 #include "godwit/error.h"
 #include "godwit/migration_state.h"
 
@@ -69,7 +70,8 @@ struct MigrationStatistics {
     std::optional<Instant> stopped_at;
     std::optional<Instant> running_at;
 
-    std::uint64_t transferred_bytes = 0;  ///< everything written to (source) or read from (destination) the channel
+    /// Everything written to (source) or read from (destination) the channel, and what goes past its stream.
+    std::uint64_t transferred_bytes = 0;
     std::uint64_t remaining_bytes = 0;    ///< dirty memory that has not been sent
     std::uint64_t total_bytes = 0;        ///< size of all RAM blocks
     std::uint64_t zero_pages = 0;         ///< sent or received as zero records
@@ -91,6 +93,8 @@ struct MigrationStatistics {
     std::optional<XbzrleStatistics> xbzrle = {};
     /// Where disks move.
     std::optional<DiskStatistics> disk = {};
+    /// Where pages are written straight into the destination's memory.
+    std::optional<DirectPageFigures> direct = {};
 
     /// Why it failed or was cancelled.
     std::optional<Error> error;

@@ -2,7 +2,7 @@
 
 #include <utility>
 
-#include "io/openers.h"
+#include "rdma/openers.h"
 #include "tools/trace_format.h"
 
 namespace godwit {
@@ -51,7 +51,7 @@ Status MachineMigrations::migrate(const MigrateRequest& request) {
     if (!address) {
         return fail(address.error());
     }
-    auto opener = make_outgoing_opener(*address, descriptors_, environment_.clock, environment_.log);
+    auto opener = make_any_outgoing_opener(*address, descriptors_, environment_.clock, environment_.log);
     if (!opener) {
         return fail(opener.error());
     }
@@ -77,7 +77,7 @@ Status MachineMigrations::receive(const std::string& uri) {
     if (!address) {
         return fail(address.error());
     }
-    auto endpoint = make_incoming_endpoint(*address, descriptors_, environment_.clock, environment_.log);
+    auto endpoint = make_any_incoming_endpoint(*address, descriptors_, environment_.clock, environment_.log);
     if (!endpoint) {
         return fail(endpoint.error());
     }

@@ -145,7 +145,9 @@ void add_migrate_command(CLI::App& app, int& status) {
     CLI::App* command = app.add_subcommand("migrate", "Move a running virtual machine and show how it goes");
     command->add_option("QMP_SOCKET", options->socket, "QMP socket of the virtual machine (of godwit or of QEMU)")
         ->required();
-    command->add_option("URI", options->uri, "where to: tcp:HOST:PORT, unix:PATH, fd:N, exec:COMMAND or file:PATH")
+    command
+        ->add_option("URI", options->uri,
+                     "where to: tcp:HOST:PORT, rdma:HOST:PORT, unix:PATH, fd:N, exec:COMMAND or file:PATH")
         ->required();
     command->add_flag("--detach", options->detach, "only start the migration");
     command->add_flag("--block", options->block,

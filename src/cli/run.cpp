@@ -210,9 +210,10 @@ void add_run_command(CLI::App& app, int& status) {
         ->allow_extra_args(false);
     command->add_option("--monitor", a.monitors, "human monitor: unix:PATH or stdio; may be given several times")
         ->allow_extra_args(false);
-    command->add_option("--incoming", a.incoming,
-                        "wait for a migration: tcp:HOST:PORT, unix:PATH, fd:N, exec:COMMAND or file:PATH; or defer: a "
-                        "monitor's migrate-incoming will tell");
+    command->add_option(
+        "--incoming", a.incoming,
+        "wait for a migration: tcp:HOST:PORT, rdma:HOST:PORT, unix:PATH, fd:N, exec:COMMAND or file:PATH; or defer: a "
+        "monitor's migrate-incoming will tell");
     command->add_flag("--paused", a.paused, "do not run before 'godwit cont'");
     command->add_flag("--exit-after-migration", a.exit_after_migration, "end once the machine has moved away");
     command->add_option("--trace", a.trace, "write the story of all migrations to this file; 'godwit trace' shows it");

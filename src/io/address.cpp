@@ -15,7 +15,8 @@ namespace godwit {
 namespace {
 
 constexpr std::string_view known_schemes =
-    "tcp:HOST:PORT, tcp:[IPV6]:PORT, unix:PATH, fd:NUMBER, fd:NAME, exec:COMMAND and file:PATH are known";
+    "tcp:HOST:PORT, tcp:[IPV6]:PORT, rdma:HOST:PORT, unix:PATH, fd:NUMBER, fd:NAME, exec:COMMAND and file:PATH are "
+    "known";
 constexpr std::size_t max_uri_bytes = 64 * 1024;
 constexpr std::size_t max_host_bytes = 255;
 constexpr std::size_t max_name_bytes = 255;
@@ -47,34 +48,75 @@ tl::unexpected<Error> bad(std::string_view uri, std::string_view what, std::stri
                 std::move(hint));
 }
 
-Result<Address> parse_tcp(std::string_view uri, std::string_view rest) {
-    constexpr std::string_view form = "write tcp:HOST:PORT, with an IPv6 address in brackets: tcp:[::1]:4444";
+/// HOST:PORT; `uri` is the whole that they belong to.
+Result<TcpAddress> parse_host_and_port(std::string_view uri, std::string_view rest) {
+    const std::string_view scheme = uri.substr(0, uri.find(':'));
+    const std::string form =
+        fmt::format("write {0}:HOST:PORT, with an IPv6 address in brackets: {0}:[::1]:4444", scheme);
+    if (rest.empty()) {
+        return bad(uri, "it has no host and port", form);
+    }
     const std::size_t colon = rest.rfind(':');
     const std::size_t bracket = rest.rfind(']');
     if (rest.front() == '[' && bracket == std::string_view::npos) {
-        return bad(uri, "there is no closing bracket", std::string(form));
+        return bad(uri, "there is no closing bracket", form);
     }
     if (colon == std::string_view::npos || (bracket != std::string_view::npos && colon < bracket)) {
-        return bad(uri, "it has no port", std::string(form));
+        return bad(uri, "it has no port", form);
     }
     std::string_view host = rest.substr(0, colon);
     const bool bracketed = host.size() >= 2 && host.front() == '[' && host.back() == ']';
     if (bracketed) {
         host = host.substr(1, host.size() - 2);
         if (host.find(':') == std::string_view::npos) {
-            return bad(uri, "what stands in the brackets is no IPv6 address", std::string(form));
+            return bad(uri, "what stands in the brackets is no IPv6 address", form);
         }
     } else if (host.find(':') != std::string_view::npos) {
-        return bad(uri, "the host holds a colon but no brackets", std::string(form));
+        return bad(uri, "the host holds a colon but no brackets", form);
     }
     if (host.size() > max_host_bytes || host.find_first_of("[]/, \t\n") != std::string_view::npos) {
-        return bad(uri, "the host is no name or address", std::string(form));
+        return bad(uri, "the host is no name or address", form);
     }
     const auto port = parse_number<std::uint16_t>(rest.substr(colon + 1));
     if (!port) {
         return bad(uri, fmt::format("the port '{}' is no number from 0 to 65535", rest.substr(colon + 1)));
     }
     return TcpAddress{std::string(host), *port};
+}
+
+Result<Address> parse_tcp(std::string_view uri, std::string_view rest) {
+    return parse_host_and_port(uri, rest);
+}
+
+struct TransportName {
+    std::string_view name;
+    RdmaTransport transport;
+};
+constexpr TransportName transport_names[] = {{"auto", RdmaTransport::automatic},
+                                             {"shm", RdmaTransport::shared_memory},
+                                             {"tcp", RdmaTransport::tcp},
+                                             {"verbs", RdmaTransport::verbs}};
+
+Result<Address> parse_rdma(std::string_view uri, std::string_view rest) {
+    constexpr std::string_view option = ",transport=";
+    const std::size_t comma = rest.find(',');
+    const auto target = parse_host_and_port(uri, rest.substr(0, comma));
+    if (!target) {
+        return fail(target.error());
+    }
+    RdmaAddress address{target->host, target->port, RdmaTransport::automatic};
+    if (comma == std::string_view::npos) {
+        return address;
+    }
+    const std::string_view options = rest.substr(comma);
+    for (const TransportName& known : transport_names) {
+        if (options.starts_with(option) && options.substr(option.size()) == known.name) {
+            address.transport = known.transport;
+            return address;
+        }
+    }
+    return bad(uri, fmt::format("'{}' is no option of RDMA", options.substr(1)),
+               "after the port may follow ,transport=auto, ,transport=shm, ,transport=tcp or ,transport=verbs");
 }
 
 Result<Address> parse_unix(std::string_view uri, std::string_view rest) {
@@ -131,8 +173,9 @@ Result<Address> parse_address(std::string_view uri) {
         std::string_view prefix;
         Result<Address> (*parse)(std::string_view uri, std::string_view rest);
     };
-    static constexpr Scheme schemes[] = {
-        {"tcp:", parse_tcp}, {"unix:", parse_unix}, {"fd:", parse_fd}, {"exec:", parse_exec}, {"file:", parse_file}};
+    static constexpr Scheme schemes[] = {{"tcp:", parse_tcp},   {"rdma:", parse_rdma}, {"x-rdma:", parse_rdma},
+                                         {"unix:", parse_unix}, {"fd:", parse_fd},     {"exec:", parse_exec},
+                                         {"file:", parse_file}};
     if (uri.size() > max_uri_bytes) {
         return bad(uri, fmt::format("it is longer than {} bytes", max_uri_bytes));
     }
@@ -153,10 +196,19 @@ Result<Address> parse_address(std::string_view uri) {
 
 std::string to_string(const Address& address) {
     struct Writer {
-        std::string operator()(const TcpAddress& tcp) const {
-            const bool brackets = tcp.host.find(':') != std::string::npos;
-            return brackets ? fmt::format("tcp:[{}]:{}", tcp.host, tcp.port)
-                            : fmt::format("tcp:{}:{}", tcp.host, tcp.port);
+        static std::string host_and_port(const std::string& host, std::uint16_t port) {
+            const bool brackets = host.find(':') != std::string::npos;
+            return brackets ? fmt::format("[{}]:{}", host, port) : fmt::format("{}:{}", host, port);
+        }
+        std::string operator()(const TcpAddress& tcp) const { return "tcp:" + host_and_port(tcp.host, tcp.port); }
+        std::string operator()(const RdmaAddress& rdma) const {
+            std::string uri = "rdma:" + host_and_port(rdma.host, rdma.port);
+            for (const TransportName& known : transport_names) {
+                if (known.transport == rdma.transport && rdma.transport != RdmaTransport::automatic) {
+                    uri += fmt::format(",transport={}", known.name);
+                }
+            }
+            return uri;
         }
         std::string operator()(const UnixAddress& local) const { return "unix:" + local.path; }
         std::string operator()(const FdAddress& fd) const { return "fd:" + fd.name; }

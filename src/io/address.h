@@ -16,6 +16,16 @@ struct TcpAddress {
     std::uint16_t port = 0;
     bool operator==(const TcpAddress&) const = default;
 };
+/// By which way pages travel over RDMA; `automatic` is the best that both sides have.
+enum class RdmaTransport { automatic, shared_memory, tcp, verbs };
+/// `rdma:HOST:PORT`, with `,transport=auto`, `shm`, `tcp` or `verbs` at the end if the source wishes for one. `x-rdma:`
+/// is an older name for it. Host and port as for tcp.
+struct RdmaAddress {
+    std::string host;
+    std::uint16_t port = 0;
+    RdmaTransport transport = RdmaTransport::automatic;
+    bool operator==(const RdmaAddress&) const = default;
+};
 /// `unix:PATH`
 struct UnixAddress {
     std::string path;
@@ -42,7 +52,7 @@ struct FileAddress {
 };
 
 /// Where a migration goes to or comes from.
-using Address = std::variant<TcpAddress, UnixAddress, FdAddress, ExecAddress, FileAddress>;
+using Address = std::variant<TcpAddress, UnixAddress, FdAddress, ExecAddress, FileAddress, RdmaAddress>;
 
 /// Reads a URI. Nothing is looked up or opened. Errors: `invalid_argument`, naming what is wrong.
 Result<Address> parse_address(std::string_view uri);

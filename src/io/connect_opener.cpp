@@ -61,6 +61,18 @@ ConnectOpener::ConnectOpener(std::variant<TcpAddress, SocketAddress> target, std
       resolver_(std::move(resolver)) {}
 
 Result<std::unique_ptr<Channel>> ConnectOpener::open(Instant deadline) {
+    auto socket = connect(deadline);
+    if (!socket) {
+        return fail(socket.error());
+    }
+    auto channel = SocketChannel::create(std::move(*socket), description_, clock_);
+    if (!channel) {
+        return fail(channel.error());
+    }
+    return std::move(*channel);
+}
+
+Result<FileDescriptor> ConnectOpener::connect(Instant deadline) {
     const auto addresses = find_addresses(deadline);
     if (!addresses) {
         return fail(addresses.error());
@@ -76,11 +88,7 @@ Result<std::unique_ptr<Channel>> ConnectOpener::open(Instant deadline) {
             return fail_connect(ECANCELED);
         }
         if (socket) {
-            auto channel = SocketChannel::create(std::move(*socket), description_, clock_);
-            if (!channel) {
-                return fail(channel.error());
-            }
-            return std::move(*channel);
+            return socket;
         }
         last_error = std::move(socket.error());
     }

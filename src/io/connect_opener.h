@@ -25,6 +25,11 @@ public:
     Result<std::unique_ptr<Channel>> open(Instant deadline) override;
     void cancel() override { cancel_->cancel(); }
 
+    /// What `open` begins with: for other protocols over the same kind of connection. Errors: as for `open`.
+    Result<FileDescriptor> connect(Instant deadline);
+    /// What `cancel` sets.
+    const CancelEvent& cancel_event() const { return *cancel_; }
+
 private:
     ConnectOpener(std::variant<TcpAddress, SocketAddress> target, std::string name, std::string description,
                   std::unique_ptr<CancelEvent> cancel, const Clock& clock, Resolver resolver);

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <iterator>
 #include <string_view>
 #include <utility>
 
@@ -19,8 +20,19 @@ namespace godwit {
 
 namespace {
 
-/// How every migration stream begins.
-constexpr std::string_view stream_magic = "QEVM";
+/// How every migration of a protocol begins.
+struct Protocol {
+    ListenProtocol protocol;
+    std::string_view magic;
+    std::string_view scheme;
+};
+constexpr Protocol protocols[] = {{ListenProtocol::stream, "QEVM", "tcp:"}, {ListenProtocol::rdma, "GWRD", "rdma:"}};
+
+std::string_view scheme_of(ListenProtocol protocol) {
+    return std::find_if(std::begin(protocols), std::end(protocols),
+                        [&](const Protocol& known) { return known.protocol == protocol; })
+        ->scheme;
+}
 
 constexpr std::size_t max_candidates = 16;
 /// Half of them: so whoever has to make room for a new one has been looked at before.
@@ -60,25 +72,38 @@ ListenOpener::ListenOpener(ListeningSocket listener, std::unique_ptr<CancelEvent
                            ListenOptions options)
     : listener_(std::move(listener)), cancel_(std::move(cancel)), clock_(clock), log_(log), options_(options) {}
 
+std::string ListenOpener::address() const {
+    constexpr std::string_view tcp = "tcp:";
+    std::string uri = listener_.uri();
+    if (uri.starts_with(tcp)) {
+        uri.replace(0, tcp.size(), scheme_of(options_.protocol));
+    }
+    return uri;
+}
+
 Result<std::unique_ptr<Channel>> ListenOpener::open(Instant deadline) {
-    std::string name;
-    auto socket = find_migration(deadline, name);
-    listener_.close();
-    for (const Candidate& candidate : candidates_) {
-        log_stray(candidate, "the wait is over");
+    auto connection = accept(deadline);
+    if (!connection) {
+        return fail(connection.error());
     }
-    candidates_.clear();
-    if (!socket) {
-        return fail(socket.error());
-    }
-    auto channel = SocketChannel::create(std::move(*socket), name, clock_);
+    auto channel = SocketChannel::create(std::move(connection->socket), connection->name, clock_);
     if (!channel) {
         return fail(channel.error());
     }
     return std::move(*channel);
 }
 
-Result<FileDescriptor> ListenOpener::find_migration(Instant deadline, std::string& name) {
+Result<AcceptedConnection> ListenOpener::accept(Instant deadline) {
+    auto connection = find_migration(deadline);
+    listener_.close();
+    for (const Candidate& candidate : candidates_) {
+        log_stray(candidate, "the wait is over");
+    }
+    candidates_.clear();
+    return connection;
+}
+
+Result<AcceptedConnection> ListenOpener::find_migration(Instant deadline) {
     for (;;) {
         switch (wait_for_activity(deadline)) {
             case WaitOutcome::cancelled:
@@ -96,10 +121,9 @@ Result<FileDescriptor> ListenOpener::find_migration(Instant deadline, std::strin
         for (auto candidate = candidates_.begin(); candidate != candidates_.end();) {
             const Verdict verdict = examine(*candidate);
             if (verdict == Verdict::migration) {
-                name = candidate->name;
-                FileDescriptor socket = std::move(candidate->socket);
+                AcceptedConnection found{std::move(candidate->socket), candidate->name};
                 candidates_.erase(candidate);
-                return socket;
+                return found;
             }
             candidate = verdict == Verdict::stray ? candidates_.erase(candidate) : std::next(candidate);
         }
@@ -144,8 +168,9 @@ void ListenOpener::accept_candidates() {
             return;  // nobody there, or one that is gone again
         }
         const SocketAddress peer = SocketAddress::peer_of(socket.get());
-        const std::string name =
-            peer.family() == AF_UNIX || peer.family() == AF_UNSPEC ? address() : "tcp:" + peer.text();
+        const std::string name = peer.family() == AF_UNIX || peer.family() == AF_UNSPEC
+                                     ? address()
+                                     : fmt::format("{}{}", scheme_of(options_.protocol), peer.text());
         if (candidates_.size() == max_candidates) {
             // The oldest had the longest time to say what it is.
             log_stray(candidates_.front(), "it said nothing and others came");
@@ -170,12 +195,25 @@ ListenOpener::Verdict ListenOpener::examine(Candidate& candidate) {
         return Verdict::stray;
     }
     const std::string_view start(bytes.data(), static_cast<std::size_t>(got));
-    if (start.starts_with(stream_magic)) {
-        return Verdict::migration;
-    }
-    if (stream_magic.starts_with(start)) {
-        candidate.next_look = clock_.now() + partial_magic_pause;
-        return Verdict::undecided;
+    return judge(candidate, start);
+}
+
+ListenOpener::Verdict ListenOpener::judge(Candidate& candidate, std::string_view start) {
+    for (const Protocol& known : protocols) {
+        if (known.magic.starts_with(start) && start != known.magic) {
+            candidate.next_look = clock_.now() + partial_magic_pause;
+            return Verdict::undecided;
+        }
+        if (start.starts_with(known.magic) && known.protocol == options_.protocol) {
+            return Verdict::migration;
+        }
+        if (start.starts_with(known.magic)) {
+            log_stray(
+                candidate,
+                fmt::format("it is a migration that was started with {0}; for it, wait with {0} here", known.scheme),
+                LogLevel::warning);
+            return Verdict::stray;
+        }
     }
     log_stray(candidate, fmt::format("it is no migration stream, it begins with '{}'", printable(start)));
     return Verdict::stray;
@@ -192,10 +230,10 @@ void ListenOpener::close_silent_candidates() {
     });
 }
 
-void ListenOpener::log_stray(const Candidate& candidate, const std::string& reason) {
+void ListenOpener::log_stray(const Candidate& candidate, const std::string& reason, LogLevel level) {
     ++stray_count_;
     if (stray_count_ <= max_logged_strays) {
-        log_.write(LogLevel::info, fmt::format("closed a connection ({}): {}", candidate.name, reason));
+        log_.write(level, fmt::format("closed a connection ({}): {}", candidate.name, reason));
     }
     if (stray_count_ == max_logged_strays) {
         log_.write(LogLevel::info, fmt::format("further stray connections at {} are not logged", address()));

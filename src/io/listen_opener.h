@@ -6,6 +6,7 @@
 #include <list>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "godwit/channel.h"
@@ -17,9 +18,20 @@
 
 namespace godwit {
 
+/// Which protocol is waited for.
+enum class ListenProtocol { stream, rdma };
+
 struct ListenOptions {
     /// How long a connection may be silent before it is closed.
     Duration handshake_timeout = std::chrono::seconds(5);
+    ListenProtocol protocol = ListenProtocol::stream;
+};
+
+/// A connection that has begun with the magic of the protocol; all its bytes are still to be read.
+struct AcceptedConnection {
+    FileDescriptor socket;
+    /// The peer as a URI, for messages.
+    std::string name;
 };
 
 /// Waits for the one connection that turns out to be a migration: the first whose stream begins with the format's
@@ -35,11 +47,16 @@ public:
                                                         ListenOptions options = {});
 
     /// The URI with the port that is really used. Any thread.
-    std::string address() const { return listener_.uri(); }
+    std::string address() const;
 
     /// When it returns nobody listens any more and the file of a unix socket is gone.
     Result<std::unique_ptr<Channel>> open(Instant deadline) override;
     void cancel() override { cancel_->cancel(); }
+
+    /// What `open` begins with: for other protocols than a stream. Errors: as for `open`.
+    Result<AcceptedConnection> accept(Instant deadline);
+    /// What `cancel` sets.
+    const CancelEvent& cancel_event() const { return *cancel_; }
 
 private:
     /// A connection that has not shown yet what it is.
@@ -57,12 +74,13 @@ private:
     static Result<std::unique_ptr<ListenOpener>> create_over(Result<ListeningSocket> listener, Clock& clock, Log& log,
                                                              ListenOptions options);
 
-    Result<FileDescriptor> find_migration(Instant deadline, std::string& name);
+    Result<AcceptedConnection> find_migration(Instant deadline);
     WaitOutcome wait_for_activity(Instant deadline);
     void accept_candidates();
     Verdict examine(Candidate& candidate);
+    Verdict judge(Candidate& candidate, std::string_view start);
     void close_silent_candidates();
-    void log_stray(const Candidate& candidate, const std::string& reason);
+    void log_stray(const Candidate& candidate, const std::string& reason, LogLevel level = LogLevel::info);
 
     ListeningSocket listener_;
     const std::unique_ptr<CancelEvent> cancel_;

@@ -26,8 +26,10 @@ MonotonicClock monotonic_clock;
 /// An opener that waits on another thread.
 struct Wait {
     template <typename Kind>
-    explicit Wait(const Kind& address, Duration handshake_timeout = patience) {
-        auto made = ListenOpener::create(address, monotonic_clock, log, {.handshake_timeout = handshake_timeout});
+    explicit Wait(const Kind& address, Duration handshake_timeout = patience,
+                  ListenProtocol protocol = ListenProtocol::stream) {
+        auto made = ListenOpener::create(address, monotonic_clock, log,
+                                         {.handshake_timeout = handshake_timeout, .protocol = protocol});
         EXPECT_TRUE(made) << made.error().text();
         opener = std::move(*made);
         uri = opener->address();
@@ -37,12 +39,17 @@ struct Wait {
     FileDescriptor connect() const {
         const auto address = parse_address(uri);
         EXPECT_TRUE(address) << uri;
-        const bool tcp = std::holds_alternative<TcpAddress>(*address);
-        FileDescriptor socket(::socket(tcp ? AF_INET : AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-        const SocketAddress target = tcp ? resolve_with_system(std::get<TcpAddress>(*address), false, true)->front()
-                                         : *SocketAddress::from_path(std::get<UnixAddress>(*address).path);
+        const auto* local = std::get_if<UnixAddress>(&*address);
+        FileDescriptor socket(::socket(local == nullptr ? AF_INET : AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+        const SocketAddress target = local == nullptr
+                                         ? resolve_with_system(host_and_port(*address), false, true)->front()
+                                         : *SocketAddress::from_path(local->path);
         EXPECT_EQ(::connect(socket.get(), target.get(), target.size_bytes()), 0) << errno_text(errno);
         return socket;
+    }
+    static TcpAddress host_and_port(const Address& address) {
+        const auto* rdma = std::get_if<RdmaAddress>(&address);
+        return rdma != nullptr ? TcpAddress{rdma->host, rdma->port} : std::get<TcpAddress>(address);
     }
     bool waits() const { return result.wait_for(20ms) == std::future_status::timeout; }
 
@@ -104,6 +111,31 @@ TEST(ListenOpener, StrangersDoNotEndTheWait) {
     ASSERT_OK(channel);
     EXPECT_EQ(read_once(**channel).value_or("?"), "QEVM");
     EXPECT_TRUE(is_closed(silent));
+}
+
+TEST(ListenOpener, AnRdmaMigrationIsAStrayWhereAStreamIsAwaited) {
+    Wait wait(TcpAddress{"127.0.0.1", 0});
+    const FileDescriptor other = wait.connect();
+    say(other, "GWRD");
+    EXPECT_TRUE(eventually([&] { return is_closed(other); }));
+    EXPECT_TRUE(wait.log.contains("started with rdma:; for it, wait with rdma: here")) << wait.log.text();
+    const FileDescriptor source = wait.connect();
+    say(source, "QEVM");
+    EXPECT_OK(wait.result.get());
+}
+
+TEST(ListenOpener, AStreamIsAStrayWhereRdmaIsAwaited) {
+    Wait wait(TcpAddress{"127.0.0.1", 0}, patience, ListenProtocol::rdma);
+    EXPECT_TRUE(wait.uri.starts_with("rdma:127.0.0.1:")) << wait.uri;
+    const FileDescriptor other = wait.connect();
+    say(other, "QEVM");
+    EXPECT_TRUE(eventually([&] { return is_closed(other); }));
+    EXPECT_TRUE(wait.log.contains("started with tcp:; for it, wait with tcp: here")) << wait.log.text();
+    const FileDescriptor source = wait.connect();
+    say(source, "GW");
+    EXPECT_TRUE(wait.waits());
+    say(source, "RD");
+    EXPECT_OK(wait.result.get());
 }
 
 TEST(ListenOpener, SilentOnesAreClosedAfterTheHandshakeTime) {

@@ -43,6 +43,10 @@ Result<std::unique_ptr<ChannelOpener>> take_descriptor(const FdAddress& address,
     return ReadyOpener::create(std::move(*channel));
 }
 
+tl::unexpected<Error> fail_rdma() {
+    return fail(ErrorCode::unsupported, "an rdma: address cannot be used here");
+}
+
 struct OutgoingMaker {
     NamedDescriptors& descriptors;
     Clock& clock;
@@ -59,6 +63,7 @@ struct OutgoingMaker {
     Made operator()(const FileAddress& address) const {
         return FileOpener::create(address, Direction::outgoing, clock);
     }
+    Made operator()(const RdmaAddress&) const { return fail_rdma(); }
 };
 
 struct IncomingMaker {
@@ -78,6 +83,7 @@ struct IncomingMaker {
     Made operator()(const FileAddress& address) const {
         return without_address(FileOpener::create(address, Direction::incoming, clock));
     }
+    Made operator()(const RdmaAddress&) const { return fail_rdma(); }
 
 private:
     static Made without_address(Result<std::unique_ptr<ChannelOpener>> opener) {

@@ -14,7 +14,8 @@ namespace godwit {
 
 /// Makes what opens a channel to `address`. A descriptor is taken (from `descriptors` or from those inherited) now;
 /// everything else happens in `open`. Clock and log must outlive opener and channel. Errors: `invalid_argument`,
-/// `not_found` for a descriptor, `unsupported` for one of a kind that cannot carry a migration, `io`.
+/// `not_found` for a descriptor, `unsupported` for one of a kind that cannot carry a migration and for rdma: (see
+/// rdma/openers.h), `io`.
 Result<std::unique_ptr<ChannelOpener>> make_outgoing_opener(const Address& address, NamedDescriptors& descriptors,
                                                             Clock& clock, Log& log);
 

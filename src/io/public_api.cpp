@@ -5,8 +5,6 @@
 #include "io/event_loop.h"
 #include "io/mapped_memory.h"
 #include "io/monotonic_clock.h"
-#include "io/named_descriptors.h"
-#include "io/openers.h"
 #include "io/raw_disk.h"
 #include "io/spdlog_log.h"
 #include "io/thread_waiter.h"
@@ -102,28 +100,6 @@ std::unique_ptr<Log> make_stderr_log(LogLevel lowest) {
     auto log = make_log(LogOptions{lowest});
     GODWIT_ASSERT(log, "only a log file can fail to open, and there is none: {}", log.error().message);
     return std::move(*log);
-}
-
-Result<std::unique_ptr<ChannelOpener>> make_opener(const std::string& uri, Clock& clock, Log& log) {
-    const Result<Address> address = parse_address(uri);
-    if (!address) {
-        return fail(address.error());
-    }
-    NamedDescriptors none;
-    return make_outgoing_opener(*address, none, clock, log);
-}
-
-Result<BoundListener> make_listener(const std::string& uri, Clock& clock, Log& log) {
-    const Result<Address> address = parse_address(uri);
-    if (!address) {
-        return fail(address.error());
-    }
-    NamedDescriptors none;
-    Result<IncomingEndpoint> endpoint = make_incoming_endpoint(*address, none, clock, log);
-    if (!endpoint) {
-        return fail(std::move(endpoint.error()));
-    }
-    return BoundListener{std::move(endpoint->opener), std::move(endpoint->socket_address)};
 }
 
 Result<std::unique_ptr<GuestMemory>> make_memory(std::vector<MemorySpec> specs) {

@@ -234,6 +234,16 @@ Status IncomingSession::read_command() {
     }
 }
 
+Manifest IncomingSession::describe_this_side() const {
+    Manifest manifest = make_manifest(environment_);
+    if (direct_ != nullptr) {
+        if (const std::optional<ByteCount> limit = direct_->pin_limit()) {
+            manifest.pin_limit_bytes = limit->value();
+        }
+    }
+    return manifest;
+}
+
 Status IncomingSession::answer_ping(std::uint32_t value) {
     if (!return_path_) {
         return fail(ErrorCode::stream_corrupt, "PING before the return path was opened");
@@ -241,7 +251,7 @@ Status IncomingSession::answer_ping(std::uint32_t value) {
     if (value == format::godwit_ping && peer_ != Peer::godwit) {
         peer_ = Peer::godwit;
         reader_->set_idle_timeout(std::chrono::milliseconds(parameters_.idle_timeout_ms));
-        return_path_->manifest(make_manifest(environment_));
+        return_path_->manifest(describe_this_side());
         const std::lock_guard lock(figures_mutex_);
         peer_name_ = "godwit";
     }

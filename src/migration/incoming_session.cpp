@@ -91,10 +91,13 @@ Status IncomingSession::open_channel() {
             channel_->shutdown();
         }
     }
+    DirectPageReceiver* direct = channel_->direct_page_receiver();
+    loader_.set_direct_pages(direct);
     auto reader = std::make_unique<StreamReader>(*channel_, environment_.clock);
     reader->set_deadline(now() + std::chrono::milliseconds(parameters_.handshake_timeout_ms));
     const std::lock_guard lock(figures_mutex_);
     reader_ = std::move(reader);
+    direct_ = direct;
     return {};
 }
 
@@ -178,6 +181,9 @@ void IncomingSession::conclude(const Status& outcome) {
     if (channel_) {
         channel_->shutdown();
     }
+    if (direct_ != nullptr) {
+        direct_->close();  // only now: it takes its time, for which a guest would have to wait
+    }
     if (outcome) {
         return;
     }
@@ -206,6 +212,11 @@ void IncomingSession::fill_statistics(MigrationStatistics& out) const {
     out.transferred_bytes = reader_ ? reader_->bytes_read() : 0;
     out.zero_pages = loader_.zero_pages();
     out.normal_pages = loader_.normal_pages();
+    if (direct_ != nullptr) {
+        out.direct = direct_->figures();
+        out.transferred_bytes += out.direct->transferred_bytes;
+        out.normal_pages += out.direct->pages;
+    }
     if (const std::uint64_t total = disk_loader_.total_bytes(); total > 0) {
         out.disk = DiskStatistics{.transferred_bytes = disk_loader_.record_bytes(),
                                   .total_bytes = total,

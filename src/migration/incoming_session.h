@@ -60,6 +60,7 @@ private:
     Status load_globalstate(std::uint32_t version);
     Status read_footer(std::uint32_t id);
     Status read_command();
+    Manifest describe_this_side() const;
     Status answer_ping(std::uint32_t value);
     Status read_description();
     Status skip_description();
@@ -93,6 +94,7 @@ private:
     std::atomic<bool> yanked_{false};
 
     std::unique_ptr<StreamReader> reader_;  // set once, under figures_mutex_
+    DirectPageReceiver* direct_ = nullptr;  // the channel's; set once, under figures_mutex_
     std::unique_ptr<ReturnPathWriter> return_path_;
     RamLoader loader_;
     DiskLoader disk_loader_;

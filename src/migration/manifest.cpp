@@ -32,6 +32,9 @@ Manifest manifest_from(const Json& json) {
     Manifest manifest;
     manifest.version = json.value("version", "");
     manifest.machine_type = json.value("machine", "");
+    if (json.contains("pin-limit")) {
+        manifest.pin_limit_bytes = number_from<std::uint64_t>(json.at("pin-limit"));
+    }
     for (const Json& block : json.value("ram", Json::array())) {
         if (manifest.ram.size() == max_blocks) {
             break;
@@ -95,6 +98,9 @@ std::string to_json(const Manifest& manifest) {
         ram.push_back({{"id", block.id}, {"bytes", block.bytes}, {"fresh", block.fresh}});
     }
     json["devices"] = manifest.devices;
+    if (manifest.pin_limit_bytes) {
+        json["pin-limit"] = *manifest.pin_limit_bytes;
+    }
     if (manifest.disks) {
         Json& disks = json["disks"] = Json::array();
         for (const Manifest::Disk& disk : *manifest.disks) {
@@ -157,6 +163,20 @@ Status check_preflight(const Manifest& source, const Manifest& destination) {
         }
     }
     return {};
+}
+
+Status check_pinning(const Manifest& source, const Manifest& destination) {
+    std::uint64_t needed = 0;
+    for (const Manifest::Block& block : source.ram) {
+        needed += block.bytes;
+    }
+    if (!destination.pin_limit_bytes || needed <= *destination.pin_limit_bytes) {
+        return {};
+    }
+    return fail(ErrorCode::cannot_pin,
+                fmt::format("rdma-pin-all needs {} bytes of locked memory at the destination, which may lock {}",
+                            needed, *destination.pin_limit_bytes),
+                "raise its limit (ulimit -l, LimitMEMLOCK= of its service), or switch rdma-pin-all off");
 }
 
 Status check_moving_disks(const Manifest& source, const Manifest& destination) {

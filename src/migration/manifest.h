@@ -33,6 +33,8 @@ struct Manifest {
     std::vector<Block> ram;
     /// Device sections that can be loaded: name and number of instances.
     std::map<std::string, std::uint32_t> devices;
+    /// Bytes that may be pinned for remote writes; absent: as many as there are, or the channel has none.
+    std::optional<std::uint64_t> pin_limit_bytes = {};
     /// Absent from one who does not know disks, or has too many.
     std::optional<std::vector<Disk>> disks = {};
 };
@@ -48,6 +50,8 @@ Result<Manifest> parse_manifest(std::string_view json);
 
 /// Compares what the source has with what the destination told. Errors: `preflight_mismatch` naming both sides' values.
 Status check_preflight(const Manifest& source, const Manifest& destination);
+/// Whether the destination may pin as much as `rdma-pin-all` needs. Errors: `cannot_pin`.
+Status check_pinning(const Manifest& source, const Manifest& destination);
 /// Whether the contents of the source's writable disks can go to the destination's. Errors: `preflight_mismatch`.
 Status check_moving_disks(const Manifest& source, const Manifest& destination);
 

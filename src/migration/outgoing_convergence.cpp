@@ -21,11 +21,11 @@ constexpr Duration stop_and_start = std::chrono::milliseconds(1);
 void OutgoingSession::start_counting_dirty_pages(Instant at) {
     pass_began_ = throttle_period_began_ = collected_at_ = at;
     dirty_rate_.start(at);
-    throttle_period_bytes_ = memory_bytes_written();
+    throttle_period_bytes_ = memory_bytes_sent();
     update([&](Figures& f) {
         f.expected_downtime = std::chrono::milliseconds(parameters_.downtime_limit_ms);
         f.measured_at = at;
-        f.measured_bytes = writer_->bytes_written();
+        f.measured_bytes = bytes_sent();
         f.measured_pages = saver_.sent_pages();
     });
 }
@@ -66,7 +66,7 @@ void OutgoingSession::adjust_throttle(Instant at) {
     if (!parameters_.auto_converge || throttle_refused_ || at - throttle_period_began_ < throttle_period) {
         return;
     }
-    const std::uint64_t bytes = memory_bytes_written();
+    const std::uint64_t bytes = memory_bytes_sent();
     const unsigned before = throttle_.percent();
     const unsigned percent = throttle_.decide(
         parameters_, {.dirtied_bytes = std::exchange(throttle_period_dirtied_, PageCount(0)).value() * page_bytes,
@@ -119,7 +119,7 @@ Result<bool> OutgoingSession::finish_pass() {
 /// What a page took in the pass that has been sent. With deltas it costs less of the link than its size, and it takes
 /// time to find them; without, the size is what the rest may cost, whatever zeros were among the last pages.
 void OutgoingSession::measure_page_cost(Instant sent_at) {
-    const std::uint64_t bytes = memory_bytes_written();
+    const std::uint64_t bytes = memory_bytes_sent();
     const std::uint64_t pages = saver_.sent_pages();
     const double pass_bytes = static_cast<double>(bytes - std::exchange(cost_bytes_, bytes));
     const double pass_pages = static_cast<double>(pages - std::exchange(cost_pages_, pages));
@@ -216,7 +216,7 @@ XbzrleStatistics OutgoingSession::xbzrle_rates() {
 }
 
 void OutgoingSession::measure(Instant at) {
-    const std::uint64_t bytes = writer_->bytes_written();
+    const std::uint64_t bytes = bytes_sent();
     const std::uint64_t pages = saver_.sent_pages();
     const bool window_closed = meter_.update(at, bytes, pages);
     if (window_closed) {

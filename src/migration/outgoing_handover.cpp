@@ -57,7 +57,7 @@ Status OutgoingSession::stop_guest() {
     lift_throttle();  // it is of no use any more, and whoever starts the guest again must not find it
     update([&](Figures& f) {
         f.stopped = now();
-        f.bytes_at_stop = writer_->bytes_written();
+        f.bytes_at_stop = bytes_sent();
         ++f.dirty_sync_count;
         f.passes = ++pass_;
     });
@@ -132,13 +132,15 @@ Status OutgoingSession::send_rest() {
         delta_sink_->begin_last_pass();
     }
     sections_->begin(SectionType::end, format::ram_section_id);
+    page_sink().begin_pages();
     while (!saver_.pass_done() && writer_->ok()) {
         if (Result<ByteCount> sent = saver_.send(page_sink(), slice); !sent) {
             return fail(sent.error());
         }
-        sink_->flush();
+        page_sink().flush();
         measure(now());
     }
+    page_sink().end_pages();
     GODWIT_ASSERT(!writer_->ok() || saver_.remaining_pages() == 0, "{} pages remain after the last pass",
                   saver_.remaining_pages());
     writer_->put_u64(format::ram_flag::eos);
@@ -344,7 +346,7 @@ Status OutgoingSession::hand_over_one_way() {
 
 Status OutgoingSession::complete(bool owned_elsewhere) {
     update([&](Figures& f) {
-        f.transferred_bytes = writer_->bytes_written();
+        f.transferred_bytes = bytes_sent();
         f.ended = now();
         if (owned_elsewhere) {
             f.running = f.ended;

@@ -24,8 +24,8 @@ constexpr double slowest_disk_bytes_per_s = 10e6;
 
 Status OutgoingSession::precopy() {
     last_sent_ = now();
-    meter_.start(last_sent_, writer_->bytes_written(), 0);
-    window_.start(last_sent_, writer_->bytes_written(), 0);
+    meter_.start(last_sent_, bytes_sent(), 0);
+    window_.start(last_sent_, bytes_sent(), 0);
     start_counting_dirty_pages(last_sent_);
     if (Status sent = send_disks_in_bulk(); !sent) {
         return sent;
@@ -100,6 +100,9 @@ void OutgoingSession::resize_cache() {
 }
 
 PageSink& OutgoingSession::page_sink() {
+    if (direct_sink_) {
+        return *direct_sink_;
+    }
     if (delta_sink_ && pass_ > 1) {
         return *delta_sink_;
     }
@@ -146,6 +149,7 @@ void OutgoingSession::wait_for_budget() {
 
 Status OutgoingSession::send_part() {
     sections_->begin(SectionType::part, format::ram_section_id);
+    page_sink().begin_pages();
     const Instant until = now() + part_time;
     do {
         const ByteCount budget = std::min({limiter_.budget(now()), limiter_.largest_write(), slice});
@@ -157,10 +161,11 @@ Status OutgoingSession::send_part() {
             return fail(sent.error());
         }
         limiter_.spend(*sent);
-        sink_->flush();
+        page_sink().flush();
         last_sent_ = now();
         measure(last_sent_);
     } while (writer_->ok() && !saver_.pass_done() && now() < until);
+    page_sink().end_pages();
     writer_->put_u64(format::ram_flag::eos);
     sections_->end();
     writer_->flush();

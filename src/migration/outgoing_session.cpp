@@ -103,6 +103,10 @@ Status OutgoingSession::introduce() {
     writer_->set_idle_timeout(std::chrono::milliseconds(parameters_.idle_timeout_ms));
     sections_ = std::make_unique<SectionWriter>(*writer_, modern());
     sink_ = std::make_unique<StreamPageSink>(*writer_, environment_.memory);
+    if (DirectPageSender* direct = channel_->direct_page_sender()) {
+        direct_sink_.emplace(*direct, *writer_);
+        update([&](Figures&) { direct_ = direct; });
+    }
     put_stream_header();
     if (!channel_->traits().bidirectional) {
         peer_ = Peer::one_way;
@@ -156,6 +160,11 @@ Status OutgoingSession::greet_peer() {
     if (Status fits = check_preflight(here, *manifest); !fits) {
         return fits;
     }
+    if (direct_ != nullptr && parameters_.rdma_pin_all) {
+        if (Status pinned = check_pinning(here, *manifest); !pinned) {
+            return pinned;
+        }
+    }
     return parameters_.block ? check_moving_disks(here, *manifest) : Status();
 }
 
@@ -188,6 +197,9 @@ Status OutgoingSession::prepare() {
     sections_->begin_named(SectionType::start, format::ram_section_id, format::ram_section_name, 0,
                            format::ram_version);
     saver_.put_block_list(*writer_);
+    if (direct_sink_) {
+        direct_sink_->open(environment_.memory.blocks(), parameters_.rdma_pin_all);
+    }
     writer_->put_u64(format::ram_flag::eos);
     sections_->end();
     writer_->flush();
@@ -203,6 +215,10 @@ Status OutgoingSession::prepare() {
 
 Status OutgoingSession::make_delta_sink() {
     if (!parameters_.xbzrle) {
+        return {};
+    }
+    if (direct_sink_) {
+        log(LogLevel::info, "xbzrle is of no use here: pages are written straight into the destination's memory");
         return {};
     }
     Result<XbzrleCache> cache = XbzrleCache::make(xbzrle_cache_size());
@@ -241,6 +257,9 @@ void OutgoingSession::clean_up() {
         channel_->shutdown();
     }
     environment_.dirty_source->stop();
+    if (direct_ != nullptr) {
+        direct_->close();
+    }
     if (disk_saver_) {
         disk_saver_->stop();
     }
@@ -277,7 +296,7 @@ void OutgoingSession::give_up(Error error) {
     update([&](Figures& f) {
         f.ended = now();
         f.error = error;
-        f.transferred_bytes = writer_ ? writer_->bytes_written() : 0;
+        f.transferred_bytes = writer_ ? bytes_sent() : 0;
     });
     log(error.code == ErrorCode::cancelled ? LogLevel::info : LogLevel::error, "migration: " + error.text());
     for (MigrationState from = states_.get(); is_running(from) && from != MigrationState::cancelling;

@@ -20,6 +20,7 @@
 #include "migration/throttle_policy.h"
 #include "migration/throughput_meter.h"
 #include "migration/window_tally.h"
+#include "ram/direct_page_sink.h"
 #include "ram/saver.h"
 #include "ram/stream_page_sink.h"
 #include "ram/xbzrle_page_sink.h"
@@ -148,10 +149,12 @@ private:
     Status check();
     Error explain(const Error& local);
     Error first_cause(const Error& local);
-    /// Written so far, without the records of disks.
-    std::uint64_t memory_bytes_written() const {
-        return writer_->bytes_written() - (disk_saver_ ? disk_saver_->sent_bytes() : 0);
+    /// Everything that has been sent so far, in the stream and past it.
+    std::uint64_t bytes_sent() const {
+        return writer_->bytes_written() + (direct_ != nullptr ? direct_->figures().transferred_bytes : 0);
     }
+    /// The same without the records of disks.
+    std::uint64_t memory_bytes_sent() const { return bytes_sent() - (disk_saver_ ? disk_saver_->sent_bytes() : 0); }
     static Error yank_error() { return {ErrorCode::io, "the connection was broken off by 'yank'"}; }
     void measure(Instant now);
     /// Where the pages of the present pass go.
@@ -178,6 +181,10 @@ private:
     std::unique_ptr<StreamWriter> writer_;  // set once, under figures_mutex_; read without it by the migration thread
     std::unique_ptr<SectionWriter> sections_;
     std::unique_ptr<StreamPageSink> sink_;
+    /// Where the channel has a way past the stream: the channel's, and what leads there. Set under figures_mutex_; read
+    /// without it by the migration thread.
+    DirectPageSender* direct_ = nullptr;
+    std::optional<DirectPageSink> direct_sink_;
     /// With the capability `xbzrle`. Set under figures_mutex_; read without it by the migration thread.
     std::unique_ptr<XbzrlePageSink> delta_sink_;
     /// What its counters, and those of the saver, were at the last look.

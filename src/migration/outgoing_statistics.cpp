@@ -14,13 +14,16 @@ void OutgoingSession::fill_statistics(MigrationStatistics& out) const {
     const Instant end = figures_.ended.value_or(now());
     const Instant active = figures_.active.value_or(end);
     out.total_time = end - figures_.started;
-    out.transferred_bytes = figures_.ended || !writer_ ? figures_.transferred_bytes : writer_->bytes_written();
+    out.transferred_bytes = figures_.ended || !writer_ ? figures_.transferred_bytes : bytes_sent();
     out.remaining_bytes = saver_.remaining_pages() * page_bytes;
     out.total_bytes = saver_.total_bytes();
     out.zero_pages = saver_.zero_pages();
     out.normal_pages = saver_.normal_pages();
     out.skipped_pages = saver_.skipped_pages();
     out.disk = disk_figures();
+    if (direct_ != nullptr) {
+        out.direct = direct_->figures();
+    }
     if (delta_sink_) {
         out.xbzrle = figures_.xbzrle_rates;
         out.xbzrle->bytes = delta_sink_->delta_bytes();

@@ -175,6 +175,11 @@ const std::vector<ParameterInfo>& parameter_table() {
          .help = "wait for migrate-continue once the guest is stopped",
          .member = &P::pause_before_switchover,
          .capability = true},
+        {.name = "rdma-pin-all",
+         .former_name = "x-rdma-pin-all",
+         .help = "over RDMA, register and pin all memory at the beginning",
+         .member = &P::rdma_pin_all,
+         .capability = true},
         {.name = "return-path",
          .help = "ask the destination to answer, where the transport allows it",
          .member = &P::return_path,
@@ -221,7 +226,7 @@ const std::vector<ParameterInfo>& parameter_table() {
 
 const ParameterInfo* find_parameter(std::string_view name) {
     for (const ParameterInfo& info : parameter_table()) {
-        if (info.name == name) {
+        if (info.name == name || (!name.empty() && info.former_name == name)) {
             return &info;
         }
     }

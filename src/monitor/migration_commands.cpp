@@ -44,7 +44,7 @@ Status start_migration(MigrationService& service, const Json& arguments) {
 
 void add_start_and_end(CommandTable& commands, MigrationService& service) {
     const Argument uri{"uri", ArgumentType::string, false,
-                       "tcp:HOST:PORT, unix:PATH, fd:NAME, exec:COMMAND or file:PATH"};
+                       "tcp:HOST:PORT, rdma:HOST:PORT, unix:PATH, fd:NAME, exec:COMMAND or file:PATH"};
     commands.add(
         {"migrate",
          "Starts to move the machine and returns at once; query-migrate tells how it goes.",

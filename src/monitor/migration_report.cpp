@@ -107,6 +107,11 @@ void add_error(Json& report, const Error& error) {
     }
 }
 
+Json internet_address_json(const std::string& host, std::uint16_t port) {
+    const bool ipv6 = host.find(':') != std::string::npos;
+    return {{"type", "inet"}, {"host", host}, {"port", std::to_string(port)}, {ipv6 ? "ipv6" : "ipv4", true}};
+}
+
 }  // namespace
 
 Json convergence_report(const Convergence& convergence) {
@@ -126,9 +131,11 @@ std::optional<Json> socket_address_json(const std::string& uri) {
         return std::nullopt;
     }
     if (const auto* tcp = std::get_if<TcpAddress>(&*address)) {
-        const bool ipv6 = tcp->host.find(':') != std::string::npos;
-        return Json{
-            {"type", "inet"}, {"host", tcp->host}, {"port", std::to_string(tcp->port)}, {ipv6 ? "ipv6" : "ipv4", true}};
+        return internet_address_json(tcp->host, tcp->port);
+    }
+    // Where the control connection is; QMP knows no other type for it.
+    if (const auto* rdma = std::get_if<RdmaAddress>(&*address)) {
+        return internet_address_json(rdma->host, rdma->port);
     }
     if (const auto* local = std::get_if<UnixAddress>(&*address)) {
         return Json{{"type", "unix"}, {"path", local->path}};

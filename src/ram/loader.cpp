@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/printable.h"
 #include "ram/page_run_reader.h"
 #include "ram/xbzrle.h"
 #include "stream/format.h"
@@ -24,21 +25,29 @@ Status RamLoader::load_section(StreamReader& reader) {
 }
 
 Status RamLoader::listed_block(const std::string& id, ByteCount used_length) {
+    const Result<std::size_t> found = find_block(id, used_length);
+    if (!found) {
+        return fail(found.error());
+    }
+    blocks_[*found].listed = true;
+    return {};
+}
+
+Result<std::size_t> RamLoader::find_block(std::string_view id, ByteCount size) {
     for (std::size_t i = 0; i < blocks_.size(); ++i) {
         const RamBlock& ram_block = memory_.blocks()[i];
         if (ram_block.id != id) {
             continue;
         }
-        if (ram_block.size == used_length) {
-            blocks_[i].listed = true;
-            return {};
+        if (ram_block.size == size) {
+            return i;
         }
         return fail(ErrorCode::ram_mismatch,
-                    fmt::format("RAM block \"{}\" has {} bytes at the source and {} bytes here", id,
-                                used_length.value(), ram_block.size.value()),
+                    fmt::format("RAM block \"{}\" has {} bytes at the source and {} bytes here", printable(id),
+                                size.value(), ram_block.size.value()),
                     "give both sides the same amount of memory");
     }
-    return fail(ErrorCode::ram_mismatch, fmt::format("RAM block \"{}\" does not exist here", id),
+    return fail(ErrorCode::ram_mismatch, fmt::format("RAM block \"{}\" does not exist here", printable(id)),
                 "use the same machine type and memory options on both sides");
 }
 

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "base/bitmap.h"
+#include "godwit/direct_pages.h"
 #include "godwit/guest_memory.h"
 #include "ram/record_decoder.h"
 
@@ -12,9 +13,12 @@ namespace godwit {
 
 /// Puts the pages of a stream into guest memory: the destination's side of RAM. Everything is checked before memory is
 /// touched. One thread loads; the counters may be read by any.
-class RamLoader : public RamRecordVisitor {
+class RamLoader : public RamRecordVisitor, private DirectPageTarget {
 public:
     explicit RamLoader(GuestMemory& memory);
+    /// For a channel that lets the source write pages past the stream; outlives the loading. Null: there is no such
+    /// way.
+    void set_direct_pages(DirectPageReceiver* receiver) { direct_ = receiver; }
 
     /// Loads one START, PART or END section. Errors: `ram_mismatch`, `stream_corrupt`, `memory`, those of the stream.
     Status load_section(StreamReader& reader);
@@ -49,6 +53,14 @@ private:
     Status pages_arrived(BlockOffset offset, PageCount count) override;
     Status overwritten_ahead(BlockOffset offset, PageCount count) override;
     Status xbzrle_page(BlockOffset offset, ConstBuffer encoded) override;
+    Status direct_pages() override;
+
+    // What the source does past the stream, in loader_direct.cpp.
+    Result<std::size_t> find_block(std::string_view id, ByteCount size) override;
+    std::span<const RamBlock> blocks() const override { return memory_.blocks(); }
+    void exposed(std::size_t block, PageNumber first, PageCount count) override;
+    Status zero_pages(std::size_t block, PageNumber first, PageCount count, bool registered) override;
+    void fill_with_zeros(std::size_t block, PageNumber page);
 
     const RamBlock& block() const { return memory_.blocks()[selected_]; }
     Status check_offset(BlockOffset offset) const;
@@ -56,6 +68,7 @@ private:
     Status flush_zero_run();
 
     GuestMemory& memory_;
+    DirectPageReceiver* direct_ = nullptr;
     RamRecordDecoder decoder_;
     std::vector<Block> blocks_;
     std::size_t selected_ = 0;

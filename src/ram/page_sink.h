@@ -21,9 +21,13 @@ public:
     virtual ~PageSink() = default;
     /// The page reads as zeros. Returns the bytes queued.
     virtual ByteCount put_zero_page(std::size_t block, PageNumber page) = 0;
-    /// `page` is read no later than at the next `flush`.
+    /// `page` is read no later than at the end of the section.
     virtual PutPage put_page(std::size_t block, PageNumber page, const std::byte* host) = 0;
     virtual void flush() = 0;
+
+    /// Pages follow in the section that has been begun, and no more of them do.
+    virtual void begin_pages() {}
+    virtual void end_pages() { flush(); }
 };
 
 }  // namespace godwit

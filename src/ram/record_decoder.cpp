@@ -9,6 +9,11 @@ namespace godwit {
 
 using namespace format::ram_flag;
 
+Status RamRecordVisitor::direct_pages() {
+    return fail(ErrorCode::stream_corrupt, "the stream speaks of pages that come another way, but there is none",
+                "only a migration over rdma: has such streams; they cannot be kept");
+}
+
 Status RamRecordDecoder::decode_section(StreamReader& reader, RamRecordVisitor& visitor) {
     // Bounded by the stream: every record consumes bytes, and a stream that has ended makes the reader fail.
     for (;;) {
@@ -21,6 +26,7 @@ Status RamRecordDecoder::decode_section(StreamReader& reader, RamRecordVisitor& 
             return {};
         }
         Status done = flags == mem_size ? decode_block_list(reader, visitor, ByteCount(head & ~all))
+                      : head == direct  ? decode_direct_pages(reader, visitor)
                                         : decode_page_record(head, reader, visitor);
         if (!done) {
             return done;
@@ -46,6 +52,13 @@ Status RamRecordDecoder::decode_block_list(StreamReader& reader, RamRecordVisito
         total -= used_length;
     }
     return {};
+}
+
+Status RamRecordDecoder::decode_direct_pages(StreamReader& reader, RamRecordVisitor& visitor) {
+    if (reader.buffered() > 0) {
+        return fail(ErrorCode::stream_corrupt, "the stream goes on while pages are written past it");
+    }
+    return visitor.direct_pages();
 }
 
 Status RamRecordDecoder::select_block(std::uint64_t head, StreamReader& reader, RamRecordVisitor& visitor) {

@@ -31,6 +31,9 @@ public:
     virtual Status pages_arrived(BlockOffset offset, PageCount count) = 0;
     /// The bet was lost: these pages were overwritten, and no record named them.
     virtual Status overwritten_ahead(BlockOffset offset, PageCount count) = 0;
+    /// Pages are now written past the stream; it goes on when they have arrived. Where there is no such way it is
+    /// `stream_corrupt`.
+    virtual Status direct_pages();
     /// A delta to the page that was sent last; spec of the encoding in `docs/stream.md`.
     virtual Status xbzrle_page(BlockOffset offset, ConstBuffer encoded) = 0;
 };
@@ -44,6 +47,7 @@ public:
 
 private:
     Status decode_block_list(StreamReader& reader, RamRecordVisitor& visitor, ByteCount total);
+    Status decode_direct_pages(StreamReader& reader, RamRecordVisitor& visitor);
     Status decode_page_record(std::uint64_t head, StreamReader& reader, RamRecordVisitor& visitor);
     Status decode_pages(BlockOffset offset, StreamReader& reader, RamRecordVisitor& visitor);
     Status decode_xbzrle(BlockOffset offset, StreamReader& reader, RamRecordVisitor& visitor);

@@ -14,7 +14,7 @@ constexpr ByteCount page_record(8 + page_bytes);
 /// caller wants to look at the clock.
 constexpr std::uint64_t pages_per_call = 16 * 1024;
 /// Pages of zeros are quickly done, mostly as holes.
-constexpr std::uint64_t skipped_per_page = 16;
+constexpr std::uint64_t zeros_per_page = 16;
 /// The search for zeros begins with a page's first bytes, which would be waited for.
 constexpr std::size_t prefetch_pages = 4;
 
@@ -58,7 +58,9 @@ Result<PageCount> RamSaver::collect() {
 
 Result<ByteCount> RamSaver::send(PageSink& sink, ByteCount budget) {
     ByteCount sent;
-    const auto looked_at = [&] { return normal_pages() + delta_pages() + skipped_pages() / skipped_per_page; };
+    const auto looked_at = [&] {
+        return normal_pages() + delta_pages() + (skipped_pages() + zero_pages()) / zeros_per_page;
+    };
     const std::uint64_t before = looked_at();
     while (!pass_done() && sent < budget && looked_at() - before < pages_per_call) {
         const PageBitmap& bitmap = bitmaps_[block_];

@@ -35,9 +35,11 @@ public:
     /// The message is used up; the peer may send the next.
     virtual Status done() = 0;
 
-    /// Waits for an answer, or, with null, until `other` is readable first. One thread asks; it need not be the one
-    /// that receives.
-    virtual Result<std::unique_ptr<Message>> receive_response(Instant deadline, int other = -1) = 0;
+    /// Waits for an answer. One thread asks; it need not be the one that receives.
+    virtual Result<std::unique_ptr<Message>> receive_response(Instant deadline) = 0;
+
+    /// Waits until `descriptor` is readable, whatever messages come meanwhile. The thread that asks.
+    virtual Status wait_readable(int descriptor, Instant deadline) = 0;
 
     /// An error that has come up by now, from whatever direction. Any thread, never waits.
     virtual Status status() const = 0;

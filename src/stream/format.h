@@ -73,6 +73,8 @@ inline constexpr std::uint64_t page = 0x08;
 inline constexpr std::uint64_t eos = 0x10;
 inline constexpr std::uint64_t same_block = 0x20;
 inline constexpr std::uint64_t xbzrle = 0x40;
+/// Alone: pages are written past the stream, which is silent until they have arrived (QEMU's HOOK).
+inline constexpr std::uint64_t direct = 0x80;
 inline constexpr std::uint64_t all = 0xfff;
 }  // namespace ram_flag
 

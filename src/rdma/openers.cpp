@@ -1,0 +1,192 @@
+#include "rdma/openers.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "io/channel_errors.h"
+#include "io/connect_opener.h"
+#include "io/listen_opener.h"
+#include "rdma/hello.h"
+#include "rdma/rdma_channel.h"
+#include "rdma/socket_control_connection.h"
+#include "rdma/ucx_fabric.h"
+
+namespace godwit {
+
+namespace rdma {
+
+namespace {
+
+Transport to_transport(RdmaTransport wish) {
+    switch (wish) {
+        case RdmaTransport::automatic:
+            return Transport::automatic;
+        case RdmaTransport::shared_memory:
+            return Transport::shared_memory;
+        case RdmaTransport::tcp:
+            return Transport::tcp;
+        case RdmaTransport::verbs:
+            return Transport::verbs;
+    }
+    return Transport::automatic;
+}
+
+Result<std::unique_ptr<Channel>> make_channel(Role role, FileDescriptor socket, std::unique_ptr<Fabric> fabric,
+                                              const std::string& peer, Transport transport, const Clock& clock) {
+    std::string description = fmt::format("{} ({})", peer, to_string(transport));
+    auto control = SocketControlConnection::create(std::move(socket), description, clock);
+    if (!control) {
+        return fail(control.error());
+    }
+    return std::make_unique<RdmaChannel>(role, std::move(*control), std::move(fabric), std::move(description));
+}
+
+class RdmaConnectOpener : public ChannelOpener {
+public:
+    RdmaConnectOpener(const RdmaAddress& address, HostParts parts, std::unique_ptr<ConnectOpener> connector,
+                      Clock& clock, Log& log)
+        : wish_(to_transport(address.transport)),
+          name_(to_string(Address(RdmaAddress{address.host, address.port}))),
+          parts_(std::move(parts)),
+          connector_(std::move(connector)),
+          clock_(clock),
+          log_(log) {}
+
+    Result<std::unique_ptr<Channel>> open(Instant deadline) override {
+        if (Status usable = parts_.check(); !usable) {
+            return fail(usable.error());
+        }
+        auto socket = connector_->connect(deadline);
+        if (!socket) {
+            return fail(socket.error());
+        }
+        const HelloConnection connection{socket->get(), name_, connector_->cancel_event(), deadline, clock_};
+        const auto answer = say_hello(connection, {.can_pin_all = true, .wish = wish_, .host = parts_.identity()});
+        if (!answer) {
+            return fail(answer.error());
+        }
+        auto fabric = parts_.make_fabric(answer->transport, log_);
+        if (!fabric) {
+            return fail(fabric.error());
+        }
+        if (Status connected = (*fabric)->connect(answer->fabric_address); !connected) {
+            return fail(connected.error());
+        }
+        if (connector_->cancel_event().cancelled()) {
+            return fail_cancelled(name_);
+        }
+        return make_channel(Role::source, std::move(*socket), std::move(*fabric), name_, answer->transport, clock_);
+    }
+    void cancel() override { connector_->cancel(); }
+
+private:
+    const Transport wish_;
+    const std::string name_;
+    const HostParts parts_;
+    const std::unique_ptr<ConnectOpener> connector_;
+    Clock& clock_;
+    Log& log_;
+};
+
+class RdmaListenOpener : public ChannelOpener {
+public:
+    RdmaListenOpener(HostParts parts, std::unique_ptr<ListenOpener> listener, Clock& clock, Log& log)
+        : parts_(std::move(parts)), listener_(std::move(listener)), clock_(clock), log_(log) {}
+
+    Result<std::unique_ptr<Channel>> open(Instant deadline) override {
+        auto accepted = listener_->accept(deadline);
+        if (!accepted) {
+            return fail(accepted.error());
+        }
+        const HelloConnection connection{accepted->socket.get(), accepted->name, listener_->cancel_event(),
+                                         std::min(deadline, clock_.now() + parts_.hello_timeout), clock_};
+        const auto hello = hear_hello(connection);
+        if (!hello) {
+            return fail(hello.error());
+        }
+        const HostIdentity host = parts_.identity();
+        const Transport transport = choose_transport(hello->wish, hello->host, host);
+        auto fabric = parts_.make_fabric(transport, log_);
+        if (!fabric) {
+            // The first error is the one that counts.
+            static_cast<void>(refuse_hello(connection, fabric.error().message));
+            return fail(fabric.error());
+        }
+        const ConstBuffer address = (*fabric)->address();
+        const Status answered = answer_hello(connection, {.can_pin_all = hello->can_pin_all,
+                                                          .transport = transport,
+                                                          .host = host,
+                                                          .fabric_address = {address.begin(), address.end()}});
+        if (!answered) {
+            return fail(answered.error());
+        }
+        return make_channel(Role::destination, std::move(accepted->socket), std::move(*fabric), accepted->name,
+                            transport, clock_);
+    }
+    void cancel() override { listener_->cancel(); }
+
+private:
+    const HostParts parts_;
+    const std::unique_ptr<ListenOpener> listener_;
+    Clock& clock_;
+    Log& log_;
+};
+
+}  // namespace
+
+HostParts this_host_parts() {
+    HostParts parts;
+    parts.check = check_ucx;
+    parts.make_fabric = make_ucx_fabric;
+    parts.identity = this_host;
+    return parts;
+}
+
+Result<std::unique_ptr<ChannelOpener>> make_rdma_opener(const RdmaAddress& address, HostParts parts, Clock& clock,
+                                                        Log& log) {
+    auto connector = ConnectOpener::create(TcpAddress{address.host, address.port}, clock);
+    if (!connector) {
+        return fail(connector.error());
+    }
+    return std::make_unique<RdmaConnectOpener>(address, std::move(parts), std::move(*connector), clock, log);
+}
+
+Result<IncomingEndpoint> make_rdma_endpoint(const RdmaAddress& address, HostParts parts, Clock& clock, Log& log) {
+    if (Status usable = parts.check(); !usable) {
+        return fail(usable.error());
+    }
+    if (address.transport != RdmaTransport::automatic) {
+        log.write(LogLevel::info, fmt::format("{}: the source chooses the transport; the option is ignored here",
+                                              to_string(Address(address))));
+    }
+    auto listener =
+        ListenOpener::create(TcpAddress{address.host, address.port}, clock, log, {.protocol = ListenProtocol::rdma});
+    if (!listener) {
+        return fail(listener.error());
+    }
+    std::string uri = (*listener)->address();
+    return IncomingEndpoint{std::make_unique<RdmaListenOpener>(std::move(parts), std::move(*listener), clock, log),
+                            std::move(uri)};
+}
+
+}  // namespace rdma
+
+Result<std::unique_ptr<ChannelOpener>> make_any_outgoing_opener(const Address& address, NamedDescriptors& descriptors,
+                                                                Clock& clock, Log& log) {
+    if (const auto* rdma = std::get_if<RdmaAddress>(&address)) {
+        return rdma::make_rdma_opener(*rdma, rdma::this_host_parts(), clock, log);
+    }
+    return make_outgoing_opener(address, descriptors, clock, log);
+}
+
+Result<IncomingEndpoint> make_any_incoming_endpoint(const Address& address, NamedDescriptors& descriptors, Clock& clock,
+                                                    Log& log) {
+    if (const auto* rdma = std::get_if<RdmaAddress>(&address)) {
+        return rdma::make_rdma_endpoint(*rdma, rdma::this_host_parts(), clock, log);
+    }
+    return make_incoming_endpoint(address, descriptors, clock, log);
+}
+
+}  // namespace godwit

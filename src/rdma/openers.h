@@ -1,0 +1,42 @@
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <memory>
+
+#include "io/openers.h"
+#include "rdma/fabric.h"
+#include "rdma/transport.h"
+
+namespace godwit {
+
+/// `make_outgoing_opener` and `make_incoming_endpoint` (io/openers.h) for all kinds of addresses, `rdma:` among them.
+/// Errors: also `unsupported` where RDMA cannot work on this host; for a source it comes from `open`.
+Result<std::unique_ptr<ChannelOpener>> make_any_outgoing_opener(const Address& address, NamedDescriptors& descriptors,
+                                                                Clock& clock, Log& log);
+Result<IncomingEndpoint> make_any_incoming_endpoint(const Address& address, NamedDescriptors& descriptors, Clock& clock,
+                                                    Log& log);
+
+namespace rdma {
+
+/// What the openers take from this host; tests bring their own.
+struct HostParts {
+    std::function<Status()> check;
+    std::function<Result<std::unique_ptr<Fabric>>(Transport transport, Log& log)> make_fabric;
+    std::function<HostIdentity()> identity;
+    /// For the exchange of hellos at the destination, which itself waits without limit.
+    Duration hello_timeout = std::chrono::seconds(5);
+};
+/// UCX.
+HostParts this_host_parts();
+
+/// Errors: `invalid_argument` for a port that cannot be connected to, `io`. Those of `open`: as for tcp; `unsupported`,
+/// those of `say_hello`, those of a fabric.
+Result<std::unique_ptr<ChannelOpener>> make_rdma_opener(const RdmaAddress& address, HostParts parts, Clock& clock,
+                                                        Log& log);
+/// Listens when it returns. Errors: `unsupported`, those of a tcp address. Those of `open`: as for tcp; those of
+/// `hear_hello`, those of a fabric; the source is told of them.
+Result<IncomingEndpoint> make_rdma_endpoint(const RdmaAddress& address, HostParts parts, Clock& clock, Log& log);
+
+}  // namespace rdma
+}  // namespace godwit

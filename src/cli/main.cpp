@@ -5,6 +5,7 @@
 #include <CLI/CLI.hpp>
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <exception>
 
 #include "cli/program.h"
@@ -23,11 +24,24 @@ bool open_standard_descriptors() {
     }
 }
 
+/// UCX, which carries RDMA, reads these only from the environment, when it is loaded. What the user has set stays.
+bool set_defaults_of_ucx() {
+    // It would patch mmap and its relatives in this process. What the patches serve, a cache of registrations, is not
+    // needed: memory is registered by the program itself.
+    return ::setenv("UCX_MEM_EVENTS", "n", 0) == 0 &&
+           // To connect to a host that does not answer would block.
+           ::setenv("UCX_TCP_CONN_NB", "y", 0) == 0;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
     if (!open_standard_descriptors()) {
         std::perror("godwit: cannot open /dev/null");
+        return godwit::exit_failure;
+    }
+    if (!set_defaults_of_ucx()) {
+        std::perror("godwit: cannot set environment variables");
         return godwit::exit_failure;
     }
     // A peer that goes away is an error of a call, never the end of the program.

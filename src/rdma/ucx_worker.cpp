@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <array>
 #include <utility>
 
 #include "base/assert.h"
@@ -50,17 +49,7 @@ Status UcxWorker::open_context(Transport transport) {
     if (const ucs_status_t status = ucx_.config_read(nullptr, nullptr, &config); status != UCS_OK) {
         return fail_ucx(ucx_, "UCX cannot read its configuration", status);
     }
-    const std::array<std::pair<const char*, const char*>, 2> settings{{
-        {"TLS", transports_of(transport)},
-        // Otherwise to connect to a host that does not answer would block for minutes.
-        {"TCP_CONN_NB", "y"},
-    }};
-    ucs_status_t status = UCS_OK;
-    for (const auto& [name, value] : settings) {
-        if (const ucs_status_t modified = ucx_.config_modify(config, name, value); modified != UCS_OK) {
-            status = modified;
-        }
-    }
+    ucs_status_t status = ucx_.config_modify(config, "TLS", transports_of(transport));
     if (status == UCS_OK) {
         ucp_params_t parameters{};
         parameters.field_mask = UCP_PARAM_FIELD_FEATURES;

@@ -44,6 +44,8 @@ TEST(MigrationReport, TellsWhereItListens) {
               Json::parse(R"({"socket-address":[{"type":"inet","host":"127.0.0.1","port":"4444","ipv4":true}]})"));
     EXPECT_EQ(migration_report({}, "tcp:[::1]:44")["socket-address"][0],
               Json::parse(R"({"type":"inet","host":"::1","port":"44","ipv6":true})"));
+    EXPECT_EQ(migration_report({}, "rdma:127.0.0.1:4444")["socket-address"][0],
+              Json::parse(R"({"type":"inet","host":"127.0.0.1","port":"4444","ipv4":true})"));
     EXPECT_EQ(migration_report({}, "unix:/a:b")["socket-address"][0], Json::parse(R"({"type":"unix","path":"/a:b"})"));
     EXPECT_FALSE(migration_report({}, "exec:x").contains("socket-address"));
 }

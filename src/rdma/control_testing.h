@@ -1,6 +1,7 @@
 #pragma once
 
 #include <gtest/gtest.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
 
 #include <array>
@@ -22,6 +23,22 @@ inline std::pair<FileDescriptor, FileDescriptor> socket_pair() {
     std::array<int, 2> ends{};
     EXPECT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()), 0);
     return {FileDescriptor(ends[0]), FileDescriptor(ends[1])};
+}
+
+/// The same over tcp, which throws away what is on its way when a socket is closed with unread input.
+inline std::pair<FileDescriptor, FileDescriptor> tcp_pair() {
+    const FileDescriptor listener(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t address_bytes = sizeof(address);
+    auto* const generic = reinterpret_cast<sockaddr*>(&address);
+    EXPECT_EQ(::bind(listener.get(), generic, address_bytes), 0);
+    EXPECT_EQ(::listen(listener.get(), 1), 0);
+    EXPECT_EQ(::getsockname(listener.get(), generic, &address_bytes), 0);
+    FileDescriptor connected(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    EXPECT_EQ(::connect(connected.get(), generic, address_bytes), 0);
+    return {std::move(connected), FileDescriptor(::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC))};
 }
 
 inline Message text_message(MessageType type, std::string_view text) {

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 #include <future>
 #include <memory>
 #include <random>
@@ -12,6 +13,7 @@
 #include <vector>
 
 #include "rdma/control_testing.h"
+#include "rdma/page_pair_testing.h"
 #include "rdma/socket_control_connection.h"
 #include "rdma/testing.h"
 
@@ -179,6 +181,47 @@ TEST_F(RdmaChannelTest, ShutdownWakesAWriter) {
     const auto written =
         call_and_wake<Status>([&] { return write_all(*source_, "more"); }, [&] { source_->shutdown(); });
     EXPECT_CODE(written, ErrorCode::cancelled);
+}
+
+TEST_F(RdmaChannelTest, PagesGoBetweenTwoPartsOfTheStream) {
+    ::godwit::testing::VectorMemory from({{"ram", 300}});
+    ::godwit::testing::VectorMemory to({{"ram", 300}});
+    for (std::uint64_t page = 0; page < 300; ++page) {
+        std::memset(from.blocks()[0].host + page * page_bytes, static_cast<int>(1 + page % 200), page_bytes);
+    }
+    auto received = std::async(std::launch::async, [&] {
+        MemoryTarget target(to);
+        std::string stream;
+        for (int round = 0; round < 2; ++round) {
+            stream += read_once(*destination_).value_or("?");
+            Status served = destination_->direct_page_receiver()->serve_round(target);
+            stream += served ? " round " : served.error().text();
+        }
+        return stream + read_once(*destination_).value_or("?");
+    });
+    DirectPageSender& sender = *source_->direct_page_sender();
+    ASSERT_OK(write_all(*source_, "setup"));
+    ASSERT_OK(sender.open(from.blocks(), false, in(patience)));
+    ASSERT_OK(sender.end_round(in(patience)));
+    ASSERT_OK(write_all(*source_, "pages"));
+    for (std::uint64_t page = 0; page < 300; ++page) {
+        sender.put_page(0, PageNumber(page));
+    }
+    ASSERT_OK(sender.end_round(in(patience)));
+    ASSERT_OK(write_all(*source_, "end"));
+    EXPECT_EQ(received.get(), "setup round pages round end");
+    EXPECT_EQ(std::memcmp(from.blocks()[0].host, to.blocks()[0].host, 300 * page_bytes), 0);
+}
+
+TEST_F(RdmaChannelTest, ACancelEndsARound) {
+    ::godwit::testing::VectorMemory to({{"ram", 3}});
+    const auto served = call_and_wake<Status>(
+        [&] {
+            MemoryTarget target(to);
+            return destination_->direct_page_receiver()->serve_round(target);
+        },
+        [&] { source_->shutdown(); });
+    EXPECT_CODE(served, ErrorCode::peer_closed);
 }
 
 TEST_F(RdmaChannelTest, AMessageAboutPagesOutsideOfARoundIsCorrupt) {

@@ -19,8 +19,8 @@ using namespace rdma::test;  // NOLINT(google-build-using-namespace)
 /// Two connections that talk to each other.
 class ControlConnectionTest : public ::testing::Test {
 protected:
-    void connect(ControlTimes times = {}) {
-        auto [left, right] = socket_pair();
+    void connect(ControlTimes times = {}, bool over_tcp = false) {
+        auto [left, right] = over_tcp ? tcp_pair() : socket_pair();
         left_ = *SocketControlConnection::create(std::move(left), "left", clock_, times);
         right_ = *SocketControlConnection::create(std::move(right), "right", clock_, times);
     }
@@ -148,8 +148,8 @@ TEST_F(ControlConnectionTest, TheErrorOfThePeerComesAfterWhatItSentBefore) {
 }
 
 TEST_F(ControlConnectionTest, AnOrderlyEndLosesNothing) {
-    for (int round = 0; round < 20; ++round) {
-        connect();
+    for (int round = 0; round < 40; ++round) {
+        connect({}, round % 2 == 0);
         const std::string last(max_payload_bytes, 'z');
         // The peer sends as well, so that there is unread input when the socket is closed.
         ASSERT_OK(right_->send(text_message(MessageType::stream, last), in(patience)));

@@ -97,7 +97,7 @@ private:
 
 }  // namespace
 
-Result<std::unique_ptr<MemoryLock>> MemoryLock::lock(std::vector<MutableBuffer> pieces) {
+Result<std::unique_ptr<MemoryLock>> MemoryLock::lock(const std::vector<MutableBuffer>& pieces) {
     auto memory = std::make_unique<LockedMemory>();
     if (const int error = memory->lock(pieces); error != 0) {
         // What is locked by now ends with `memory`.

@@ -16,7 +16,7 @@ public:
     virtual ~MemoryLock() = default;
     /// Locks all pieces, or none. Errors: `cannot_pin`, which says how much is needed, how much is allowed, and which
     /// limit to raise.
-    static Result<std::unique_ptr<MemoryLock>> lock(std::vector<MutableBuffer> pieces);
+    static Result<std::unique_ptr<MemoryLock>> lock(const std::vector<MutableBuffer>& pieces);
 };
 
 /// How many bytes this process may lock (RLIMIT_MEMLOCK, unless it has CAP_IPC_LOCK); absent: without limit.

@@ -85,7 +85,7 @@ void find_transfer_functions(Symbols& ucp, UcxFunctions& ucx) {
 Status check_version(Symbols& ucp) {
     decltype(&::ucp_get_version) get_version = nullptr;
     ucp.find(get_version, "ucp_get_version");
-    if (const Status found = ucp.status(); !found) {
+    if (Status found = ucp.status(); !found) {
         return found;
     }
     unsigned major = 0;

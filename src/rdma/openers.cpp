@@ -9,6 +9,7 @@
 #include "io/connect_opener.h"
 #include "io/listen_opener.h"
 #include "rdma/hello.h"
+#include "rdma/make_fabric.h"
 #include "rdma/rdma_channel.h"
 #include "rdma/socket_control_connection.h"
 #include "rdma/ucx_fabric.h"
@@ -139,7 +140,7 @@ private:
 HostParts this_host_parts() {
     HostParts parts;
     parts.check = check_ucx;
-    parts.make_fabric = make_ucx_fabric;
+    parts.make_fabric = make_fabric;
     parts.identity = this_host;
     return parts;
 }

@@ -32,8 +32,8 @@ enum class Form {
 
 /// A member of the answer and its line.
 struct Figure {
-    const char* member;
-    const char* label;
+    const char* member = "";
+    const char* label = "";
     const char* unit = "";
     Form form = Form::plain;
 };

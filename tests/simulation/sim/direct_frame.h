@@ -30,8 +30,9 @@ struct DirectChunk {
     std::size_t block = 0;
     std::uint64_t first_page = 0;
 
-    bool operator==(const DirectChunk&) const = default;
-    auto operator<=>(const DirectChunk&) const = default;
+    bool operator<(const DirectChunk& other) const {
+        return block != other.block ? block < other.block : first_page < other.first_page;
+    }
 };
 
 }  // namespace godwit::sim

@@ -1,5 +1,7 @@
 // What a simulated channel does for the way past the stream. It takes the link that the stream takes, with all that may
 // happen to it.
+#include <algorithm>
+
 #include "sim/sim_channel.h"
 
 namespace godwit::sim {

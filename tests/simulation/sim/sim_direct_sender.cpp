@@ -1,6 +1,9 @@
 #include "sim/sim_direct_sender.h"
 
 #include <algorithm>
+#include <cstring>
+#include <iterator>
+#include <utility>
 
 #include "sim/sim_channel.h"
 #include "stream/format.h"

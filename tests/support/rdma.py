@@ -1,6 +1,7 @@
 """The ways over RDMA that tests take, and what a machine tells of them."""
 
 import ctypes
+import signal
 import typing
 
 from . import pairs
@@ -51,6 +52,11 @@ def chunks_with_data(path):
         while chunk := file.read(_CHUNK_BYTES):
             count += chunk.count(0) != len(chunk)
         return count
+
+
+def was_ended_by_ucx(machine):
+    """Over its tcp, UCX may abort a destination whose source dies in the middle of a write (docs/rdma.md)."""
+    return machine.process.wait_exit() == -signal.SIGABRT and "libucs.so" in machine.process.stderr()
 
 
 def has_ucx():

@@ -10,7 +10,7 @@ import sys
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 # pylint: disable=wrong-import-position,unused-import
-from support import guest, machines  # noqa: E402,F401
+from support import guest, machines, rdma  # noqa: E402,F401
 from support.deadlines import wait_for  # noqa: E402
 from support.processes import Workspace  # noqa: E402,F401
 
@@ -116,7 +116,17 @@ def _to_exec(setup, _, name):
     return setup.start(name, incoming=f"exec:cat {fifo}"), f"exec:cat > {fifo}"
 
 
-TRANSPORTS = {"tcp": _to_tcp, "tcp6": _to_tcp6, "unix": _to_unix, "fd": _to_fd, "exec": _to_exec}
+def _to_rdma(way):
+    def start(setup, source, name):
+        destination = setup.start(name, incoming="rdma:127.0.0.1:0")
+        way.prepare(source)
+        return destination, rdma.uri(way, destination)
+
+    return start
+
+
+TRANSPORTS = {"tcp": _to_tcp, "tcp6": _to_tcp6, "unix": _to_unix, "fd": _to_fd, "exec": _to_exec,
+              **{f"rdma-{name}": _to_rdma(way) for name, way in rdma.WAYS.items()}}
 
 
 def _migrate(setup, source, uri, timeout_s):

@@ -7,6 +7,7 @@ from moving import guest
 def main():
     parser = moving.argument_parser()
     parser.add_argument("--moves", type=int, default=20)
+    parser.add_argument("--transports", nargs="+", default=["tcp", "unix"], choices=list(moving.TRANSPORTS))
     arguments = parser.parse_args()
     with moving.Workspace() as workspace:
         setup = moving.Setup(workspace, arguments)
@@ -14,9 +15,10 @@ def main():
         outputs = [machine.serial]
         downtimes = []
         for number in range(1, arguments.moves + 1):
-            # Back and forth: the odd moves over TCP, the even ones over a UNIX socket.
+            # Each transport in its turn.
             source = machine
-            machine, statistics = moving.move(setup, source, "tcp" if number % 2 else "unix", f"machine{number}")
+            transport = arguments.transports[(number - 1) % len(arguments.transports)]
+            machine, statistics = moving.move(setup, source, transport, f"machine{number}")
             downtimes.append(statistics["downtime"])
             outputs.append(machine.serial)
             guest.wait_heartbeats(machine, 3)

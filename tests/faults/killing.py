@@ -8,11 +8,12 @@ import random
 import socket
 import sys
 import time
+import typing
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 # pylint: disable=wrong-import-position
-from support import pairs  # noqa: E402
+from support import pairs, rdma  # noqa: E402
 from support.deadlines import wait_for  # noqa: E402
 from support.handover_steps import ENDED, WHEN_DESTINATION_DIES, WHEN_SOURCE_DIES, allowed  # noqa: E402
 from support.processes import Workspace  # noqa: E402
@@ -21,11 +22,25 @@ from support.qmp import QmpError  # noqa: E402
 SIZE_MIB = 48
 
 
-def start(workspace, program, memory_file, source_options=(), destination_options=()):
-    source = pairs.start_godwit(workspace, "source", program, SIZE_MIB, memory_file=memory_file, extra=source_options)
-    destination = pairs.start_godwit(workspace, "destination", program, SIZE_MIB, incoming="tcp:127.0.0.1:0",
-                                     extra=destination_options)
-    return source, destination, pairs.listening_uri(destination)
+class Subject(typing.NamedTuple):
+    """What all trials have in common."""
+
+    program: str
+    memory_file: str
+    # Over RDMA, or None: over tcp.
+    way: rdma.Way
+
+    def start(self, workspace, source_options=(), destination_options=()):
+        source = pairs.start_godwit(workspace, "source", self.program, SIZE_MIB, memory_file=self.memory_file, extra=source_options)
+        destination = pairs.start_godwit(workspace, "destination", self.program, SIZE_MIB, extra=destination_options,
+                                         incoming="rdma:127.0.0.1:0" if self.way else "tcp:127.0.0.1:0")
+        return source, destination
+
+    def migrate(self, source, destination):
+        if self.way:
+            rdma.migrate(self.way, source, destination)
+        else:
+            source.qmp.command("migrate", {"uri": pairs.listening_uri(destination)})
 
 
 def outcome_of(machine):
@@ -46,7 +61,7 @@ def outcome_of(machine):
     if state is None or (status == "failed" and code != "handover-unknown" and machine.name == "destination"):
         # A destination that has failed ends by itself.
         exit_status = machine.process.wait_exit()
-        assert exit_status > 0, f"{machine.name} ended with status {exit_status}"
+        assert exit_status > 0 or rdma.was_ended_by_ucx(machine), f"{machine.name} ended with status {exit_status}"
         return ENDED
     return state, status, code
 
@@ -74,14 +89,14 @@ def check_guidance(survivor, outcome):
     survivor.qmp.wait_run_state("running")
 
 
-def named_step(program, memory_file, step, expected):
+def named_step(subject, step, expected):
     side = step.split("-")[0]
     option = ("--test-kill-at", step)
     with Workspace() as workspace:
-        source, destination, uri = start(workspace, program, memory_file, source_options=option if side == "source" else (),
-                                         destination_options=option if side == "destination" else ())
+        source, destination = subject.start(workspace, source_options=option if side == "source" else (),
+                                            destination_options=option if side == "destination" else ())
         victim, survivor = (source, destination) if side == "source" else (destination, source)
-        source.qmp.command("migrate", {"uri": uri})
+        subject.migrate(source, destination)
         assert victim.process.wait_exit() == -9, f"{victim.name} was not killed at {step}"
         outcome = simplify(outcome_of(survivor))
         assert outcome in allowed(expected), f"killed at {step}: {survivor.name} is {outcome}, expected {expected}"
@@ -89,12 +104,12 @@ def named_step(program, memory_file, step, expected):
     return outcome
 
 
-def random_moment(program, memory_file, side, delay_s):
+def random_moment(subject, side, delay_s):
     """Returns the survivor's outcome, which must be one of the table's."""
     with Workspace() as workspace:
-        source, destination, uri = start(workspace, program, memory_file)
+        source, destination = subject.start(workspace)
         victim, survivor = (source, destination) if side == "source" else (destination, source)
-        source.qmp.command("migrate", {"uri": uri})
+        subject.migrate(source, destination)
         moment = time.monotonic() + delay_s
         while time.monotonic() < moment:
             pass
@@ -130,10 +145,10 @@ def destination_settled(destination):
         return None
 
 
-def measure_total_s(program, memory_file):
+def measure_total_s(subject):
     with Workspace() as workspace:
-        source, _, uri = start(workspace, program, memory_file)
-        source.qmp.command("migrate", {"uri": uri})
+        source, destination = subject.start(workspace)
+        subject.migrate(source, destination)
         return source.qmp.wait_migration("completed")["total-time"] / 1000
 
 
@@ -143,21 +158,23 @@ def main():
     parser.add_argument("--random", type=int, default=0, help="trials with each side killed at a random moment")
     parser.add_argument("--steps", type=int, default=0, help="rounds over all named steps")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--way", choices=list(rdma.WAYS), help="over RDMA instead of tcp")
     arguments = parser.parse_args()
     seen = {}
     with Workspace() as shared:
         memory_file = shared.memory_path("memory")
         pairs.write_memory(memory_file, SIZE_MIB)
+        subject = Subject(arguments.program, memory_file, rdma.WAYS.get(arguments.way))
         for _ in range(arguments.steps):
             for step, expected in {**WHEN_SOURCE_DIES, **WHEN_DESTINATION_DIES}.items():
-                outcome = named_step(arguments.program, memory_file, step, expected)
+                outcome = named_step(subject, step, expected)
                 print(f"killed at {step}: {outcome}", flush=True)
         if arguments.random:
-            total_s = max(measure_total_s(arguments.program, memory_file), 0.02)
+            total_s = max(measure_total_s(subject), 0.02)
             generator = random.Random(arguments.seed)
             for _ in range(arguments.random):
                 for side in ("source", "destination"):
-                    outcome = random_moment(arguments.program, memory_file, side, generator.uniform(0, 1.2 * total_s))
+                    outcome = random_moment(subject, side, generator.uniform(0, 1.2 * total_s))
                     seen[(side, outcome)] = seen.get((side, outcome), 0) + 1
     for (side, outcome), count in sorted(seen.items()):
         print(f"{side} killed: {count} times {outcome}")

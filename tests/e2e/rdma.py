@@ -1,0 +1,286 @@
+"""Migration over RDMA from end to end: what is the same as over any transport, and what there is only here. The plain moves of the
+guest are in e2e_migrate.py and ping_pong.py."""
+
+import argparse
+import pathlib
+import sys
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+
+# pylint: disable=wrong-import-position
+from support import guest, machines, pairs, rdma  # noqa: E402
+from support.deadlines import wait_for  # noqa: E402
+from support.disk_guest import DiskGuest  # noqa: E402
+from support.disk_guest import migrate as migrate_with_disks  # noqa: E402
+from support.processes import Workspace  # noqa: E402
+
+MIB = 1 << 20
+ANY = "rdma:127.0.0.1:0"
+# Writes 20 MB each second.
+PACED = "working-set=48M rate=5000 pattern=small heartbeat-ms=20 fill=words"
+
+
+class Test:
+    """Machines of one case. Those without a guest have memory files."""
+
+    def __init__(self, workspace, arguments):
+        self.workspace = workspace
+        self.program = arguments.program
+        self.workload = arguments.workload
+        self.way = rdma.WAYS[arguments.way]
+
+    def pair_without_guest(self, size_mib, incoming=ANY, **options):
+        memory_file = self.workspace.memory_path("source")
+        pairs.write_memory(memory_file, size_mib)
+        source = pairs.start_godwit(self.workspace, "source", self.program, size_mib, memory_file=memory_file)
+        return source, pairs.start_godwit(self.workspace, "destination", self.program, size_mib, incoming=incoming, **options)
+
+    def start_source(self, append=PACED, memory="64M", **options):
+        machines.need_kvm()
+        source = machines.start_godwit(self.workspace, "source", self.program, kernel=self.workload, append=append, memory=memory,
+                                       **options)
+        guest.wait_ready(source)
+        guest.wait_heartbeats(source, 3)
+        return source
+
+    def start_destination(self, name="destination", memory="64M", **options):
+        options = {"incoming": ANY, **options}
+        return machines.start_godwit(self.workspace, name, self.program, memory=memory, **options)
+
+    def migrate(self, source, destination):
+        rdma.migrate(self.way, source, destination)
+
+
+def expect_moved(source, destination, timeout_s=60):
+    figures = source.qmp.wait_migration("completed", timeout_s=timeout_s)
+    destination.qmp.wait_run_state("running")
+    assert source.qmp.run_state() == "postmigrate"
+    return figures
+
+
+def expect_guest_moved(source, destination):
+    """The guest, whole, at the destination."""
+    figures = expect_moved(source, destination)
+    guest.expect_ok(destination)
+    guest.check_heartbeats(guest.heartbeats(guest.joined_lines(source.serial, destination.serial)))
+    return figures
+
+
+def memory(test):
+    """Every page arrives, random, constant, zeros and holes, in memory that was full of other things."""
+    old = test.workspace.memory_path("destination")
+    pairs.write_memory(old, 192, seed=2)
+    source, destination = test.pair_without_guest(192, memory_file=old)
+    test.migrate(source, destination)
+    figures = expect_moved(source, destination)
+    pairs.assert_same_memory(source, destination)
+    ram = figures["ram"]
+    assert ram["normal"] > 0 and ram["duplicate"] > 0 and ram["remaining"] == 0, ram
+    assert ram["normal"] * 4096 <= ram["transferred"] <= 1.05 * ram["normal"] * 4096 + MIB, ram
+    return f"{ram['transferred'] / MIB:.0f} MiB in {figures['total-time']} ms"
+
+
+def former_uri(test):
+    """`x-rdma:` on both sides, and no wish for a transport."""
+    source, destination = test.pair_without_guest(16, "x-rdma:127.0.0.1:0")
+    port = pairs.listening_port(destination)
+    pairs.set_capability(source, "x-rdma-pin-all", test.way.pinned)
+    source.qmp.command("migrate", {"uri": f"x-rdma:127.0.0.1:{port}"})
+    expect_moved(source, destination)
+    pairs.assert_same_memory(source, destination)
+
+
+def ipv6(test):
+    source, destination = test.pair_without_guest(16, "rdma:[::1]:0")
+    test.way.prepare(source)
+    source.qmp.command("migrate", {"uri": test.way.uri(pairs.listening_port(destination), "[::1]")})
+    expect_moved(source, destination)
+    pairs.assert_same_memory(source, destination)
+
+
+def bandwidth(test):
+    """`max-bandwidth` holds for what goes past the stream."""
+    limit = 32 * MIB
+    source = test.start_source("working-set=48M rate=200 pattern=small heartbeat-ms=20 fill=words")
+    destination = test.start_destination()
+    source.qmp.command("migrate-set-parameters", {"max-bandwidth": limit})
+    test.migrate(source, destination)
+    figures = expect_guest_moved(source, destination)
+    rate = figures["ram"]["transferred"] / (figures["total-time"] - figures["setup-time"]) * 1000
+    assert 0.7 * limit <= rate <= 1.1 * limit, f"{rate / MIB:.1f} MiB/s with a limit of {limit / MIB:.0f}: {figures}"
+    return f"{rate / MIB:.1f} of {limit / MIB:.0f} MiB/s"
+
+
+def disk(test):
+    """A disk goes through the stream, the memory beside it."""
+    machines.need_kvm()
+    subject = DiskGuest(test.workspace, test.program, test.workload, (24 * MIB,), span_bytes=256 * 1024)
+    source = subject.start_source()
+    destination = subject.start_destination(incoming=ANY)
+    test.way.prepare(source)
+    figures = migrate_with_disks(source, destination, rdma.uri(test.way, destination))
+    assert figures["disk"]["remaining"] == 0 and figures["disk"]["transferred"] > 0, figures
+    subject.wait_writes(destination, 20)
+    subject.power_off(destination)
+    subject.check_serial()
+    return f"{subject.check_images('destination')} durable writes"
+
+
+def xbzrle(test):
+    """Of no use, and said so."""
+    source = test.start_source("working-set=48M rate=0 pattern=small heartbeat-ms=20 fill=words")
+    destination = test.start_destination()
+    pairs.set_capability(source, "xbzrle", True)
+    test.migrate(source, destination)
+    figures = expect_guest_moved(source, destination)
+    source.process.wait_stderr("xbzrle is of no use here")
+    assert figures.get("xbzrle-cache", {}).get("pages", 0) == 0, figures
+
+
+def figures_of(test):
+    """What query-migrate and `info migrate` tell of registrations: a chunk each, or a block with everything pinned."""
+    size_mib = 128
+    source, destination = test.pair_without_guest(size_mib)
+    chunks = rdma.chunks_with_data(source.memory_file)
+    assert 0 < chunks < size_mib, chunks
+    test.migrate(source, destination)
+    registered = expect_moved(source, destination)["rdma"]
+    registrations, size = (1, size_mib * MIB) if test.way.pinned else (chunks, chunks * MIB)
+    assert registered == {"registrations": registrations, "registered": size, "pin-all": test.way.pinned}, (registered, chunks)
+    there = destination.qmp.migration()["rdma"]
+    assert there["registrations"] == registrations and there["pin-all"] == test.way.pinned, there
+    text = source.qmp.command("human-monitor-command", {"command-line": "info migrate"})
+    assert f"rdma registrations: {registrations}" in text, text
+    return f"{registrations} registrations"
+
+
+def setup_time(test):
+    """Pinning is part of the setup, and takes longer the more memory there is: even what nobody has touched comes into RAM."""
+    times_ms = {}
+    for name, way, size_mib in (("dynamic", rdma.Way(test.way.transport, False), 512), ("small", rdma.Way(test.way.transport, True), 32),
+                                ("pinned", rdma.Way(test.way.transport, True), 512)):
+        source, destination = (pairs.start_godwit(test.workspace, f"{side}-{name}", test.program, size_mib, **options)
+                               for side, options in (("source", {}), ("destination", {"incoming": ANY})))
+        rdma.migrate(way, source, destination)
+        times_ms[name] = expect_moved(source, destination)["setup-time"]
+        for machine in (source, destination):
+            assert rdma.resident_bytes(machine.process, "VmLck") == 0, f"{machine.name} keeps memory locked"
+            machine.process.kill()
+    assert times_ms["pinned"] > times_ms["small"] and times_ms["pinned"] > 2 * times_ms["dynamic"], times_ms
+    return f"{times_ms} ms"
+
+
+def registrations(test):
+    """Once the bulk pass has sent everything, nothing is registered any more, as long as the working set stays the same."""
+    source = test.start_source()
+    destination = test.start_destination()
+    # Twice as fast as the guest writes, and it may not be stopped.
+    source.qmp.command("migrate-set-parameters", {"max-bandwidth": 40 * MIB, "downtime-limit": 0})
+    test.migrate(source, destination)
+    begin = wait_for(lambda: later_pass(source, 2), 60, "the second pass")
+    wait_for(lambda: later_pass(source, 6), 60, "four passes more")
+    source.qmp.command("migrate-set-parameters", {"max-bandwidth": 0, "downtime-limit": 300})
+    end = expect_guest_moved(source, destination)
+    assert begin["rdma"] == end["rdma"], (begin["rdma"], end["rdma"])
+    count = end["rdma"]["registrations"]
+    assert count == 1 if test.way.pinned else 48 <= count <= 64, end["rdma"]
+    return f"{count} registrations in {end['x-godwit-passes']} passes"
+
+
+def later_pass(source, least):
+    figures = source.qmp.migration()
+    return figures if figures.get("x-godwit-passes", 0) >= least else None
+
+
+def pause_before_switchover(test):
+    source = test.start_source()
+    destination = test.start_destination()
+    pairs.set_capability(source, "pause-before-switchover", True)
+    test.migrate(source, destination)
+    source.qmp.wait_migration("pre-switchover")
+    # Longer than a peer may be silent: the heartbeats go on.
+    until = time.monotonic() + 5
+    wait_for(lambda: source.qmp.migration()["status"] != "pre-switchover" or time.monotonic() > until, 10, "5 s at the switchover")
+    source.qmp.command("migrate-continue", {"state": "pre-switchover"})
+    return f"downtime {expect_guest_moved(source, destination)['downtime']} ms"
+
+
+# When to cancel: what is set before, and the condition.
+
+
+def in_first_pass(source):
+    source.qmp.command("migrate-set-parameters", {"max-bandwidth": 16 * MIB})
+    return lambda figures: figures["status"] == "active" and 4 * MIB < figures["ram"]["transferred"] and figures["x-godwit-passes"] <= 1
+
+
+def in_later_pass(source):
+    source.qmp.command("migrate-set-parameters", {"max-bandwidth": 40 * MIB, "downtime-limit": 0})
+    return lambda figures: figures["status"] == "active" and figures["x-godwit-passes"] >= 3
+
+
+def before_switchover(source):
+    pairs.set_capability(source, "pause-before-switchover", True)
+    return lambda figures: figures["status"] == "pre-switchover"
+
+
+def cancel(test):
+    for phase in (in_first_pass, in_later_pass, before_switchover):
+        with Workspace() as test.workspace:
+            source = test.start_source()
+            destination = test.start_destination()
+            reached = phase(source)
+            test.migrate(source, destination)
+            wait_for(lambda reached=reached: reached(source.qmp.migration()), 60, phase.__name__)
+            print(f"{phase.__name__}: {cancelled(test, source, destination)}", flush=True)
+
+
+def cancel_while_pinning(test):
+    """In the setup, while both sides bring a gigabyte into RAM."""
+    source = test.start_source(memory="1G")
+    destination = test.start_destination(memory="1G")
+    test.migrate(source, destination)
+    wait_for(lambda: rdma.resident_bytes(destination.process, "VmLck") > 0, 30, "the destination pins", poll_s=0.001)
+    assert source.qmp.migration()["status"] == "setup"
+    return cancelled(test, source, destination, memory="1G")
+
+
+def cancelled(test, source, destination, **options):
+    """The guest goes on, and moves to another destination afterwards. Returns how long the cancel took."""
+    begin = time.monotonic()
+    source.qmp.command("migrate_cancel")
+    source.qmp.wait_migration("cancelled")
+    took_s = time.monotonic() - begin
+    assert source.qmp.run_state() == "running"
+    beats = guest.wait_heartbeats(source, 5, begin=source.serial.count())
+    assert guest.largest_gap_s(beats) < 1, beats
+    assert destination.process.wait_exit() == 1, destination.process.exit_status()
+    said = destination.process.stderr()
+    assert "incoming migration" in said and "assertion" not in said, said
+    assert rdma.resident_bytes(source.process, "VmLck") == 0, "memory is still locked"
+    source.qmp.command("migrate-set-parameters", {"max-bandwidth": 0, "downtime-limit": 300})
+    pairs.set_capability(source, "pause-before-switchover", False)
+    following = test.start_destination("following", **options)
+    test.migrate(source, following)
+    expect_guest_moved(source, following)
+    return f"cancelled within {took_s * 1000:.0f} ms"
+
+
+CASES = {case.__name__: case for case in (memory, former_uri, ipv6, bandwidth, disk, xbzrle, setup_time, registrations,
+                                          pause_before_switchover, cancel, cancel_while_pinning)}
+CASES["figures"] = figures_of
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--program", required=True)
+    parser.add_argument("--workload", required=True)
+    parser.add_argument("--fill-memory", help="not used here")
+    parser.add_argument("--case", required=True, choices=list(CASES))
+    parser.add_argument("--way", default="shm", choices=list(rdma.WAYS))
+    arguments = parser.parse_args()
+    with Workspace() as workspace:
+        print(f"{arguments.case} over {arguments.way}: {CASES[arguments.case](Test(workspace, arguments)) or 'done'}", flush=True)
+
+
+main()

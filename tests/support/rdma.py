@@ -1,0 +1,68 @@
+"""The ways over RDMA that tests take, and what a machine tells of them."""
+
+import ctypes
+import signal
+import typing
+
+from . import pairs
+
+_CHUNK_BYTES = 1 << 20
+
+
+class Way(typing.NamedTuple):
+    """How the pages travel: over which transport, and whether all memory is registered and pinned at the beginning."""
+
+    transport: str
+    pinned: bool
+
+    def uri(self, port, host="127.0.0.1"):
+        return f"rdma:{host}:{port},transport={self.transport}"
+
+    def prepare(self, source):
+        pairs.set_capability(source, "rdma-pin-all", self.pinned)
+
+    def __str__(self):
+        return self.transport + ("-pinned" if self.pinned else "")
+
+
+WAYS = {str(way): way for way in (Way(transport, pinned) for transport in ("shm", "tcp") for pinned in (False, True))}
+
+
+def uri(way, destination):
+    """With what the source reaches a destination that waits with rdma:."""
+    return way.uri(pairs.listening_port(destination))
+
+
+def migrate(way, source, destination):
+    """Starts it."""
+    way.prepare(source)
+    source.qmp.command("migrate", {"uri": uri(way, destination)})
+
+
+def resident_bytes(process, name="VmRSS"):
+    """`name`: VmRSS, VmHWM or VmLck of /proc/PID/status."""
+    with open(f"/proc/{process.pid}/status", encoding="ascii") as status:
+        return next(int(line.split()[1]) * 1024 for line in status if line.startswith(f"{name}:"))
+
+
+def chunks_with_data(path):
+    """How many chunks of a memory file hold a page that is not all zeros."""
+    with open(path, "rb") as file:
+        count = 0
+        while chunk := file.read(_CHUNK_BYTES):
+            count += chunk.count(0) != len(chunk)
+        return count
+
+
+def was_ended_by_ucx(machine):
+    """Over its tcp, UCX may abort a destination whose source dies in the middle of a write (docs/rdma.md)."""
+    return machine.process.wait_exit() == -signal.SIGABRT and "libucs.so" in machine.process.stderr()
+
+
+def has_ucx():
+    """Whether the transports that need UCX can be tried here."""
+    try:
+        ctypes.CDLL("libucp.so.0")
+    except OSError:
+        return False
+    return True

@@ -14,7 +14,7 @@ namespace godwit::rdma {
 class WriteWindow {
 public:
     static constexpr std::size_t max_writes = 64;
-    static constexpr std::uint64_t max_bytes = 32 << 20;
+    static constexpr std::uint64_t max_bytes = 8 << 20;  // a slow network has to write them within one deadline
 
     WriteWindow(ControlConnection& control, Fabric& fabric);
 

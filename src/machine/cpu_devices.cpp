@@ -3,19 +3,16 @@
 #include <fmt/format.h>
 
 #include "machine/apic_state.h"
-#include "machine/cpu_tsc.h"
+#include "machine/cpu_state.h"
 #include "machine/ioapic_state.h"
-#include "machine/kvm_api.h"
-#include "machine/kvm_ioctl.h"
 #include "machine/kvmclock_state.h"
-#include "machine/vcpu_state.h"
 
 namespace godwit {
 
 namespace {
 
 /// Says which CPU an error is about.
-Status about(const KvmVcpu& vcpu, Status status) {
+Status about(const Vcpu& vcpu, Status status) {
     if (!status) {
         status.error().message = fmt::format("virtual CPU {}: {}", vcpu.index(), status.error().message);
     }
@@ -31,17 +28,17 @@ struct CpuCommonState {
 /// the section "cpu" takes over what was read.
 class CpuCommonDevice : public DeviceState {
 public:
-    CpuCommonDevice(KvmVcpu& vcpu, VcpuState& state) : vcpu_(vcpu), state_(state) {}
+    CpuCommonDevice(Vcpu& vcpu, VcpuState& state) : vcpu_(vcpu), state_(state) {}
 
     std::string_view section_name() const override { return "cpu_common"; }
     std::uint32_t instance_id() const override { return vcpu_.index(); }
     const VmState& layout() const override { return layout_; }
     void* data() override { return &values_; }
     Status before_save() override {
-        if (auto status = about(vcpu_, save_vcpu(vcpu_, state_)); !status) {
+        if (auto status = about(vcpu_, vcpu_.save(state_)); !status) {
             return status;
         }
-        values_.halted = state_.cpu.mp_state == KVM_MP_STATE_HALTED ? 1 : 0;
+        values_.halted = state_.cpu.mp_state == CpuState::mp_halted ? 1 : 0;
         values_.interrupt_request = state_.interrupt_request;
         return {};
     }
@@ -51,7 +48,7 @@ public:
     }
 
 private:
-    KvmVcpu& vcpu_;
+    Vcpu& vcpu_;
     VcpuState& state_;
     CpuCommonState values_;
     const VmState layout_ = VmStateBuilder<CpuCommonState>("cpu_common", 1)
@@ -63,7 +60,7 @@ private:
 /// The section "cpu"; owns what it shares with "cpu_common".
 class CpuDevice : public DeviceState {
 public:
-    explicit CpuDevice(KvmVcpu& vcpu) : vcpu_(vcpu) {}
+    explicit CpuDevice(Vcpu& vcpu) : vcpu_(vcpu) {}
 
     VcpuState& state() { return state_; }
 
@@ -72,9 +69,9 @@ public:
     const VmState& layout() const override { return layout_; }
     void* data() override { return &state_.cpu; }
     Status after_load(std::uint32_t /*version*/) override {
-        auto status = load_tsc(vcpu_, state_.cpu);
+        auto status = vcpu_.load_tsc(state_.cpu);
         if (status) {
-            status = load_vcpu(vcpu_, state_);
+            status = vcpu_.load(state_);
         }
         // Subsections that the next stream lacks must not keep values of this one.
         state_ = VcpuState();
@@ -82,64 +79,64 @@ public:
     }
 
 private:
-    KvmVcpu& vcpu_;
+    Vcpu& vcpu_;
     VcpuState state_;
     const VmState layout_ = cpu_state_layout();
 };
 
 class ApicDevice : public DeviceState {
 public:
-    explicit ApicDevice(KvmVcpu& vcpu) : vcpu_(vcpu) {}
+    explicit ApicDevice(Vcpu& vcpu) : vcpu_(vcpu) {}
 
     std::string_view section_name() const override { return "apic"; }
     std::uint32_t instance_id() const override { return vcpu_.index(); }
     const VmState& layout() const override { return layout_; }
     void* data() override { return &state_; }
-    Status before_save() override { return about(vcpu_, save_apic(vcpu_, state_)); }
-    Status after_load(std::uint32_t /*version*/) override { return about(vcpu_, load_apic(vcpu_, state_)); }
+    Status before_save() override { return about(vcpu_, vcpu_.save_apic(state_)); }
+    Status after_load(std::uint32_t /*version*/) override { return about(vcpu_, vcpu_.load_apic(state_)); }
 
 private:
-    KvmVcpu& vcpu_;
+    Vcpu& vcpu_;
     ApicState state_;
     const VmState layout_ = apic_state_layout();
 };
 
 class IoapicDevice : public DeviceState {
 public:
-    explicit IoapicDevice(KvmVm& vm) : vm_(vm) {}
+    explicit IoapicDevice(Accelerator& accelerator) : accelerator_(accelerator) {}
 
     std::string_view section_name() const override { return "ioapic"; }
     const VmState& layout() const override { return layout_; }
     void* data() override { return &state_; }
-    Status before_save() override { return save_ioapic(vm_, state_); }
-    Status after_load(std::uint32_t /*version*/) override { return load_ioapic(vm_, state_); }
+    Status before_save() override { return accelerator_.save_ioapic(state_); }
+    Status after_load(std::uint32_t /*version*/) override { return accelerator_.load_ioapic(state_); }
 
 private:
-    KvmVm& vm_;
+    Accelerator& accelerator_;
     IoapicState state_;
     const VmState layout_ = ioapic_state_layout();
 };
 
 class KvmClockDevice : public DeviceState {
 public:
-    KvmClockDevice(KvmVm& vm, Log& log) : vm_(vm), log_(log) {}
+    KvmClockDevice(Accelerator& accelerator, Log& log) : accelerator_(accelerator), log_(log) {}
 
     std::string_view section_name() const override { return "kvmclock"; }
     const VmState& layout() const override { return layout_; }
     void* data() override { return &state_; }
-    Status before_save() override { return save_kvmclock(vm_, state_); }
+    Status before_save() override { return accelerator_.save_kvmclock(state_); }
     Status after_load(std::uint32_t /*version*/) override {
         if (!state_.reliable) {
             log_.write(LogLevel::info,
                        "the guest's clock was read on a host without a stable one: it may be off a little");
         }
-        const Status loaded = load_kvmclock(vm_, state_);
+        const Status loaded = accelerator_.load_kvmclock(state_);
         state_ = KvmClockState();
         return loaded;
     }
 
 private:
-    KvmVm& vm_;
+    Accelerator& accelerator_;
     Log& log_;
     KvmClockState state_;
     const VmState layout_ = kvmclock_state_layout();
@@ -147,17 +144,17 @@ private:
 
 }  // namespace
 
-std::vector<std::unique_ptr<DeviceState>> make_cpu_devices(KvmVm& vm, Log& log) {
+std::vector<std::unique_ptr<DeviceState>> make_cpu_devices(Accelerator& accelerator, Log& log) {
     std::vector<std::unique_ptr<DeviceState>> devices;
-    for (std::uint32_t index = 0; index < vm.vcpu_count(); ++index) {
-        KvmVcpu& vcpu = vm.vcpu(index);
+    for (std::uint32_t index = 0; index < accelerator.vcpu_count(); ++index) {
+        Vcpu& vcpu = accelerator.vcpu(index);
         auto cpu = std::make_unique<CpuDevice>(vcpu);
         devices.push_back(std::make_unique<CpuCommonDevice>(vcpu, cpu->state()));
         devices.push_back(std::move(cpu));
         devices.push_back(std::make_unique<ApicDevice>(vcpu));
     }
-    devices.push_back(std::make_unique<IoapicDevice>(vm));
-    devices.push_back(std::make_unique<KvmClockDevice>(vm, log));
+    devices.push_back(std::make_unique<IoapicDevice>(accelerator));
+    devices.push_back(std::make_unique<KvmClockDevice>(accelerator, log));
     return devices;
 }
 

@@ -5,15 +5,15 @@
 
 #include "godwit/device_state.h"
 #include "godwit/log.h"
-#include "machine/kvm_vm.h"
+#include "machine/accelerator.h"
 
 namespace godwit {
 
-/// The state of everything that KVM keeps, in the order of QEMU's sections: per CPU "cpu_common", "cpu" and "apic" (the
-/// instance is the CPU's index), then "ioapic" and "kvmclock". `vm` and `log` outlive it. To be saved and loaded while
-/// the CPUs are paused and no I/O instruction is half done; guest memory has to be loaded before. (The section "timer"
-/// comes before them and belongs to the machine.)
-std::vector<std::unique_ptr<DeviceState>> make_cpu_devices(KvmVm& vm, Log& log);
+/// The state of everything that KVM or the emulator keeps, in the order of QEMU's sections: per CPU "cpu_common", "cpu"
+/// and "apic" (the instance is the CPU's index), then "ioapic" and "kvmclock". `accelerator` and `log` outlive it. To
+/// be saved and loaded while the CPUs are paused and no I/O instruction is half done; guest memory has to be loaded
+/// before. (The section "timer" comes before them and belongs to the machine.)
+std::vector<std::unique_ptr<DeviceState>> make_cpu_devices(Accelerator& accelerator, Log& log);
 
 /// Sections that streams of QEMU contain and that mean nothing here: "fw_cfg" and "kvm-tpr-opt". Whatever they hold is
 /// accepted and ignored. Not sent, so a stream may lack them.

@@ -7,10 +7,7 @@
 
 #include "machine/apic_state.h"
 #include "machine/cpu_flags.h"
-#include "machine/cpu_msrs.h"
-#include "machine/kvm_api.h"
-#include "machine/kvm_ioctl.h"
-#include "machine/vcpu_state.h"
+#include "machine/cpu_state.h"
 
 namespace godwit {
 
@@ -26,9 +23,9 @@ constexpr std::uint32_t busy_task = present | 0x0b00;
 constexpr std::uint32_t flat_flags = (1U << 23) | (1U << 22);
 
 /// Intel SDM volume 3, "Processor State After Reset".
-CpuState power_on_state(const KvmVcpu& vcpu) {
+CpuState power_on_state(const Vcpu& vcpu) {
     CpuState state;
-    state.regs[CpuState::rdx] = vcpu.shared().cpu_signature;
+    state.regs[CpuState::rdx] = vcpu.identity().signature;
     state.rip = 0xfff0;
     state.cr0 = 0x6000'0010;
     state.segments.fill({.selector = 0, .base = 0, .limit = 0xffff, .flags = data_segment});
@@ -41,8 +38,8 @@ CpuState power_on_state(const KvmVcpu& vcpu) {
     state.dr[7] = 0x400;
     state.hflags = hidden_flags(state);
     state.hflags2 = hflag2_global_interrupts;
-    state.mp_state = vcpu.index() == 0 ? KVM_MP_STATE_RUNNABLE : KVM_MP_STATE_UNINITIALIZED;
-    state.mcg_cap = vcpu.features().mcg_cap;
+    state.mp_state = vcpu.index() == 0 ? CpuState::mp_runnable : CpuState::mp_uninitialized;
+    state.mcg_cap = vcpu.identity().mcg_cap;
     // Reporting is on in all banks.
     state.mcg_ctl = ~std::uint64_t{0};
     for (std::size_t n = 0; n < state.mce_banks.size(); n += CpuState::mce_bank_registers) {
@@ -51,7 +48,7 @@ CpuState power_on_state(const KvmVcpu& vcpu) {
     return state;
 }
 
-ApicState power_on_apic(const KvmVcpu& vcpu) {
+ApicState power_on_apic(const Vcpu& vcpu) {
     constexpr std::uint32_t address = 0xfee0'0000;
     constexpr std::uint32_t enabled = 1U << 11;
     constexpr std::uint32_t boot_cpu = 1U << 8;
@@ -63,7 +60,7 @@ ApicState power_on_apic(const KvmVcpu& vcpu) {
     return state;
 }
 
-Status as_reset_error(const KvmVcpu& vcpu, const Status& status) {
+Status as_reset_error(const Vcpu& vcpu, const Status& status) {
     return status ? Status()
                   : fail(ErrorCode::vcpu,
                          fmt::format("virtual CPU {} cannot be reset: {}", vcpu.index(), status.error().message));
@@ -71,18 +68,17 @@ Status as_reset_error(const KvmVcpu& vcpu, const Status& status) {
 
 }  // namespace
 
-Status reset_vcpu(KvmVcpu& vcpu) {
-    // The counter is not looked at again: where KVM ignores it, a guest that starts anew does not mind.
-    if (auto status = write_msr(vcpu.fd(), msr_tsc, 0); !status) {
+Status reset_vcpu(Vcpu& vcpu) {
+    if (auto status = vcpu.reset_tsc(); !status) {
         return as_reset_error(vcpu, status);
     }
-    if (auto status = load_vcpu(vcpu, VcpuState{power_on_state(vcpu), 0}); !status) {
+    if (auto status = vcpu.load(VcpuState{power_on_state(vcpu), 0}); !status) {
         return as_reset_error(vcpu, status);
     }
-    return as_reset_error(vcpu, load_apic(vcpu, power_on_apic(vcpu)));
+    return as_reset_error(vcpu, vcpu.load_apic(power_on_apic(vcpu)));
 }
 
-Status set_pvh_entry(KvmVcpu& vcpu, GuestAddress entry, GuestAddress start_info) {
+Status set_pvh_entry(Vcpu& vcpu, GuestAddress entry, GuestAddress start_info) {
     constexpr std::uint64_t last_address = std::numeric_limits<std::uint32_t>::max();
     if (entry.value() > last_address || start_info.value() > last_address) {
         return fail(ErrorCode::invalid_argument,
@@ -102,7 +98,7 @@ Status set_pvh_entry(KvmVcpu& vcpu, GuestAddress entry, GuestAddress start_info)
     // MTRRs on, everything write-back.
     state.mtrr_default_type = 0x806;
     state.hflags = hidden_flags(state);
-    const Status loaded = load_vcpu(vcpu, VcpuState{state, 0});
+    const Status loaded = vcpu.load(VcpuState{state, 0});
     return loaded ? Status() : fail(ErrorCode::vcpu, loaded.error().message);
 }
 

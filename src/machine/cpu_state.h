@@ -39,6 +39,10 @@ struct CpuState {
     /// Order of `regs`, before R8 to R15.
     enum Register : std::size_t { rax, rcx, rdx, rbx, rsp, rbp, rsi, rdi };
     static constexpr std::size_t mce_bank_registers = 4;
+    // Values of `mp_state`, which are KVM's.
+    static constexpr std::uint32_t mp_runnable = 0;
+    static constexpr std::uint32_t mp_uninitialized = 1;
+    static constexpr std::uint32_t mp_halted = 3;
 
     std::array<std::uint64_t, 16> regs{};
     std::uint64_t rip = 0;
@@ -101,7 +105,7 @@ struct CpuState {
 
     /// Vector, or -1.
     std::int32_t interrupt_injected = -1;
-    std::uint32_t mp_state = 0;
+    std::uint32_t mp_state = mp_runnable;
     std::uint64_t tsc = 0;
     /// Vector, or -1.
     std::int32_t exception_nr = -1;
@@ -132,6 +136,12 @@ struct CpuState {
     std::uint64_t fpu_operand = 0;
     std::uint64_t misc_enable = 1;
     std::uint64_t poll_control = 1;
+};
+
+/// A CPU's state with the one field that travels in the section "cpu_common".
+struct VcpuState {
+    CpuState cpu;
+    std::uint32_t interrupt_request = 0;
 };
 
 /// How `CpuState` travels.

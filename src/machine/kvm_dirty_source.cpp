@@ -31,21 +31,19 @@ std::uint64_t mask(std::uint64_t first, std::uint64_t count) {
 }  // namespace
 
 KvmDirtySource::KvmDirtySource(KvmVm& vm, std::vector<Slot> slots) : vm_(vm), slots_(std::move(slots)) {
+    std::vector<std::uint64_t> pages;
     std::size_t most_words = 0;
     for (const Slot& slot : slots_) {
         GODWIT_ASSERT(first_page(slot) % word_pages == 0 && slot.offset.value() % page_bytes == 0,
                       "memory slot {} begins at byte {:#x} of its block, within a word of the bitmap", slot.slot,
                       slot.offset.value());
         GODWIT_ASSERT(slot.size.value() % page_bytes == 0, "memory slot {} has {} bytes", slot.slot, slot.size.value());
-        if (slot.block >= host_marks_.size()) {
-            host_marks_.resize(slot.block + 1);
-        }
-        HostMarks& marks = host_marks_[slot.block];
-        marks.pages = std::max(marks.pages, first_page(slot) + page_count(slot));
+        pages.resize(std::max(pages.size(), slot.block + 1));
+        pages[slot.block] = std::max(pages[slot.block], first_page(slot) + page_count(slot));
         most_words = std::max(most_words, static_cast<std::size_t>((page_count(slot) + word_pages - 1) / word_pages));
     }
-    for (HostMarks& marks : host_marks_) {
-        marks.words = std::make_unique<std::atomic<std::uint64_t>[]>(marks.word_count());
+    for (const std::uint64_t count : pages) {
+        host_marks_.emplace_back(PageCount(count));
     }
     log_.resize(most_words);
 }
@@ -57,8 +55,8 @@ KvmDirtySource::~KvmDirtySource() {
 Status KvmDirtySource::start() {
     GODWIT_ASSERT(!tracking_, "written pages are tracked already");
     // What was written until now counts as dirty anyway.
-    for (HostMarks& marks : host_marks_) {
-        std::for_each_n(marks.words.get(), marks.word_count(), [](auto& word) { word.store(0); });
+    for (PageMarks& marks : host_marks_) {
+        marks.clear();
     }
     tracking_ = true;
     for (const Slot& slot : slots_) {
@@ -95,13 +93,7 @@ Status KvmDirtySource::collect(std::size_t block, std::span<std::uint64_t> bitma
             return status;
         }
     }
-    HostMarks& marks = host_marks_[block];
-    for (std::size_t n = 0; n < marks.word_count(); ++n) {
-        // Reading is much cheaper than exchanging, and most words are 0.
-        if (marks.words[n].load() != 0) {
-            bitmap[n] |= marks.words[n].exchange(0);
-        }
-    }
+    host_marks_[block].move_to(bitmap);
     return {};
 }
 
@@ -171,16 +163,8 @@ Status KvmDirtySource::clear_slot(const Slot& slot, std::uint64_t first, std::sp
 }
 
 void KvmDirtySource::mark(std::size_t block, PageNumber first, PageCount count) {
-    GODWIT_ASSERT(block < host_marks_.size() && count.value() <= host_marks_[block].pages &&
-                      first.value() <= host_marks_[block].pages - count.value(),
-                  "{} pages from page {} of block {} are not guest memory", count.value(), first.value(), block);
-    const HostMarks& marks = host_marks_[block];
-    const std::uint64_t end = first.value() + count.value();
-    for (std::uint64_t page = first.value(); page < end;) {
-        const std::uint64_t in_word = std::min(word_pages - page % word_pages, end - page);
-        marks.words[page / word_pages].fetch_or(mask(page % word_pages, in_word));
-        page += in_word;
-    }
+    GODWIT_ASSERT(block < host_marks_.size(), "block {} is no guest memory", block);
+    host_marks_[block].mark(first, count);
 }
 
 }  // namespace godwit

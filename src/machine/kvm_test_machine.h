@@ -133,7 +133,7 @@ public:
                 ADD_FAILURE() << "KVM_RUN: " << std::strerror(errno);
                 return 0;
             }
-            kvm_run& run = *vcpu.run();
+            kvm_run& run = *vcpu.shared_page();
             if (run.exit_reason != KVM_EXIT_IO) {
                 ADD_FAILURE() << "exit " << run.exit_reason << ", suberror " << run.internal.suberror;
                 return 0;
@@ -156,10 +156,10 @@ public:
 private:
     /// Lets KVM finish the I/O instruction without entering the guest.
     static void complete(KvmVcpu& vcpu) {
-        vcpu.run()->immediate_exit = 1;
+        vcpu.shared_page()->immediate_exit = 1;
         EXPECT_EQ(::ioctl(vcpu.fd(), KVM_RUN, 0), -1);
         EXPECT_EQ(errno, EINTR);
-        vcpu.run()->immediate_exit = 0;
+        vcpu.shared_page()->immediate_exit = 0;
     }
 
     KeptLog log_;

@@ -176,9 +176,9 @@ KvmVcpu& KvmVm::vcpu(std::uint32_t index) {
     return *vcpus_[index];
 }
 
-Status KvmVm::set_irq(std::uint32_t gsi, bool level) {
+Status KvmVm::set_irq(std::uint32_t line_number, bool level) {
     kvm_irq_level line{};
-    line.irq = gsi;
+    line.irq = line_number;
     line.level = level ? 1 : 0;
     if (auto done = kvm_ioctl(fd(), GODWIT_KVM(KVM_IRQ_LINE), &line); !done) {
         return fail(done.error());

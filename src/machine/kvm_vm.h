@@ -1,5 +1,7 @@
 #pragma once
 
+#include <pthread.h>
+
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -10,6 +12,7 @@
 #include "godwit/log.h"
 #include "godwit/units.h"
 #include "io/file_descriptor.h"
+#include "machine/accelerator.h"
 #include "machine/cpu_model.h"
 #include "machine/kvm_features.h"
 
@@ -34,17 +37,27 @@ struct KvmShared {
 
 /// A virtual CPU as KVM knows it: a descriptor and the page through which kernel and program talk. While its KVM_RUN is
 /// not under way, any thread may use it.
-class KvmVcpu {
+class KvmVcpu : public Vcpu {
 public:
-    ~KvmVcpu();
-    KvmVcpu(const KvmVcpu&) = delete;
-    KvmVcpu& operator=(const KvmVcpu&) = delete;
+    ~KvmVcpu() override;
 
     int fd() const { return fd_.get(); }
     /// Mapped as long as this object lives.
-    kvm_run* run() const { return run_; }
-    /// Also its APIC id.
-    std::uint32_t index() const { return index_; }
+    kvm_run* shared_page() const { return run_; }
+    std::uint32_t index() const override { return index_; }
+    CpuIdentity identity() const override { return {shared_.cpu_signature, shared_.features.mcg_cap}; }
+
+    void attach_thread() override;
+    void prepare_run(bool complete_only) override;
+    ExitOutcome run(const GuestBuses& buses) override;
+    void interrupt() override;
+
+    Status save(VcpuState& state) const override;
+    Status load(const VcpuState& state) override;
+    Status load_tsc(const CpuState& state) override;
+    Status reset_tsc() override;
+    Status save_apic(ApicState& state) const override;
+    Status load_apic(const ApicState& state) override;
 
     const KvmFeatures& features() const { return shared_.features; }
     KvmShared& shared() const { return shared_; }
@@ -60,11 +73,13 @@ private:
     KvmShared& shared_;
     kvm_run* run_ = nullptr;
     std::size_t run_bytes_ = 0;
+    /// Set before the first run.
+    pthread_t thread_{};
 };
 
 /// A virtual machine of KVM: CPUs, the in-kernel interrupt controllers (one APIC per CPU, an IOAPIC), and the memory
 /// that the guest sees. CPUs begin as after creation by KVM: see cpu_reset.h.
-class KvmVm {
+class KvmVm : public Accelerator {
 public:
     /// Most CPUs of a machine (bits of an APIC id, without the broadcast id).
     static constexpr std::uint32_t max_vcpus = 255;
@@ -75,25 +90,24 @@ public:
     /// of CPUs), `vcpu` (the kernel refused).
     static Result<std::unique_ptr<KvmVm>> create(Log& log, CpuModel model, std::uint32_t vcpu_count,
                                                  const char* device = default_device);
-    KvmVm(const KvmVm&) = delete;
-    KvmVm& operator=(const KvmVm&) = delete;
 
-    /// Shows `size` bytes at `host` to the guest at `where`, as memory slot `slot` (0, 1, ...; each once). All are
-    /// multiples of a page; the memory outlives the machine. Before CPUs run. Errors: `invalid_argument` (the guest's
-    /// CPU cannot address it), `memory`.
-    Status add_memory(std::uint32_t slot, GuestAddress where, std::byte* host, ByteCount size);
+    Status add_memory(std::uint32_t slot, GuestAddress where, std::byte* host, ByteCount size) override;
+    std::unique_ptr<GuestDirtySource> make_dirty_source(GuestMemory& memory, std::vector<RamSlot> slots) override;
     /// Switches the recording of written pages of a slot. Under the machine lock or while nobody else uses the
     /// machine's memory; CPUs may run. Errors: `dirty_tracking`.
     Status set_dirty_logging(std::uint32_t slot, bool on);
 
-    KvmVcpu& vcpu(std::uint32_t index);
-    std::uint32_t vcpu_count() const { return static_cast<std::uint32_t>(vcpus_.size()); }
+    KvmVcpu& vcpu(std::uint32_t index) override;
+    std::uint32_t vcpu_count() const override { return static_cast<std::uint32_t>(vcpus_.size()); }
     int fd() const { return fd_.get(); }
     const KvmFeatures& features() const { return shared_.features; }
-    Log& log() const { return shared_.log; }
+    Log& log() const override { return shared_.log; }
 
-    /// Sets the level of an interrupt line (a pin of the IOAPIC). Any thread. Errors: `vcpu`.
-    Status set_irq(std::uint32_t gsi, bool level);
+    Status set_irq(std::uint32_t line, bool level) override;
+    Status save_ioapic(IoapicState& state) const override;
+    Status load_ioapic(const IoapicState& state) override;
+    Status save_kvmclock(KvmClockState& state) const override;
+    Status load_kvmclock(const KvmClockState& state) override;
 
 private:
     struct Slot {

@@ -47,7 +47,7 @@ TEST_F(KvmVmTest, CreatesCpusOfBothModels) {
         for (std::uint32_t index = 0; index < 3; ++index) {
             EXPECT_EQ(machine.vm().vcpu(index).index(), index);
             EXPECT_GE(machine.vm().vcpu(index).fd(), 0);
-            EXPECT_NE(machine.vm().vcpu(index).run(), nullptr);
+            EXPECT_NE(machine.vm().vcpu(index).shared_page(), nullptr);
         }
         EXPECT_FALSE(machine.vm().features().msrs.empty());
     }

@@ -6,6 +6,7 @@
 
 #include "machine/cpu_reset.h"
 #include "machine/ioapic_state.h"
+#include "machine/kvm_vm.h"
 #include "machine/pvh_boot.h"
 
 namespace godwit {
@@ -13,11 +14,11 @@ namespace godwit {
 namespace {
 
 /// All interrupt lines masked, as after power-on.
-Status reset_ioapic(const KvmVm& vm) {
+Status reset_ioapic(Accelerator& accelerator) {
     constexpr std::uint64_t masked = std::uint64_t{1} << 16;
     IoapicState state;
     state.redirections.fill(masked);
-    return load_ioapic(vm, state);
+    return accelerator.load_ioapic(state);
 }
 
 }  // namespace
@@ -35,11 +36,11 @@ Result<std::unique_ptr<Microvm>> Microvm::create(const MachineOptions& options, 
         }
         machine->kernel_ = std::move(*kernel);
     }
-    auto vm = KvmVm::create(*machine->deferred_log_, options.cpu_model, options.cpus);
-    if (!vm) {
-        return fail(vm.error());
+    auto accelerator = KvmVm::create(*machine->deferred_log_, options.cpu_model, options.cpus);
+    if (!accelerator) {
+        return fail(accelerator.error());
     }
-    machine->vm_ = std::move(*vm);
+    machine->accelerator_ = std::move(*accelerator);
     if (auto status = machine->map_memory(memory); !status) {
         return fail(status.error());
     }
@@ -50,8 +51,9 @@ Result<std::unique_ptr<Microvm>> Microvm::create(const MachineOptions& options, 
         return fail(status.error());
     }
     machine->exit_ports_.add_to(machine->buses_.ports);
-    machine->cpu_devices_ = make_cpu_devices(*machine->vm_, *machine->deferred_log_);
-    machine->vcpus_ = std::make_unique<VcpuSet>(*machine->vm_, options.cpus, machine->buses_, std::move(on_request));
+    machine->cpu_devices_ = make_cpu_devices(*machine->accelerator_, *machine->deferred_log_);
+    machine->vcpus_ =
+        std::make_unique<VcpuSet>(*machine->accelerator_, options.cpus, machine->buses_, std::move(on_request));
     if (auto status = machine->vcpus_->start(loop); !status) {
         return fail(status.error());
     }
@@ -61,16 +63,17 @@ Result<std::unique_ptr<Microvm>> Microvm::create(const MachineOptions& options, 
 
 Status Microvm::map_memory(GuestMemory& memory) {
     const RamBlock& block = memory.blocks().front();
-    std::vector<KvmDirtySource::Slot> slots;
+    std::vector<RamSlot> slots;
     const std::vector<RamRange> ranges = microvm_ram_ranges(block.size);
     for (const RamRange& range : ranges) {
         const auto slot = static_cast<std::uint32_t>(slots.size());
-        if (auto status = vm_->add_memory(slot, range.start, block.host + range.offset.value(), range.size); !status) {
+        if (auto status = accelerator_->add_memory(slot, range.start, block.host + range.offset.value(), range.size);
+            !status) {
             return status;
         }
         slots.push_back({slot, 0, range.offset, range.size});
     }
-    dirty_source_ = std::make_unique<KvmDirtySource>(*vm_, slots);
+    dirty_source_ = accelerator_->make_dirty_source(memory, std::move(slots));
     ram_ = std::make_unique<GuestRam>(memory, ranges);
     ram_->set_write_handler([this](PageNumber first, PageCount count) { dirty_source_->mark(0, first, count); });
     return {};
@@ -100,7 +103,7 @@ Status Microvm::add_disks(std::span<const VirtioDisks::Entry> disks, bool modern
 }
 
 void Microvm::set_irq(std::uint32_t line, bool level) {
-    const Status status = vm_->set_irq(line, level);
+    const Status status = accelerator_->set_irq(line, level);
     if (!status && !interrupt_failed_.exchange(true)) {
         deferred_log_->write(LogLevel::warning,
                              fmt::format("interrupt {} of the guest is lost: {}", line, status.error().text()));
@@ -112,11 +115,11 @@ Status Microvm::boot() {
         return fail(ErrorCode::wrong_state, "there is no kernel to boot", "start the machine with a kernel");
     }
     for (std::uint32_t index = 0; index < vcpus_->threads().size(); ++index) {
-        if (auto status = reset_vcpu(vm_->vcpu(index)); !status) {
+        if (auto status = reset_vcpu(accelerator_->vcpu(index)); !status) {
             return status;
         }
     }
-    if (auto status = reset_ioapic(*vm_); !status) {
+    if (auto status = reset_ioapic(*accelerator_); !status) {
         return status;
     }
     serial_->reset();
@@ -125,7 +128,7 @@ Status Microvm::boot() {
     if (!entry) {
         return fail(entry.error());
     }
-    return set_pvh_entry(vm_->vcpu(0), entry->entry, entry->start_info);
+    return set_pvh_entry(accelerator_->vcpu(0), entry->entry, entry->start_info);
 }
 
 Status Microvm::pause() {

@@ -13,13 +13,12 @@
 #include "godwit/guest_memory.h"
 #include "godwit/log.h"
 #include "io/event_loop.h"
+#include "machine/accelerator.h"
 #include "machine/cpu_devices.h"
 #include "machine/deferred_log.h"
 #include "machine/exit_port.h"
 #include "machine/guest_buses.h"
 #include "machine/guest_ram.h"
-#include "machine/kvm_dirty_source.h"
-#include "machine/kvm_vm.h"
 #include "machine/options.h"
 #include "machine/serial.h"
 #include "machine/vcpu_set.h"
@@ -27,7 +26,7 @@
 
 namespace godwit {
 
-/// The hardware of a machine of type microvm: virtual CPUs under KVM, guest memory, serial port, disks, exit and reset
+/// The hardware of a machine of type microvm: virtual CPUs, guest memory, serial port, disks, exit and reset
 /// ports.
 /// It knows nothing of run states and migrations. Made and destroyed on the event loop's thread; everything else under
 /// the machine lock.
@@ -62,7 +61,7 @@ public:
     std::vector<DeviceState*> devices();
     VcpuSet& vcpus() { return *vcpus_; }
     /// Only while paused.
-    KvmVcpu& cpu(std::uint32_t index) { return vm_->vcpu(index); }
+    Vcpu& cpu(std::uint32_t index) { return accelerator_->vcpu(index); }
 
 private:
     Microvm() = default;
@@ -75,9 +74,9 @@ private:
     std::unique_ptr<DeferredLog> deferred_log_;
     std::string command_line_;
     std::vector<std::byte> kernel_;
-    std::unique_ptr<KvmVm> vm_;
+    std::unique_ptr<Accelerator> accelerator_;
     std::unique_ptr<GuestRam> ram_;
-    std::unique_ptr<KvmDirtySource> dirty_source_;
+    std::unique_ptr<GuestDirtySource> dirty_source_;
     GuestBuses buses_;
     ExitPorts exit_ports_;
     std::unique_ptr<SerialBackend> serial_backend_;

@@ -77,7 +77,7 @@ std::string instruction_bytes(const kvm_run& run) {
 }
 
 ExitOutcome handle_internal_error(KvmVcpu& vcpu) {
-    const kvm_run& run = *vcpu.run();
+    const kvm_run& run = *vcpu.shared_page();
     const bool emulation = run.internal.suberror == KVM_INTERNAL_ERROR_EMULATION;
     return failure(vcpu,
                    fmt::format("KVM internal error, suberror {}{}{}", run.internal.suberror,
@@ -86,7 +86,7 @@ ExitOutcome handle_internal_error(KvmVcpu& vcpu) {
 
 ExitOutcome handle_system_event(KvmVcpu& vcpu) {
     ExitOutcome outcome;
-    switch (vcpu.run()->system_event.type) {
+    switch (vcpu.shared_page()->system_event.type) {
         case KVM_SYSTEM_EVENT_SHUTDOWN:
             outcome.request = GuestRequest{GuestRequest::Kind::power_off};
             return outcome;
@@ -94,14 +94,14 @@ ExitOutcome handle_system_event(KvmVcpu& vcpu) {
             outcome.request = GuestRequest{GuestRequest::Kind::reset};
             return outcome;
         default:
-            return failure(vcpu, fmt::format("system event {}", vcpu.run()->system_event.type));
+            return failure(vcpu, fmt::format("system event {}", vcpu.shared_page()->system_event.type));
     }
 }
 
 }  // namespace
 
 ExitOutcome handle_vcpu_exit(KvmVcpu& vcpu, const GuestBuses& buses) {
-    kvm_run& run = *vcpu.run();
+    kvm_run& run = *vcpu.shared_page();
     switch (run.exit_reason) {
         case KVM_EXIT_IO:
             return handle_port_access(run, buses.ports);

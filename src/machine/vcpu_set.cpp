@@ -8,7 +8,8 @@
 
 namespace godwit {
 
-VcpuSet::VcpuSet(KvmVm& vm, std::uint32_t count, const GuestBuses& buses, std::function<void()> on_request)
+VcpuSet::VcpuSet(Accelerator& accelerator, std::uint32_t count, const GuestBuses& buses,
+                 std::function<void()> on_request)
     : on_request_(std::move(on_request)), throttle_([this](CpuThrottle::Moment until) {
           for (const auto& thread : threads_) {
               thread->sleep_until(until);
@@ -16,7 +17,7 @@ VcpuSet::VcpuSet(KvmVm& vm, std::uint32_t count, const GuestBuses& buses, std::f
       }) {
     for (std::uint32_t index = 0; index < count; ++index) {
         threads_.push_back(std::make_unique<VcpuThread>(
-            vm.vcpu(index), buses, [this](GuestRequest request) { add_request(std::move(request)); }));
+            accelerator.vcpu(index), buses, [this](GuestRequest request) { add_request(std::move(request)); }));
     }
 }
 

@@ -7,6 +7,7 @@
 
 #include "godwit/error.h"
 #include "godwit/executor.h"
+#include "machine/accelerator.h"
 #include "machine/cpu_throttle.h"
 #include "machine/vcpu_thread.h"
 
@@ -22,7 +23,7 @@ public:
 
     /// `on_request` is called on a vCPU's thread when `take_request` has something new; it must not wait. References
     /// outlive this object.
-    VcpuSet(KvmVm& vm, std::uint32_t count, const GuestBuses& buses, std::function<void()> on_request);
+    VcpuSet(Accelerator& accelerator, std::uint32_t count, const GuestBuses& buses, std::function<void()> on_request);
 
     /// Starts the threads, with the CPUs paused.
     Status start(Executor& executor);

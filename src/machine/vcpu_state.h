@@ -1,18 +1,10 @@
 #pragma once
 
-#include <cstdint>
-
 #include "godwit/error.h"
 #include "machine/cpu_state.h"
 #include "machine/kvm_vm.h"
 
 namespace godwit {
-
-/// A CPU's state with the one field that travels in the section "cpu_common".
-struct VcpuState {
-    CpuState cpu;
-    std::uint32_t interrupt_request = 0;
-};
 
 /// Reads everything but the interrupt controller's registers. The CPU is paused and no I/O instruction is half done.
 /// Errors: `device_state`, naming the group of registers.

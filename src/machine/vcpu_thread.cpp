@@ -1,33 +1,22 @@
 #include "machine/vcpu_thread.h"
 
 #include <fmt/format.h>
-#include <sys/ioctl.h>
-
-#include <atomic>
-#include <cerrno>
-#include <cstring>
 
 #include "base/assert.h"
 #include "machine/kick_signal.h"
-#include "machine/kvm_api.h"
 
 namespace godwit {
 
 namespace {
 
-/// KVM_RUN of a CPU that waits for its start message returns EAGAIN when it was woken for something else. That is rare,
-/// so more of it in a row would be a spinning kernel: then the thread sleeps in between.
+/// A CPU of KVM that waits for its start message is idle when it was woken for something else. That is rare, so more of
+/// it in a row would be a spinning kernel: then the thread sleeps in between.
 constexpr unsigned idle_returns_before_sleep = 8;
 constexpr std::chrono::milliseconds idle_sleep{1};
 
-/// The kernel reads this byte at any time.
-void set_immediate_exit(KvmVcpu& vcpu, bool exit) {
-    std::atomic_ref<std::uint8_t>(vcpu.run()->immediate_exit).store(exit ? 1 : 0);
-}
-
 }  // namespace
 
-VcpuThread::VcpuThread(KvmVcpu& vcpu, const GuestBuses& buses, RequestHandler on_request)
+VcpuThread::VcpuThread(Vcpu& vcpu, const GuestBuses& buses, RequestHandler on_request)
     : vcpu_(vcpu), buses_(buses), on_request_(std::move(on_request)) {}
 
 VcpuThread::~VcpuThread() {
@@ -93,16 +82,14 @@ void VcpuThread::sleep_until(Deadline moment) {
 void VcpuThread::interrupt() {
     changed_.notify_all();
     if (entered_) {
-        // The byte serves the time before KVM_RUN looks at it, the signal the time after.
-        set_immediate_exit(vcpu_, true);
-        kick(handle_);
+        vcpu_.interrupt();
     }
 }
 
 void VcpuThread::main() {
     accept_only_kicks();
+    vcpu_.attach_thread();
     std::unique_lock lock(mutex_);
-    handle_ = pthread_self();
     while (true) {
         switch (next_step(lock)) {
             case Step::end:
@@ -142,47 +129,32 @@ VcpuThread::Step VcpuThread::next_step(std::unique_lock<std::mutex>& lock) {
 
 void VcpuThread::enter(std::unique_lock<std::mutex>& lock, bool complete_only) {
     entered_ = true;
-    set_immediate_exit(vcpu_, complete_only);
+    vcpu_.prepare_run(complete_only);
     lock.unlock();
-    const int result = ::ioctl(vcpu_.fd(), KVM_RUN, 0);
-    const int error = result == 0 ? 0 : errno;
-    if (error == 0) {
-        handle_exit();
-    }
+    const bool sleep = handle(vcpu_.run(buses_));
     lock.lock();
     entered_ = false;
-    if (error != 0) {
-        handle_error(lock, error);
+    if (sleep) {
+        changed_.wait_for(lock, idle_sleep);
     }
 }
 
-void VcpuThread::handle_error(std::unique_lock<std::mutex>& lock, int error) {
-    switch (error) {
-        case EINTR:
-            // Pending I/O is completed before an interruption is looked at.
+bool VcpuThread::handle(ExitOutcome outcome) {
+    switch (outcome.kind) {
+        case ExitOutcome::Kind::interrupted:
             needs_completion_ = false;
-            return;
-        case EAGAIN:
-            if (++idle_returns_ > idle_returns_before_sleep) {
-                changed_.wait_for(lock, idle_sleep);
-            }
-            return;
-        default:
-            lock.unlock();
-            make_request(
-                GuestRequest{GuestRequest::Kind::cpu_failure, 0,
-                             fmt::format("virtual CPU {}: KVM_RUN failed: {}", vcpu_.index(), std::strerror(error))});
-            lock.lock();
+            return false;
+        case ExitOutcome::Kind::idle:
+            return ++idle_returns_ > idle_returns_before_sleep;
+        case ExitOutcome::Kind::carried_out:
+            break;
     }
-}
-
-void VcpuThread::handle_exit() {
     idle_returns_ = 0;
-    ExitOutcome outcome = handle_vcpu_exit(vcpu_, buses_);
     needs_completion_ = outcome.needs_completion;
     if (outcome.request) {
         make_request(std::move(*outcome.request));
     }
+    return false;
 }
 
 void VcpuThread::make_request(GuestRequest request) {

@@ -1,7 +1,5 @@
 #pragma once
 
-#include <pthread.h>
-
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
@@ -13,8 +11,7 @@
 #include "godwit/executor.h"
 #include "machine/guest_buses.h"
 #include "machine/guest_request.h"
-#include "machine/kvm_vm.h"
-#include "machine/vcpu_exit.h"
+#include "machine/vcpu.h"
 
 namespace godwit {
 
@@ -29,7 +26,7 @@ public:
     using Deadline = std::chrono::steady_clock::time_point;
 
     /// All references outlive this object.
-    VcpuThread(KvmVcpu& vcpu, const GuestBuses& buses, RequestHandler on_request);
+    VcpuThread(Vcpu& vcpu, const GuestBuses& buses, RequestHandler on_request);
     /// Ends the thread.
     ~VcpuThread();
     VcpuThread(const VcpuThread&) = delete;
@@ -62,13 +59,13 @@ private:
     Step next_step(std::unique_lock<std::mutex>& lock);
     /// Enters the guest, or only completes an I/O instruction.
     void enter(std::unique_lock<std::mutex>& lock, bool complete_only);
-    void handle_error(std::unique_lock<std::mutex>& lock, int error);
-    void handle_exit();
+    /// True when the thread should sleep a little before it tries again.
+    bool handle(ExitOutcome outcome);
     void make_request(GuestRequest request);
     void interrupt();
     void run_on();
 
-    KvmVcpu& vcpu_;
+    Vcpu& vcpu_;
     const GuestBuses& buses_;
     const RequestHandler on_request_;
     std::unique_ptr<Thread> thread_;
@@ -82,9 +79,8 @@ private:
     bool end_wanted_ = false;
     bool paused_ = false;
     Deadline asleep_until_ = Deadline::min();
-    /// In or about to be in KVM_RUN, so that a change has to interrupt it.
+    /// In or about to be in the guest, so that a change has to interrupt it.
     bool entered_ = false;
-    pthread_t handle_{};
 
     // The vCPU's thread only.
     bool needs_completion_ = false;

@@ -1,0 +1,31 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <span>
+
+#include "godwit/units.h"
+
+namespace godwit {
+
+/// One mark per page of a block, set by any thread while another one takes them.
+class PageMarks {
+public:
+    explicit PageMarks(PageCount pages);
+
+    PageCount pages() const { return pages_; }
+    std::size_t word_count() const { return static_cast<std::size_t>((pages_.value() + 63) / 64); }
+
+    /// The pages must be the block's.
+    void mark(PageNumber first, PageCount count);
+    void clear();
+    /// Adds the marks to a bitmap of at least `word_count` words, and takes them back here.
+    void move_to(std::span<std::uint64_t> bitmap);
+
+private:
+    PageCount pages_;
+    std::unique_ptr<std::atomic<std::uint64_t>[]> words_;
+};
+
+}  // namespace godwit

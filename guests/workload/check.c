@@ -1,6 +1,7 @@
 #include "check.h"
 
 #include "console.h"
+#include "strings.h"
 
 enum { most_printed_errors = 20 };
 
@@ -43,22 +44,6 @@ void report_page(uint32_t cpu, uint32_t frame, uint32_t generation) {
         report_word(cpu, frame, (uint32_t)(i * check_stride), expected, kind_of(frame));
         return;
     }
-}
-
-// String instructions, because they are by far the fastest where instructions are interpreted. Returns the words that
-// are right before the first one that is not, or `words`.
-static uint64_t equal_words(const uint64_t* a, const uint64_t* b, uint64_t words) {
-    uint64_t left = words;
-    bool equal;
-    __asm__ volatile("repe cmpsq" : "+S"(a), "+D"(b), "+c"(left), "=@ccz"(equal)::"memory");
-    return equal ? words : words - left - 1;
-}
-
-static uint64_t zero_words(const uint64_t* a, uint64_t words) {
-    uint64_t left = words;
-    bool equal;
-    __asm__ volatile("repe scasq" : "+D"(a), "+c"(left), "=@ccz"(equal) : "a"(0) : "memory");
-    return equal ? words : words - left - 1;
 }
 
 void check_background(uint32_t cpu, uint32_t frame, uint32_t generation) {

@@ -2,6 +2,7 @@
 
 #include "check.h"
 #include "shared.h"
+#include "strings.h"
 
 static uint32_t next_generation(const struct share* share) {
     return options.pattern == pattern_constant ? share->generation : share->generation + 1;
@@ -20,10 +21,6 @@ struct share share_of(uint32_t cpu) {
         .first_frame = (uint32_t)(working_set_start >> page_shift) + cpu * each,
         .pages = cpu + 1 == options.cpus ? pages - cpu * each : each,
     };
-}
-
-static void copy_words(uint64_t* to, const uint64_t* from, uint64_t words) {
-    __asm__ volatile("rep movsq" : "+D"(to), "+S"(from), "+c"(words)::"memory");
 }
 
 static void write_page(uint32_t frame, uint32_t generation, bool background) {

@@ -40,6 +40,7 @@ struct RunArguments {
     bool exit_after_migration = false;
     std::optional<std::string> trace;
     LogArguments log;
+    std::optional<std::string> kvm_device;
     std::optional<std::string> kill_at;
     std::optional<std::string> stop_at;
 };
@@ -56,11 +57,16 @@ Status take_machine(const RunArguments& arguments, MachineOptions& machine) {
         return fail(serial.error());
     }
     const auto virtio = parse_virtio_version(arguments.virtio);
-    if (!virtio) {
-        return fail(virtio.error());
+    const auto accelerator = parse_accelerator(arguments.accel);
+    if (!virtio || !accelerator) {
+        return fail(!virtio ? virtio.error() : accelerator.error());
     }
     machine.kind = *kind;
     machine.virtio = *virtio;
+    machine.accelerator = *accelerator;
+    if (arguments.kvm_device) {
+        machine.kvm_device = *arguments.kvm_device;
+    }
     machine.type_name = arguments.machine_name;
     machine.memory = *memory;
     machine.cpu_model = *cpu;
@@ -185,7 +191,11 @@ void add_machine_options(CLI::App& command, RunArguments& a) {
     command.add_flag("--memory-prealloc", a.memory_prealloc, "allocate and map all guest memory at the start");
     command.add_option("--cpus", a.cpus, "number of virtual CPUs")->capture_default_str();
     command.add_option("--cpu", a.cpu, "CPU model: qemu64 or host")->capture_default_str();
-    command.add_option("--accel", a.accel, "auto or kvm")->capture_default_str()->check(CLI::IsMember({"auto", "kvm"}));
+    command
+        .add_option("--accel", a.accel,
+                    "kvm; emulate: without KVM, one CPU and 32-bit guests without interrupts and paging only; or auto: "
+                    "KVM where it works")
+        ->capture_default_str();
     command.add_option("--serial", a.serial, "none, stdio, file:PATH or unix:PATH (default stdio for a microvm)");
     command
         .add_option("--disk", a.disks,
@@ -218,6 +228,7 @@ void add_run_command(CLI::App& app, int& status) {
     command->add_flag("--exit-after-migration", a.exit_after_migration, "end once the machine has moved away");
     command->add_option("--trace", a.trace, "write the story of all migrations to this file; 'godwit trace' shows it");
     add_log_options(*command, a.log);
+    command->add_option("--test-kvm-device", a.kvm_device, "")->group("");
     command->add_option("--test-kill-at", a.kill_at, "")->group("");
     command->add_option("--test-stop-at", a.stop_at, "")->group("");
     command->footer(

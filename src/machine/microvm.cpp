@@ -4,9 +4,9 @@
 
 #include <utility>
 
+#include "machine/accelerator_choice.h"
 #include "machine/cpu_reset.h"
 #include "machine/ioapic_state.h"
-#include "machine/kvm_vm.h"
 #include "machine/pvh_boot.h"
 
 namespace godwit {
@@ -36,7 +36,7 @@ Result<std::unique_ptr<Microvm>> Microvm::create(const MachineOptions& options, 
         }
         machine->kernel_ = std::move(*kernel);
     }
-    auto accelerator = KvmVm::create(*machine->deferred_log_, options.cpu_model, options.cpus);
+    auto accelerator = make_accelerator(options, *machine->deferred_log_);
     if (!accelerator) {
         return fail(accelerator.error());
     }

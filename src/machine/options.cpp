@@ -66,6 +66,19 @@ Result<CpuModel> parse_cpu_model(std::string_view text) {
     return fail(ErrorCode::invalid_argument, fmt::format("unknown CPU model '{}'", text), "use qemu64 or host");
 }
 
+Result<AcceleratorKind> parse_accelerator(std::string_view text) {
+    if (text == "auto") {
+        return AcceleratorKind::automatic;
+    }
+    if (text == "kvm") {
+        return AcceleratorKind::kvm;
+    }
+    if (text == "emulate") {
+        return AcceleratorKind::emulator;
+    }
+    return fail(ErrorCode::invalid_argument, fmt::format("unknown accelerator '{}'", text), "use auto, kvm or emulate");
+}
+
 Result<VirtioVersion> parse_virtio_version(std::string_view text) {
     if (text == "legacy") {
         return VirtioVersion::legacy;

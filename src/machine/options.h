@@ -40,6 +40,16 @@ struct SerialSpec {
 /// "none", "stdio", "file:PATH" or "unix:PATH". Errors: `invalid_argument`.
 Result<SerialSpec> parse_serial_spec(std::string_view text);
 
+/// What runs the guest's CPUs.
+enum class AcceleratorKind {
+    automatic,  ///< KVM where it works, else the emulator
+    kvm,
+    emulator,
+};
+
+/// "auto", "kvm" or "emulate". Errors: `invalid_argument`.
+Result<AcceleratorKind> parse_accelerator(std::string_view text);
+
 /// Which interface disks show to their drivers.
 enum class VirtioVersion {
     legacy,  ///< version 1 of the registers: QEMU's default
@@ -74,6 +84,9 @@ struct MachineOptions {
     bool memory_prealloc = false;
     std::uint32_t cpus = 1;
     CpuModel cpu_model = CpuModel::qemu64;
+    AcceleratorKind accelerator = AcceleratorKind::automatic;
+    /// Where KVM is.
+    std::string kvm_device = "/dev/kvm";
     SerialSpec serial = {};
     VirtioVersion virtio = VirtioVersion::legacy;
     /// Waits for an incoming migration instead of booting.

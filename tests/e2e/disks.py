@@ -39,7 +39,8 @@ def expect_moved(subject, source, destination):
 def at_full_speed(arguments, workspace):
     """There, and back again to a new program with the images that were left, which are old by then."""
     subject = DiskGuest(workspace, arguments.program, arguments.workload, SIZES, ring=arguments.ring, virtio=arguments.virtio,
-                        span_bytes=SPAN_BYTES)
+                        append=f"working-set=8M rate=0 heartbeat-ms=20 {arguments.append}", span_bytes=SPAN_BYTES,
+                        accelerators=arguments.route)
     for path, size in zip(subject.images("source"), SIZES):
         disks.write_raw(path, size, [(SPAN_BYTES, 2 * MIB), (size // 2 // 512 * 512, 512), (size - 512, 512)])
     source = subject.start_source()
@@ -228,8 +229,11 @@ def main():
     parser.add_argument("--transport", default="tcp", choices=["tcp", "unix"])
     parser.add_argument("--ring", default="plain", choices=["plain", "event", "indirect"])
     parser.add_argument("--virtio", default="legacy", choices=["legacy", "modern"])
+    parser.add_argument("--append", default="", help="more for the guest's command line")
+    parser.add_argument("--route", nargs="+", default=[], choices=["kvm", "emulate"], help="the accelerators one after the other")
     arguments = parser.parse_args()
-    machines.need_kvm()
+    if "kvm" in arguments.route or not arguments.route:
+        machines.need_kvm()
     with Workspace() as workspace:
         CASES[arguments.case](arguments, workspace)
 

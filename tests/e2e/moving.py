@@ -38,8 +38,9 @@ def argument_parser():
 class Setup:
     """What one kind of guest looks like, on whichever machine it is."""
 
-    def __init__(self, workspace, arguments):
-        machines.need_kvm()
+    def __init__(self, workspace, arguments, needs_kvm=True):
+        if needs_kvm:
+            machines.need_kvm()
         self.workspace = workspace
         self.arguments = arguments
         self.working_set_mib = arguments.memory * 3 // 4

@@ -13,7 +13,8 @@ class DiskGuest:
     """One guest with a disk for each of `sizes`. Each side has images of its own, unless they are shared."""
 
     def __init__(self, workspace, program, workload, sizes, *, memory="48M", append="working-set=8M rate=0 heartbeat-ms=20",
-                 ring="plain", span_bytes=0, batch=8, virtio="legacy", shared=False):
+                 ring="plain", span_bytes=0, batch=8, virtio="legacy", shared=False,
+                 accelerators=()):
         self.workspace = workspace
         self.program = program
         self.workload = workload
@@ -22,6 +23,8 @@ class DiskGuest:
         self.span_bytes = span_bytes
         self.virtio = virtio
         self.shared = shared
+        # Of the machines in the order in which they start; those after the last have godwit's choice.
+        self.accelerators = list(accelerators)
         self.append = f"{append} disk={len(sizes)} disk-ring={ring} disk-batch={batch} disk-seed={SEED}"
         self.append += f" disk-span={span_bytes}" if span_bytes else ""
         self.outputs = []
@@ -39,7 +42,9 @@ class DiskGuest:
         """`images` in place of those of the side."""
         images = options.pop("images", None) or self.images(side)
         extra = machines.godwit_disks(images, self.virtio == "modern") + list(options.pop("extra", ()))
-        machine = machines.start_godwit(self.workspace, side, self.program, memory=self.memory, extra=extra, **options)
+        accelerator = self.accelerators.pop(0) if self.accelerators else None
+        machine = machines.start_godwit(self.workspace, side, self.program, memory=self.memory, extra=extra, accel=accelerator,
+                                        **options)
         self.outputs.append(machine.serial)
         return machine
 

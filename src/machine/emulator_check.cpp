@@ -1,0 +1,50 @@
+// What an emulated CPU cannot do.
+
+#include <fmt/format.h>
+
+#include <string_view>
+
+#include "machine/cpu_flags.h"
+#include "machine/emulator_registers.h"
+
+namespace godwit {
+
+namespace {
+
+constexpr std::uint64_t paging = std::uint64_t{1} << 31;
+constexpr std::uint64_t long_mode = 0x500;
+constexpr std::uint64_t virtual_8086 = 1U << 17;
+constexpr std::uint64_t clock_enabled = 1;
+constexpr std::uint64_t breakpoints = 0xff;
+
+}  // namespace
+
+Status check_emulable(const VcpuState& state) {
+    const CpuState& cpu = state.cpu;
+    const bool waits = cpu.mp_state != CpuState::mp_runnable && cpu.mp_state != CpuState::mp_halted;
+    const bool has_event = cpu.exception_nr >= 0 || cpu.interrupt_injected >= 0 || cpu.nmi_injected != 0 ||
+                           cpu.nmi_pending != 0 || state.interrupt_request != 0;
+    struct {
+        bool found;
+        std::string_view what;
+    } const obstacles[] = {
+        {(cpu.efer & long_mode) != 0, "it is in 64-bit mode"},
+        {(cpu.cr0 & paging) != 0, "it uses paging"},
+        {(cpu.rflags & virtual_8086) != 0, "it is in virtual-8086 mode"},
+        {(cpu.hflags & (hflag_smm | hflag_guest)) != 0, "it is in system management mode or in a guest of its own"},
+        {(cpu.system_time_msr & clock_enabled) != 0, "it uses the clock of KVM"},
+        {(cpu.dr[7] & breakpoints) != 0, "it has breakpoints"},
+        {has_event, "an interrupt or exception is on its way into it"},
+        {waits, "it waits for a start message"},
+    };
+    for (const auto& obstacle : obstacles) {
+        if (obstacle.found) {
+            return fail(ErrorCode::device_state,
+                        fmt::format("this CPU cannot go on in the emulator: {}", obstacle.what),
+                        "let the guest move to a host with KVM");
+        }
+    }
+    return {};
+}
+
+}  // namespace godwit

@@ -1,0 +1,241 @@
+#include "machine/emulator_engine.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/assert.h"
+
+namespace godwit {
+
+namespace {
+
+constexpr std::uint64_t address_space_end = std::uint64_t{1} << 32;
+constexpr GuestAddress local_apic{0xfee0'0000};
+constexpr GuestAddress ioapic{0xfec0'0000};
+constexpr std::uint64_t controller_bytes = 0x1000;
+
+Status failed(const char* what, uc_err error) {
+    return fail(ErrorCode::vcpu, fmt::format("the emulator failed: {}: {}", what, uc_strerror(error)));
+}
+
+bool is_interrupt_controller(std::uint64_t address) {
+    return address - local_apic.value() < controller_bytes || address - ioapic.value() < controller_bytes;
+}
+
+}  // namespace
+
+/// What Unicorn calls. Once the guest has asked for something, what follows in the same block is not carried out.
+struct EmulatorEngine::Hooks {
+    static EmulatorEngine& engine(void* data) { return *static_cast<EmulatorEngine*>(data); }
+
+    static void before_block(uc_engine* uc, std::uint64_t /*address*/, std::uint32_t /*size*/, void* data) {
+        EmulatorEngine& self = engine(data);
+        self.mark_written();
+        if (self.stop_.load() || self.request_) {
+            self.stopped_ = true;
+            uc_emu_stop(uc);
+        }
+    }
+
+    /// Code is translated once, when it is first reached: what switches modes is followed by code that was not.
+    static void after_translation(uc_engine* /*uc*/, uc_tb* /*current*/, uc_tb* /*previous*/, void* data) {
+        engine(data).check_mode();
+    }
+
+    static std::uint32_t port_read(uc_engine* /*uc*/, std::uint32_t port, int bytes, void* data) {
+        EmulatorEngine& self = engine(data);
+        if (self.request_) {
+            return ~std::uint32_t{0};
+        }
+        return self.buses_->ports.read(static_cast<std::uint16_t>(port), static_cast<unsigned>(bytes));
+    }
+
+    static void port_write(uc_engine* /*uc*/, std::uint32_t port, int bytes, std::uint32_t value, void* data) {
+        EmulatorEngine& self = engine(data);
+        if (!self.request_) {
+            self.request_ =
+                self.buses_->ports.write(static_cast<std::uint16_t>(port), static_cast<unsigned>(bytes), value);
+        }
+    }
+
+    static std::uint64_t device_read(uc_engine* /*uc*/, std::uint64_t offset, unsigned bytes, void* data) {
+        EmulatorEngine& self = engine(data);
+        const GuestAddress address = self.device_address(offset);
+        if (self.request_ || self.refuse_controller(address)) {
+            return ~std::uint64_t{0};
+        }
+        return self.buses_->mmio.read(address, bytes);
+    }
+
+    static void device_write(uc_engine* /*uc*/, std::uint64_t offset, unsigned bytes, std::uint64_t value, void* data) {
+        EmulatorEngine& self = engine(data);
+        const GuestAddress address = self.device_address(offset);
+        if (!self.request_ && !self.refuse_controller(address)) {
+            self.buses_->mmio.write(address, bytes, value);
+        }
+    }
+
+    static void memory_written(uc_engine* /*uc*/, uc_mem_type /*type*/, std::uint64_t address, int bytes,
+                               std::int64_t /*value*/, void* data) {
+        EmulatorEngine& self = engine(data);
+        self.mark_written();
+        self.written_ = Written{address, address + static_cast<std::uint64_t>(bytes) - 1};
+    }
+
+    static void exception(uc_engine* uc, std::uint32_t vector, void* data) {
+        EmulatorEngine& self = engine(data);
+        self.check_mode();
+        self.fail_cpu(fmt::format("exception or interrupt {}, which an emulated CPU does not deliver", vector));
+        self.stopped_ = true;
+        uc_emu_stop(uc);
+    }
+};
+
+EmulatorEngine::EmulatorEngine(const std::atomic<bool>& stop, const std::vector<EmulatorMemory>& memory,
+                               PageMarks* marks)
+    : stop_(stop), memory_(memory), marks_(marks) {}
+
+EmulatorEngine::~EmulatorEngine() {
+    if (uc_ != nullptr) {
+        uc_close(uc_);
+    }
+}
+
+Status EmulatorEngine::open() {
+    GODWIT_ASSERT(uc_ == nullptr, "the engine is open already");
+    if (const uc_err error = uc_open(UC_ARCH_X86, UC_MODE_32, &uc_); error != UC_ERR_OK) {
+        uc_ = nullptr;
+        return failed("open", error);
+    }
+    if (const uc_err error = uc_ctl_set_cpu_model(uc_, UC_CPU_X86_QEMU64); error != UC_ERR_OK) {
+        return failed("CPU model", error);
+    }
+    for (const EmulatorMemory& memory : memory_) {
+        const uc_err error = uc_mem_map_ptr(uc_, memory.where.value(), memory.size.value(), UC_PROT_ALL, memory.host);
+        if (error != UC_ERR_OK) {
+            return failed("memory", error);
+        }
+    }
+    return add_hooks();
+}
+
+Status EmulatorEngine::map_devices() {
+    const uc_err error = uc_mmio_map(uc_, devices_start(), address_space_end - devices_start(), Hooks::device_read,
+                                     this, Hooks::device_write, this);
+    return error == UC_ERR_OK ? Status() : failed("devices", error);
+}
+
+Status EmulatorEngine::add_hooks() {
+    struct {
+        int type;
+        void* function;
+        int instruction;
+    } const hooks[] = {
+        {UC_HOOK_BLOCK, reinterpret_cast<void*>(&Hooks::before_block), 0},
+        {UC_HOOK_EDGE_GENERATED, reinterpret_cast<void*>(&Hooks::after_translation), 0},
+        {UC_HOOK_INSN, reinterpret_cast<void*>(&Hooks::port_read), UC_X86_INS_IN},
+        {UC_HOOK_INSN, reinterpret_cast<void*>(&Hooks::port_write), UC_X86_INS_OUT},
+        {UC_HOOK_INTR, reinterpret_cast<void*>(&Hooks::exception), 0},
+        {UC_HOOK_MEM_WRITE, reinterpret_cast<void*>(&Hooks::memory_written), 0},
+    };
+    // From 1 to 0: everywhere.
+    constexpr std::uint64_t begin = 1;
+    constexpr std::uint64_t end = 0;
+    for (const auto& hook : hooks) {
+        if (hook.type == UC_HOOK_MEM_WRITE && marks_ == nullptr) {
+            continue;
+        }
+        uc_hook handle = 0;
+        const uc_err error = uc_hook_add(uc_, &handle, hook.type, hook.function, this, begin, end, hook.instruction);
+        if (error != UC_ERR_OK) {
+            return failed("hooks", error);
+        }
+    }
+    return {};
+}
+
+EmulatorEngine::End EmulatorEngine::run(const GuestBuses& buses) {
+    buses_ = &buses;
+    stopped_ = false;
+    request_.reset();
+    check_mode();
+    // No address is there, so nothing but a stop ends it.
+    constexpr std::uint64_t until = ~std::uint64_t{0};
+    const uc_err error = request_ ? UC_ERR_OK : uc_emu_start(uc_, instruction_pointer(), until, 0, 0);
+    buses_ = nullptr;
+    mark_written();
+    if (error != UC_ERR_OK && !request_) {
+        fail_cpu(uc_strerror(error));
+    }
+    if (request_) {
+        return End::request;
+    }
+    return stopped_ ? End::stopped : End::halted;
+}
+
+void EmulatorEngine::fail_cpu(std::string what) {
+    if (!request_) {
+        request_ = GuestRequest{GuestRequest::Kind::cpu_failure, 0,
+                                fmt::format("the emulated CPU: {} at EIP {:#x}", what, instruction_pointer())};
+    }
+}
+
+void EmulatorEngine::check_mode() {
+    constexpr std::uint64_t paging = std::uint64_t{1} << 31;
+    std::uint64_t cr0 = 0;
+    uc_reg_read(uc_, UC_X86_REG_CR0, &cr0);
+    if ((cr0 & paging) != 0) {
+        fail_cpu("the guest switches paging on (perhaps on its way to 64-bit mode), which is not emulated");
+    }
+}
+
+std::uint32_t EmulatorEngine::instruction_pointer() const {
+    std::uint32_t address = 0;
+    uc_reg_read(uc_, UC_X86_REG_EIP, &address);
+    return address;
+}
+
+std::uint64_t EmulatorEngine::devices_start() const {
+    std::uint64_t end = 0;
+    for (const EmulatorMemory& memory : memory_) {
+        end = std::max(end, memory.where.value() + memory.size.value());
+    }
+    return end;
+}
+
+GuestAddress EmulatorEngine::device_address(std::uint64_t offset) const {
+    return GuestAddress(devices_start() + offset);
+}
+
+bool EmulatorEngine::refuse_controller(GuestAddress address) {
+    if (!is_interrupt_controller(address.value())) {
+        return false;
+    }
+    fail_cpu(
+        fmt::format("the guest uses its interrupt controller (address {:#x}), which is not emulated", address.value()));
+    return true;
+}
+
+void EmulatorEngine::mark_written() {
+    if (!written_) {
+        return;
+    }
+    const Written written = *written_;
+    written_.reset();
+    mark(written.first);
+    if (written.last / page_bytes != written.first / page_bytes) {
+        mark(written.last);
+    }
+}
+
+void EmulatorEngine::mark(std::uint64_t address) {
+    for (const EmulatorMemory& memory : memory_) {
+        const std::uint64_t offset = address - memory.where.value();
+        if (address >= memory.where.value() && offset < memory.size.value()) {
+            marks_->mark(PageNumber(memory.first_page.value() + offset / page_bytes), PageCount(1));
+        }
+    }
+}
+
+}  // namespace godwit

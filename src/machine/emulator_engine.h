@@ -1,0 +1,93 @@
+#pragma once
+
+#include <unicorn/unicorn.h>
+
+#include <atomic>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "godwit/error.h"
+#include "godwit/units.h"
+#include "machine/guest_buses.h"
+#include "machine/guest_request.h"
+#include "machine/page_marks.h"
+
+namespace godwit {
+
+/// A stretch of guest addresses that is memory.
+struct EmulatorMemory {
+    GuestAddress where;
+    std::byte* host = nullptr;
+    ByteCount size;
+    /// Of its block: where it begins.
+    PageNumber first_page{0};
+};
+
+/// An instance of Unicorn: translated code and a CPU. Costs half a millisecond to make, and is made anew whenever
+/// somebody else has written to the guest's code, since it would not notice.
+///
+/// It stops between two blocks of code only: Unicorn's call that stops from elsewhere may stop in the middle of one,
+/// with the registers of its beginning. So it is asked before each block whether to stop. One thread at a time.
+class EmulatorEngine {
+public:
+    /// How a run has ended.
+    enum class End {
+        stopped,  ///< as `stop` wanted
+        halted,   ///< after HLT
+        request,  ///< `request()` says what the guest asked for, or what it did that cannot be emulated
+    };
+
+    /// Not yet usable. `stop` and `memory` outlive it. With `marks` it tells which pages the CPU writes to.
+    EmulatorEngine(const std::atomic<bool>& stop, const std::vector<EmulatorMemory>& memory, PageMarks* marks);
+    ~EmulatorEngine();
+    EmulatorEngine(const EmulatorEngine&) = delete;
+    EmulatorEngine& operator=(const EmulatorEngine&) = delete;
+
+    /// Errors: `vcpu`.
+    Status open();
+    /// Shows everything that is not memory as devices. After `open`, once the segments are loaded, since what these
+    /// need for a moment lies there. Errors: `vcpu`.
+    Status map_devices();
+
+    /// For registers.
+    uc_engine* handle() const { return uc_; }
+
+    /// Runs from the present instruction until `stop`.
+    End run(const GuestBuses& buses);
+    const GuestRequest& request() const { return *request_; }
+
+private:
+    struct Hooks;
+
+    Status add_hooks();
+    void fail_cpu(std::string what);
+    /// Fails the CPU in a mode that is not emulated.
+    void check_mode();
+    bool refuse_controller(GuestAddress address);
+    /// The hook comes before the write, and a mark has to come after it: else a page could be sent in between.
+    void mark_written();
+    void mark(std::uint64_t address);
+    std::uint32_t instruction_pointer() const;
+    /// From there to 4 GiB there are no memory, but devices.
+    std::uint64_t devices_start() const;
+    GuestAddress device_address(std::uint64_t offset) const;
+
+    const std::atomic<bool>& stop_;
+    const std::vector<EmulatorMemory>& memory_;
+    PageMarks* const marks_;
+    uc_engine* uc_ = nullptr;
+    /// Inside `run` only.
+    const GuestBuses* buses_ = nullptr;
+    bool stopped_ = false;
+    std::optional<GuestRequest> request_;
+    /// Addresses of the last write that is not marked yet.
+    struct Written {
+        std::uint64_t first = 0;
+        std::uint64_t last = 0;
+    };
+    std::optional<Written> written_;
+};
+
+}  // namespace godwit

@@ -1,0 +1,50 @@
+#include "machine/emulator_interrupts.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace godwit {
+
+namespace {
+
+constexpr std::uint32_t masked = 1U << 16;
+constexpr std::uint32_t software_enabled = 1U << 8;
+
+Status refuse(std::string_view what) {
+    return fail(ErrorCode::device_state,
+                fmt::format("this guest cannot go on in the emulator: it uses interrupts ({})", what),
+                "let the guest move to a host with KVM");
+}
+
+}  // namespace
+
+Status check_apic_still(const ApicState& state, bool accepts_interrupts) {
+    const auto is_set = [](std::uint32_t word) { return word != 0; };
+    if (std::any_of(state.in_service.begin(), state.in_service.end(), is_set)) {
+        return refuse("one is being served");
+    }
+    if (!accepts_interrupts || (state.spurious_vector & software_enabled) == 0) {
+        return {};
+    }
+    if (std::any_of(state.requested.begin(), state.requested.end(), is_set)) {
+        return refuse("one is pending");
+    }
+    for (std::size_t n = 0; n < state.local_vectors.size(); ++n) {
+        if ((state.local_vectors[n] & masked) == 0) {
+            return refuse(fmt::format("entry {} of the local vector table is not masked", n));
+        }
+    }
+    return {};
+}
+
+Status check_ioapic_still(const IoapicState& state, bool accepts_interrupts) {
+    for (std::size_t pin = 0; accepts_interrupts && pin < state.redirections.size(); ++pin) {
+        if ((state.redirections[pin] & masked) == 0) {
+            return refuse(fmt::format("line {} of the IOAPIC is not masked", pin));
+        }
+    }
+    return {};
+}
+
+}  // namespace godwit

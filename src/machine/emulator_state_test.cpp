@@ -1,0 +1,141 @@
+#include <gtest/gtest.h>
+
+#include <bit>
+
+#include "machine/emulator_test_machine.h"
+#include "machine/kvm_test_guests.h"
+
+namespace godwit {
+
+namespace {
+
+using testing::EmulatorTestMachine;
+using testing::KvmTestMachine;
+
+TEST(EmulatorState, All_registers_come_back) {
+    EmulatorTestMachine machine;
+    machine.boot({0xeb, 0xfe});
+    VcpuState state = machine.state();
+    for (std::size_t n = 0; n < 8; ++n) {
+        state.cpu.regs[n] = 0x1000'0000 + n;
+        state.cpu.xmm[n] = {n + 1, n + 2};
+        state.cpu.fpu_registers[n] = {0x8000'0000'0000'0000 + n, static_cast<std::uint16_t>(0x3fff + n)};
+    }
+    state.cpu.fpu_status = 0x2800;
+    state.cpu.fpu_tags = 0xa5;
+    state.cpu.fpu_control = 0x27f;
+    state.cpu.mxcsr = 0x1f00;
+    state.cpu.cr2 = 0x1234;
+    state.cpu.cr3 = 0x5000;
+    state.cpu.cr4 = 0x200;
+    state.cpu.sysenter_cs = 8;
+    state.cpu.sysenter_esp = 0x7000;
+    state.cpu.sysenter_eip = 0x7100;
+    state.cpu.dr[1] = 0x4321;
+    state.cpu.gdt = {.selector = 0, .base = 0x3000, .limit = 0x1f, .flags = 0};
+    state.cpu.idt = {.selector = 0, .base = 0x3800, .limit = 0x7ff, .flags = 0};
+    state.cpu.segments[CpuState::fs] = {.selector = 0x18, .base = 0x1234'5678, .limit = 0xfff, .flags = 0x40'9300};
+    state.cpu.segments[CpuState::gs] = {.selector = 0, .base = 0, .limit = 0, .flags = 0};
+    // Carried, since the emulator does not have it.
+    state.cpu.lstar = 0x99;
+    state.cpu.kernel_gs_base = 0x77;
+    state.cpu.mtrr_fixed[2] = 6;
+    state.cpu.xmm[9] = {1, 1};
+    ASSERT_TRUE(machine.vcpu().load(state));
+    // It runs, so that the engine has them all.
+    std::atomic<bool> done = false;
+    machine.vcpu().prepare_run(false);
+    std::thread interrupter([&] {
+        std::this_thread::sleep_for(std::chrono::milliseconds(20));
+        machine.vcpu().interrupt();
+        done = true;
+    });
+    EXPECT_EQ(machine.vcpu().run(machine.buses()).kind, ExitOutcome::Kind::interrupted);
+    interrupter.join();
+    VcpuState back = machine.state();
+    back.cpu.tsc = state.cpu.tsc;
+    state.cpu.hflags = back.cpu.hflags;
+    state.cpu.xstate_bv = back.cpu.xstate_bv;
+    const VmState layout = cpu_state_layout();
+    EXPECT_EQ(testing::state_bytes(layout, &back.cpu), testing::state_bytes(layout, &state.cpu));
+    EXPECT_EQ(back.cpu.segments[CpuState::fs].base, 0x1234'5678U);
+    EXPECT_EQ(back.cpu.fpu_registers[3].mantissa, 0x8000'0000'0000'0003U);
+}
+
+TEST(EmulatorState, A_loaded_x87_unit_computes) {
+    EmulatorTestMachine machine;
+    // fstpl 0x8000; mov 0x8004,%eax; out %eax,$0x80; jmp .
+    machine.boot({0xdd, 0x1d, 0x00, 0x80, 0x00, 0x00, 0xa1, 0x04, 0x80, 0x00, 0x00, 0xe7, 0x80, 0xeb, 0xfe});
+    VcpuState state = machine.state();
+    state.cpu.fpu_status = 6U << 11;
+    state.cpu.fpu_tags = 0xc0;
+    state.cpu.fpu_registers[0] = {0x8000'0000'0000'0000, 0x4000};
+    ASSERT_TRUE(machine.vcpu().load(state));
+    machine.run_to_out();
+    EXPECT_EQ(machine.get<double>(0x8000), 2.0);
+    EXPECT_EQ(machine.state().cpu.fpu_status >> 11 & 7, 7);
+    EXPECT_EQ(machine.state().cpu.fpu_tags, 0x80);
+}
+
+TEST(EmulatorState, Segments_that_the_guest_loads_itself_are_those_of_its_table) {
+    EmulatorTestMachine machine;
+    const std::uint64_t table[] = {0, 0x00cf'9b00'0000'ffff, 0x00cf'9300'0000'ffff, 0x0040'9301'2000'0fff};
+    std::memcpy(machine.host() + 0x3000, table, sizeof table);
+    machine.put<std::uint16_t>(0x3010 + 0x100, sizeof table - 1);
+    machine.put<std::uint32_t>(0x3012 + 0x100, 0x3000);
+    machine.put<std::uint32_t>(0x1'2000, 0x4711);
+    // lgdtl 0x3110; mov $0x18,%eax; mov %eax,%fs; mov %fs:0,%eax; out %eax,$0x80; jmp .
+    machine.boot({0x0f, 0x01, 0x15, 0x10, 0x31, 0x00, 0x00, 0xb8, 0x18, 0x00, 0x00, 0x00,
+                  0x8e, 0xe0, 0x64, 0xa1, 0x00, 0x00, 0x00, 0x00, 0xe7, 0x80, 0xeb, 0xfe});
+    EXPECT_EQ(machine.run_to_out(), 0x4711U);
+    const CpuState state = machine.state().cpu;
+    EXPECT_EQ(state.gdt.base, 0x3000U);
+    EXPECT_EQ(state.gdt.limit, 0x1fU);
+    EXPECT_EQ(state.segments[CpuState::fs].selector, 0x18U);
+    EXPECT_EQ(state.segments[CpuState::fs].base, 0x1'2000U);
+    EXPECT_EQ(state.segments[CpuState::fs].limit, 0xfffU);
+    EXPECT_EQ(state.segments[CpuState::ds].limit, 0xffff'ffffU);
+}
+
+TEST(EmulatorState, Code_that_was_changed_before_a_load_is_what_runs) {
+    EmulatorTestMachine machine;
+    const std::vector<std::uint8_t> code = {0xb8, 1, 0, 0, 0, 0xe7, 0x80, 0xeb, 0xf7};
+    machine.boot(code);
+    EXPECT_EQ(machine.run_to_out(), 1U);
+    EXPECT_EQ(machine.run_to_out(), 1U);
+    machine.put<std::uint8_t>(EmulatorTestMachine::code_address + 1, 2);
+    ASSERT_TRUE(machine.vcpu().load(machine.state()));
+    EXPECT_EQ(machine.run_to_out(), 2U);
+}
+
+class EmulatorAndKvm : public testing::KvmTest {};
+
+TEST_F(EmulatorAndKvm, A_guest_moves_to_the_emulator_and_back) {
+    constexpr int results = 5;
+    KvmTestMachine reference;
+    reference.boot(testing::checksum_guest);
+    KvmTestMachine kvm;
+    kvm.boot(testing::checksum_guest);
+    for (int n = 0; n < results; ++n) {
+        EXPECT_EQ(kvm.run_to_out(), reference.run_to_out());
+    }
+    EmulatorTestMachine emulator;
+    ASSERT_EQ(emulator.bytes(), kvm.memory().bytes());
+    std::memcpy(emulator.host(), kvm.memory().host(), emulator.bytes());
+    Status moved = testing::move_devices(kvm, emulator);
+    ASSERT_TRUE(moved) << moved.error().text();
+    for (int n = 0; n < results; ++n) {
+        EXPECT_EQ(emulator.run_to_out(), reference.run_to_out());
+    }
+    KvmTestMachine back;
+    std::memcpy(back.memory().host(), emulator.host(), emulator.bytes());
+    moved = testing::move_devices(emulator, back);
+    ASSERT_TRUE(moved) << moved.error().text();
+    for (int n = 0; n < results; ++n) {
+        EXPECT_EQ(back.run_to_out(), reference.run_to_out());
+    }
+}
+
+}  // namespace
+
+}  // namespace godwit

@@ -1,0 +1,208 @@
+#include "machine/emulator.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <thread>
+
+#include "io/event_loop.h"
+#include "machine/apic_state.h"
+#include "machine/emulator_test_machine.h"
+#include "machine/ioapic_state.h"
+#include "machine/kvm_test_guests.h"
+#include "machine/vcpu_set.h"
+
+namespace godwit {
+
+namespace {
+
+using testing::EmulatorTestMachine;
+using ::testing::Test;
+
+class EmulatorTest : public Test {
+protected:
+    EmulatorTestMachine machine;
+};
+
+/// mov $value,%eax; out %eax,$0x80
+std::vector<std::uint8_t> tell(std::uint8_t value) {
+    return {0xb8, value, 0, 0, 0, 0xe7, 0x80};
+}
+
+class SmallDevice : public MmioDevice {
+public:
+    std::uint64_t read(std::uint64_t offset, unsigned bytes) override { return offset << 8 | bytes; }
+    void write(std::uint64_t offset, unsigned bytes, std::uint64_t value) override {
+        written.push_back(offset << 32 | std::uint64_t{bytes} << 24 | value);
+    }
+    std::vector<std::uint64_t> written;
+};
+
+TEST_F(EmulatorTest, Devices_see_the_accesses_to_them) {
+    SmallDevice device;
+    machine.buses().mmio.add(GuestAddress(0xfeb0'0000), ByteCount(0x200), device);
+    machine.boot({0xa1, 0x70, 0x00, 0xb0, 0xfe,        // mov 0xfeb00070,%eax
+                  0x66, 0xa3, 0x10, 0x00, 0xb0, 0xfe,  // mov %ax,0xfeb00010
+                  0x8b, 0x0d, 0x00, 0x00, 0x00, 0xfd,  // mov 0xfd000000,%ecx: nobody's
+                  0xe7, 0x80, 0xeb, 0xfe});            // out %eax,$0x80; jmp .
+    EXPECT_EQ(machine.run_to_out(), 0x7004U);
+    EXPECT_EQ(device.written, std::vector<std::uint64_t>{std::uint64_t{0x10} << 32 | 2U << 24 | 0x7004});
+    EXPECT_EQ(machine.state().cpu.regs[CpuState::rcx], 0xffff'ffffU);
+}
+
+TEST_F(EmulatorTest, What_follows_a_request_in_the_same_block_reaches_no_device) {
+    std::vector<std::uint8_t> code = tell(1);
+    const std::vector<std::uint8_t> more = tell(2);
+    code.insert(code.end(), more.begin(), more.end());
+    code.insert(code.end(), {0xeb, 0xfe});
+    machine.boot(code);
+    EXPECT_EQ(machine.run_to_out(), 1U);
+}
+
+TEST_F(EmulatorTest, A_halted_cpu_waits_until_it_is_interrupted) {
+    machine.boot({0xf4, 0xeb, 0xfe});
+    EXPECT_EQ(machine.run().kind, ExitOutcome::Kind::carried_out);
+    EXPECT_EQ(machine.state().cpu.mp_state, CpuState::mp_halted);
+    EXPECT_EQ(machine.state().cpu.rip, 0x1001U);
+    machine.vcpu().prepare_run(false);
+    machine.vcpu().interrupt();
+    EXPECT_EQ(machine.vcpu().run(machine.buses()).kind, ExitOutcome::Kind::interrupted);
+}
+
+struct Impossible {
+    const char* what;
+    std::vector<std::uint8_t> code;
+};
+
+TEST_F(EmulatorTest, A_guest_that_does_more_than_it_may_ends_with_the_reason) {
+    const Impossible cases[] = {
+        {"paging", {0x0f, 0x20, 0xc0, 0x0d, 0x00, 0x00, 0x00, 0x80, 0x0f, 0x22, 0xc0, 0xeb, 0x00, 0xeb, 0xfe}},
+        // With a table, at 0x2000, that maps the code.
+        {"paging", {0xb8, 0x10, 0x00, 0x00, 0x00, 0x0f, 0x22, 0xe0, 0xb8, 0x00, 0x20, 0x00, 0x00, 0x0f, 0x22, 0xd8,
+                    0x0f, 0x20, 0xc0, 0x0d, 0x00, 0x00, 0x00, 0x80, 0x0f, 0x22, 0xc0, 0xeb, 0x00, 0xeb, 0xfe}},
+        {"interrupt controller", {0xa1, 0x20, 0x00, 0xe0, 0xfe, 0xeb, 0xfe}},
+        {"exception or interrupt 0", {0x31, 0xc9, 0xf7, 0xf1, 0xeb, 0xfe}},
+        {"exception or interrupt 128", {0xcd, 0x80, 0xeb, 0xfe}},
+        {"Invalid instruction", {0x0f, 0x0b}},
+    };
+    for (const Impossible& impossible : cases) {
+        EmulatorTestMachine other;
+        other.put<std::uint32_t>(0x2000, 0x83);
+        other.boot(impossible.code);
+        const std::string message = other.run_to_failure();
+        EXPECT_NE(message.find(impossible.what), std::string::npos) << impossible.what << ": " << message;
+        EXPECT_NE(message.find("EIP 0x10"), std::string::npos) << message;
+    }
+}
+
+TEST_F(EmulatorTest, A_guest_that_needs_more_is_refused) {
+    machine.boot({0xf4});
+    const VcpuState good = machine.state();
+    struct {
+        const char* what;
+        void (*change)(VcpuState&);
+    } const cases[] = {
+        {"64-bit mode", [](VcpuState& state) { state.cpu.efer = 0x500; }},
+        {"paging", [](VcpuState& state) { state.cpu.cr0 |= std::uint64_t{1} << 31; }},
+        {"virtual-8086", [](VcpuState& state) { state.cpu.rflags |= 1U << 17; }},
+        {"clock of KVM", [](VcpuState& state) { state.cpu.system_time_msr = 0x5001; }},
+        {"breakpoints", [](VcpuState& state) { state.cpu.dr[7] |= 1; }},
+        {"on its way", [](VcpuState& state) { state.cpu.interrupt_injected = 0x41; }},
+        {"start message", [](VcpuState& state) { state.cpu.mp_state = CpuState::mp_uninitialized; }},
+    };
+    for (const auto& refused : cases) {
+        VcpuState state = good;
+        refused.change(state);
+        const Status loaded = machine.vcpu().load(state);
+        ASSERT_FALSE(loaded) << refused.what;
+        EXPECT_EQ(loaded.error().code, ErrorCode::device_state);
+        EXPECT_NE(loaded.error().message.find(refused.what), std::string::npos) << loaded.error().message;
+    }
+    EXPECT_TRUE(machine.vcpu().load(good));
+}
+
+TEST_F(EmulatorTest, Interrupts_that_could_come_are_refused_where_the_cpu_accepts_them) {
+    machine.boot({0xf4});
+    ApicState apic;
+    apic.spurious_vector = 0x1ff;
+    IoapicState ioapic;
+    EXPECT_TRUE(machine.vcpu().load_apic(apic));
+    EXPECT_TRUE(machine.machine().load_ioapic(ioapic));
+    VcpuState state = machine.state();
+    state.cpu.rflags |= 1U << 9;
+    ASSERT_TRUE(machine.vcpu().load(state));
+    EXPECT_EQ(machine.vcpu().load_apic(apic).error().code, ErrorCode::device_state);
+    EXPECT_EQ(machine.machine().load_ioapic(ioapic).error().code, ErrorCode::device_state);
+    apic.local_vectors.fill(1U << 16);
+    ioapic.redirections.fill(1U << 16);
+    EXPECT_TRUE(machine.vcpu().load_apic(apic));
+    EXPECT_TRUE(machine.machine().load_ioapic(ioapic));
+}
+
+TEST_F(EmulatorTest, It_has_one_cpu_and_no_memory_above_4_gib) {
+    EXPECT_EQ(make_emulator(machine.log(), 2).error().code, ErrorCode::invalid_argument);
+    EXPECT_EQ(machine.machine()
+                  .add_memory(1, GuestAddress(std::uint64_t{1} << 32), machine.host(), ByteCount(page_bytes))
+                  .error()
+                  .code,
+              ErrorCode::invalid_argument);
+}
+
+TEST_F(EmulatorTest, Stopped_again_and_again_a_guest_computes_the_same) {
+    constexpr std::size_t results = 200;
+    EmulatorTestMachine undisturbed;
+    undisturbed.boot(testing::checksum_guest);
+    machine.boot(testing::checksum_guest);
+    std::atomic<bool> end = false;
+    machine.vcpu().prepare_run(false);
+    std::thread interrupter([&] {
+        while (!end) {
+            machine.vcpu().interrupt();
+        }
+    });
+    std::size_t stops = 0;
+    while (machine.port.told.size() < results) {
+        const ExitOutcome outcome = machine.run();
+        stops += outcome.kind == ExitOutcome::Kind::interrupted ? 1 : 0;
+    }
+    end = true;
+    interrupter.join();
+    for (std::size_t n = 0; n < results; ++n) {
+        undisturbed.run_to_out();
+    }
+    EXPECT_EQ(machine.port.told, undisturbed.port.told);
+    EXPECT_GT(stops, 0U);
+}
+
+TEST_F(EmulatorTest, It_pauses_within_10_ms_whatever_it_does) {
+    // A loop of two instructions; a string instruction over half a megabyte; a look at a device.
+    const std::vector<std::uint8_t> codes[] = {
+        {0xff, 0xc0, 0xeb, 0xfc},
+        {0xbf, 0x00, 0x00, 0x04, 0x00, 0xb9, 0x00, 0x00, 0x02, 0x00, 0xf3, 0xab, 0xeb, 0xf2},
+        {0xa1, 0x00, 0x00, 0xb0, 0xfe, 0xeb, 0xf9},
+        {0xf4},
+    };
+    for (const std::vector<std::uint8_t>& code : codes) {
+        EmulatorTestMachine own;
+        own.boot(code);
+        EventLoop loop;
+        VcpuSet vcpus(own.machine(), 1, own.buses(), [] {});
+        ASSERT_TRUE(vcpus.start(loop));
+        // The host may be busy: the best of some.
+        auto best = std::chrono::steady_clock::duration::max();
+        for (int n = 0; n < 10; ++n) {
+            vcpus.resume();
+            std::this_thread::sleep_for(std::chrono::milliseconds(1));
+            const auto start = std::chrono::steady_clock::now();
+            ASSERT_TRUE(vcpus.pause());
+            best = std::min(best, std::chrono::steady_clock::now() - start);
+        }
+        EXPECT_LT(best, std::chrono::milliseconds(10));
+    }
+}
+
+}  // namespace
+
+}  // namespace godwit

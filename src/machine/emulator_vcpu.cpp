@@ -1,0 +1,177 @@
+#include "machine/emulator_vcpu.h"
+
+#include <fmt/format.h>
+#include <x86intrin.h>
+
+#include <utility>
+
+#include "base/assert.h"
+#include "machine/cpu_events.h"
+#include "machine/cpu_fpu.h"
+#include "machine/cpu_registers.h"
+#include "machine/emulator_interrupts.h"
+#include "machine/emulator_registers.h"
+
+namespace godwit {
+
+namespace {
+
+constexpr std::uint64_t interrupts_on = 1U << 9;
+
+ExitOutcome failure(std::string what) {
+    ExitOutcome outcome;
+    outcome.request =
+        GuestRequest{GuestRequest::Kind::cpu_failure, 0, fmt::format("virtual CPU 0: {}", std::move(what))};
+    return outcome;
+}
+
+}  // namespace
+
+CpuIdentity EmulatorVcpu::identity() const {
+    // Of the CPU model "qemu64": family 15, model 107, stepping 1.
+    constexpr std::uint32_t signature = 0x60fb1;
+    return {signature, 0};
+}
+
+void EmulatorVcpu::prepare_run(bool complete_only) {
+    complete_only_ = complete_only;
+    stop_.store(false);
+}
+
+void EmulatorVcpu::interrupt() {
+    stop_.store(true);
+    stop_.notify_all();
+}
+
+ExitOutcome EmulatorVcpu::run(const GuestBuses& buses) {
+    if (complete_only_) {
+        return {.kind = ExitOutcome::Kind::interrupted};
+    }
+    {
+        const std::lock_guard lock(mutex_);
+        if (state_.cpu.mp_state == CpuState::mp_runnable) {
+            if (Status ready = bring_engine_up(); !ready) {
+                return failure(ready.error().message);
+            }
+        }
+        running_ = true;
+        ++runs_;
+    }
+    ExitOutcome outcome = state_.cpu.mp_state == CpuState::mp_halted ? wait_halted() : enter(buses);
+    const std::lock_guard lock(mutex_);
+    running_ = false;
+    changed_.notify_all();
+    return outcome;
+}
+
+ExitOutcome EmulatorVcpu::wait_halted() {
+    stop_.wait(false);
+    return {.kind = ExitOutcome::Kind::interrupted};
+}
+
+ExitOutcome EmulatorVcpu::enter(const GuestBuses& buses) {
+    ExitOutcome outcome;
+    switch (engine_->run(buses)) {
+        case EmulatorEngine::End::stopped:
+            outcome.kind = ExitOutcome::Kind::interrupted;
+            return outcome;
+        case EmulatorEngine::End::request:
+            outcome.request = engine_->request();
+            return outcome;
+        case EmulatorEngine::End::halted:
+            state_.cpu.mp_state = CpuState::mp_halted;
+            return outcome;
+    }
+    return outcome;
+}
+
+Status EmulatorVcpu::bring_engine_up() {
+    if (engine_ && engine_marks_ == marks_) {
+        return {};
+    }
+    if (engine_) {
+        if (Status saved = save_engine(*engine_, memory_, state_.cpu); !saved) {
+            return saved;
+        }
+    }
+    engine_ = std::make_unique<EmulatorEngine>(stop_, memory_, marks_);
+    engine_marks_ = marks_;
+    if (Status opened = engine_->open(); !opened) {
+        return opened;
+    }
+    if (Status loaded = load_engine(*engine_, state_.cpu); !loaded) {
+        return loaded;
+    }
+    return engine_->map_devices();
+}
+
+Status EmulatorVcpu::current(CpuState& cpu) const {
+    cpu = state_.cpu;
+    return engine_ ? save_engine(*engine_, memory_, cpu) : Status();
+}
+
+Status EmulatorVcpu::save(VcpuState& state) const {
+    state = state_;
+    if (Status known = current(state.cpu); !known) {
+        return known;
+    }
+    state.cpu.tsc = __rdtsc();
+    return {};
+}
+
+Status EmulatorVcpu::load(const VcpuState& state) {
+    if (Status status = check_registers(state.cpu); !status) {
+        return status;
+    }
+    if (Status status = check_fpu(state.cpu); !status) {
+        return status;
+    }
+    if (Status status = check_emulable(state); !status) {
+        return status;
+    }
+    state_ = state;
+    // Whoever loads a CPU has loaded memory too: what was translated is of no use any more.
+    engine_.reset();
+    return {};
+}
+
+Status EmulatorVcpu::load_tsc(const CpuState& /*state*/) {
+    if (!std::exchange(said_tsc_, true)) {
+        log_.write(LogLevel::warning,
+                   "the emulator's time stamp counter is the host's: a guest that measures time with it sees a jump");
+    }
+    return {};
+}
+
+Status EmulatorVcpu::save_apic(ApicState& state) const {
+    state = apic_;
+    return {};
+}
+
+Status EmulatorVcpu::load_apic(const ApicState& state) {
+    if (Status status = check_apic_still(state, accepts_interrupts()); !status) {
+        return status;
+    }
+    apic_ = state;
+    return {};
+}
+
+bool EmulatorVcpu::accepts_interrupts() const {
+    CpuState now;
+    // One whose state cannot be told may do anything.
+    const Status known = current(now);
+    return !known || (now.rflags & interrupts_on) != 0;
+}
+
+void EmulatorVcpu::set_marks(PageMarks* marks) {
+    std::unique_lock lock(mutex_);
+    marks_ = marks;
+    // A run that begins from now on sees it.
+    if (running_) {
+        stop_.store(true);
+        stop_.notify_all();
+        changed_.wait(lock, [this, run = runs_] { return !running_ || runs_ != run; });
+    }
+}
+
+}  // namespace godwit

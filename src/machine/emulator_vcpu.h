@@ -1,0 +1,73 @@
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "machine/apic_state.h"
+#include "machine/cpu_state.h"
+#include "machine/emulator_engine.h"
+#include "machine/page_marks.h"
+#include "machine/vcpu.h"
+
+namespace godwit {
+
+/// The CPU of an emulated machine. Its state is here; an engine has it from the first run after a load on.
+class EmulatorVcpu : public Vcpu {
+public:
+    /// `memory` is complete before the first run, and outlives this object, as `log` does.
+    EmulatorVcpu(const std::vector<EmulatorMemory>& memory, Log& log) : memory_(memory), log_(log) {}
+
+    std::uint32_t index() const override { return 0; }
+    CpuIdentity identity() const override;
+
+    void attach_thread() override {}
+    void prepare_run(bool complete_only) override;
+    ExitOutcome run(const GuestBuses& buses) override;
+    void interrupt() override;
+
+    Status save(VcpuState& state) const override;
+    Status load(const VcpuState& state) override;
+    Status load_tsc(const CpuState& state) override;
+    Status reset_tsc() override { return {}; }
+    Status save_apic(ApicState& state) const override;
+    Status load_apic(const ApicState& state) override;
+
+    /// Whether it accepts interrupts. While it is paused.
+    bool accepts_interrupts() const;
+
+    /// From the return on the pages that it writes to are marked there, or nowhere (null). Not on its thread. The marks
+    /// outlive what uses them.
+    void set_marks(PageMarks* marks);
+
+private:
+    /// Errors: `vcpu`, `device_state`. Under mutex_.
+    Status bring_engine_up();
+    /// What the engine has, else what was loaded.
+    Status current(CpuState& cpu) const;
+    ExitOutcome enter(const GuestBuses& buses);
+    ExitOutcome wait_halted();
+
+    const std::vector<EmulatorMemory>& memory_;
+    Log& log_;
+    std::atomic<bool> stop_ = false;
+    bool complete_only_ = false;  ///< the CPU's thread
+
+    std::mutex mutex_;
+    std::condition_variable changed_;
+    bool running_ = false;        ///< under mutex_
+    std::uint64_t runs_ = 0;      ///< under mutex_: how often it has begun to run
+    PageMarks* marks_ = nullptr;  ///< under mutex_
+    /// Those that `engine_` tells.
+    PageMarks* engine_marks_ = nullptr;
+
+    // The CPU's thread while it runs, else whoever may use the paused CPU.
+    VcpuState state_;
+    ApicState apic_;
+    std::unique_ptr<EmulatorEngine> engine_;
+    bool said_tsc_ = false;
+};
+
+}  // namespace godwit

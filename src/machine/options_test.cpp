@@ -45,6 +45,10 @@ TEST(Options, NamesOfMachinesAndCpus) {
     EXPECT_EQ(to_string(MachineKind::microvm), "microvm");
     EXPECT_EQ(parse_cpu_model("host").value(), CpuModel::host);
     EXPECT_FALSE(parse_cpu_model("486"));
+    EXPECT_EQ(parse_accelerator("auto").value(), AcceleratorKind::automatic);
+    EXPECT_EQ(parse_accelerator("kvm").value(), AcceleratorKind::kvm);
+    EXPECT_EQ(parse_accelerator("emulate").value(), AcceleratorKind::emulator);
+    EXPECT_FALSE(parse_accelerator("tcg"));
 }
 
 TEST(Options, ValidationNamesWhatIsWrong) {

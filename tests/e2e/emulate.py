@@ -1,15 +1,7 @@
 """A running 32-bit guest moves between machines whose CPUs are emulated and machines of KVM."""
 
-import re
-
 import moving
 from moving import guest, machines
-
-
-def host_tsc_khz():
-    """About the rate of the host's time stamp counter: the guest has no other clock."""
-    with open("/proc/cpuinfo", encoding="ascii") as file:
-        return int(float(re.search(r"^cpu MHz\s*: ([\d.]+)$", file.read(), re.MULTILINE)[1]) * 1000)
 
 
 class Route(moving.Setup):
@@ -20,7 +12,7 @@ class Route(moving.Setup):
         if "kvm" in self.accelerators:
             machines.need_kvm()
         super().__init__(workspace, arguments, needs_kvm=False)
-        self.append += f" tsc-khz={host_tsc_khz()}"
+        self.append += f" tsc-khz={guest.host_tsc_khz()}"
 
     def start(self, name, **options):
         return super().start(name, accel=self.accelerators.pop(0), **options)

@@ -35,6 +35,12 @@ class Corruption(typing.NamedTuple):
     kind: str
 
 
+def host_tsc_khz():
+    """About the rate of the host's time stamp counter, for guests that have no other clock (`tsc-khz=`)."""
+    with open("/proc/cpuinfo", encoding="ascii") as file:
+        return int(float(re.search(r"^cpu MHz\s*: ([\d.]+)$", file.read(), re.MULTILINE)[1]) * 1000)
+
+
 def parse_heartbeat(line):
     match = _HEARTBEAT.match(line.text)
     return Heartbeat(line.time_s, *(int(group) for group in match.groups())) if match else None

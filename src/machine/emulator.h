@@ -16,7 +16,7 @@ enum class EmulatorTracking {
 };
 
 /// Makes a machine whose CPU is emulated, by Unicorn: for places without KVM. It has one CPU, for guests in 32-bit
-/// protected mode or real mode, without paging, that use neither interrupts nor exceptions; what the emulator does not
+/// protected mode, without paging, that use neither interrupts nor exceptions; what the emulator does not
 /// have (the interrupt controllers, the clock of KVM, most MSRs) is carried along. A guest that arrives and does not
 /// fit is refused (`device_state`), one that starts to use something else ends with a failure of its CPU, and both say
 /// what it was. `log` outlives the machine. Errors: `unsupported` when this program was built without Unicorn,

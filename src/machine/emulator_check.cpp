@@ -16,6 +16,12 @@ constexpr std::uint64_t long_mode = 0x500;
 constexpr std::uint64_t virtual_8086 = 1U << 17;
 constexpr std::uint64_t clock_enabled = 1;
 constexpr std::uint64_t breakpoints = 0xff;
+constexpr std::uint64_t protection = 1;
+
+/// A CPU after power-on is in real mode too. It does not run: its machine sets it up first.
+bool is_at_reset_vector(const CpuState& cpu) {
+    return cpu.rip == 0xfff0 && cpu.segments[CpuState::cs].base == 0xffff'0000;
+}
 
 }  // namespace
 
@@ -30,6 +36,7 @@ Status check_emulable(const VcpuState& state) {
     } const obstacles[] = {
         {(cpu.efer & long_mode) != 0, "it is in 64-bit mode"},
         {(cpu.cr0 & paging) != 0, "it uses paging"},
+        {(cpu.cr0 & protection) == 0 && !is_at_reset_vector(cpu), "it is in real mode"},
         {(cpu.rflags & virtual_8086) != 0, "it is in virtual-8086 mode"},
         {(cpu.hflags & (hflag_smm | hflag_guest)) != 0, "it is in system management mode or in a guest of its own"},
         {(cpu.system_time_msr & clock_enabled) != 0, "it uses the clock of KVM"},

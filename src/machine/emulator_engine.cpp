@@ -183,10 +183,13 @@ void EmulatorEngine::fail_cpu(std::string what) {
 
 void EmulatorEngine::check_mode() {
     constexpr std::uint64_t paging = std::uint64_t{1} << 31;
+    constexpr std::uint64_t protection = 1;
     std::uint64_t cr0 = 0;
     uc_reg_read(uc_, UC_X86_REG_CR0, &cr0);
     if ((cr0 & paging) != 0) {
         fail_cpu("the guest switches paging on (perhaps on its way to 64-bit mode), which is not emulated");
+    } else if ((cr0 & protection) == 0) {
+        fail_cpu("the guest is in real mode, which is not emulated");
     }
 }
 

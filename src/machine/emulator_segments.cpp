@@ -104,12 +104,7 @@ bool is_usable(const SegmentState& segment) {
     return (segment.flags & present) != 0;
 }
 
-/// Without protection a segment is its selector.
-bool is_real(const SegmentState& segment) {
-    return segment.base == std::uint64_t{segment.selector} << 4 && segment.limit == 0xffff;
-}
-
-Status load_protected(uc_engine* uc, const CpuState& state) {
+Status load_from_scratch(uc_engine* uc, const CpuState& state) {
     ScratchTable scratch(uc);
     const SegmentState table{
         .selector = 0, .base = ScratchTable::address, .limit = ScratchTable::bytes - 1, .flags = 0};
@@ -125,17 +120,6 @@ Status load_protected(uc_engine* uc, const CpuState& state) {
         }
         if (!tables || !scratch.load(entry.id, segment)) {
             return refuse(entry.name, state.segments[entry.place]);
-        }
-    }
-    return {};
-}
-
-Status load_real(uc_engine* uc, const CpuState& state) {
-    for (const SegmentRegister& entry : segment_registers) {
-        const SegmentState& segment = state.segments[entry.place];
-        const auto selector = static_cast<std::uint16_t>(segment.selector);
-        if (!is_real(segment) || uc_reg_write(uc, entry.id, &selector) != UC_ERR_OK) {
-            return refuse(entry.name, segment);
         }
     }
     return {};
@@ -163,8 +147,7 @@ std::optional<std::uint64_t> read_descriptor(const SegmentState& table, std::uin
 
 Status load_segments(EmulatorEngine& engine, const CpuState& state) {
     uc_engine* const uc = engine.handle();
-    const bool protected_mode = (state.cr0 & 1) != 0;
-    if (Status loaded = protected_mode ? load_protected(uc, state) : load_real(uc, state); !loaded) {
+    if (Status loaded = load_from_scratch(uc, state); !loaded) {
         return loaded;
     }
     if (!write_table(uc, UC_X86_REG_GDTR, state.gdt) || !write_table(uc, UC_X86_REG_IDTR, state.idt) ||
@@ -186,20 +169,11 @@ Status save_segments(const EmulatorEngine& engine, const std::vector<EmulatorMem
     state.ldt = read_table(uc, UC_X86_REG_LDTR);
     state.tr = read_table(uc, UC_X86_REG_TR);
     const bool same_table = old_gdt.base == state.gdt.base && old_gdt.limit == state.gdt.limit;
-    std::uint64_t cr0 = 0;
-    uc_reg_read(uc, UC_X86_REG_CR0, &cr0);
     for (const SegmentRegister& entry : segment_registers) {
         std::uint16_t selector = 0;
         uc_reg_read(uc, entry.id, &selector);
         SegmentState& segment = state.segments[entry.place];
         const bool same_selector = selector == segment.selector;
-        if ((cr0 & 1) == 0) {
-            if (!same_selector) {
-                segment.selector = selector;
-                segment.base = std::uint64_t{selector} << 4;
-            }
-            continue;
-        }
         if ((selector & ~3U) == 0 && !same_selector) {
             segment = {.selector = selector, .base = 0, .limit = 0, .flags = 0};
             continue;

@@ -11,7 +11,7 @@ namespace godwit {
 // Segment registers have parts that only a descriptor table can set, and that Unicorn does not tell.
 
 /// Loads all segments from a table that the engine sees for this moment only, outside of its memory; then the guest's
-/// tables. The CPU is in protected mode, or, without `protected_mode`, in real mode. Errors: `device_state`, naming the
+/// tables. The CPU is in protected mode. Errors: `device_state`, naming the
 /// segment.
 Status load_segments(EmulatorEngine& engine, const CpuState& state);
 

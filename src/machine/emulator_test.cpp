@@ -83,6 +83,7 @@ TEST_F(EmulatorTest, A_guest_that_does_more_than_it_may_ends_with_the_reason) {
         // With a table, at 0x2000, that maps the code.
         {"paging", {0xb8, 0x10, 0x00, 0x00, 0x00, 0x0f, 0x22, 0xe0, 0xb8, 0x00, 0x20, 0x00, 0x00, 0x0f, 0x22, 0xd8,
                     0x0f, 0x20, 0xc0, 0x0d, 0x00, 0x00, 0x00, 0x80, 0x0f, 0x22, 0xc0, 0xeb, 0x00, 0xeb, 0xfe}},
+        {"real mode", {0x0f, 0x20, 0xc0, 0x83, 0xe0, 0xfe, 0x0f, 0x22, 0xc0, 0xeb, 0x00, 0xeb, 0xfe}},
         {"interrupt controller", {0xa1, 0x20, 0x00, 0xe0, 0xfe, 0xeb, 0xfe}},
         {"exception or interrupt 0", {0x31, 0xc9, 0xf7, 0xf1, 0xeb, 0xfe}},
         {"exception or interrupt 128", {0xcd, 0x80, 0xeb, 0xfe}},
@@ -107,6 +108,11 @@ TEST_F(EmulatorTest, A_guest_that_needs_more_is_refused) {
     } const cases[] = {
         {"64-bit mode", [](VcpuState& state) { state.cpu.efer = 0x500; }},
         {"paging", [](VcpuState& state) { state.cpu.cr0 |= std::uint64_t{1} << 31; }},
+        {"real mode", [](VcpuState& state) { state.cpu.cr0 &= ~std::uint64_t{1}; }},
+        {"segment FS",
+         [](VcpuState& state) {
+             state.cpu.segments[CpuState::fs] = {.selector = 0x18, .base = 0, .limit = 0xfff, .flags = 0x8200};
+         }},
         {"virtual-8086", [](VcpuState& state) { state.cpu.rflags |= 1U << 17; }},
         {"clock of KVM", [](VcpuState& state) { state.cpu.system_time_msr = 0x5001; }},
         {"breakpoints", [](VcpuState& state) { state.cpu.dr[7] |= 1; }},

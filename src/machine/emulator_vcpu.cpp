@@ -17,6 +17,7 @@ namespace godwit {
 namespace {
 
 constexpr std::uint64_t interrupts_on = 1U << 9;
+constexpr std::uint64_t protection = 1;
 
 ExitOutcome failure(std::string what) {
     ExitOutcome outcome;
@@ -94,15 +95,20 @@ Status EmulatorVcpu::bring_engine_up() {
             return saved;
         }
     }
-    engine_ = std::make_unique<EmulatorEngine>(stop_, memory_, marks_);
-    engine_marks_ = marks_;
-    if (Status opened = engine_->open(); !opened) {
+    engine_.reset();
+    auto engine = std::make_unique<EmulatorEngine>(stop_, memory_, marks_);
+    if (Status opened = engine->open(); !opened) {
         return opened;
     }
-    if (Status loaded = load_engine(*engine_, state_.cpu); !loaded) {
+    if (Status loaded = load_engine(*engine, state_.cpu); !loaded) {
         return loaded;
     }
-    return engine_->map_devices();
+    if (Status mapped = engine->map_devices(); !mapped) {
+        return mapped;
+    }
+    engine_ = std::move(engine);
+    engine_marks_ = marks_;
+    return {};
 }
 
 Status EmulatorVcpu::current(CpuState& cpu) const {
@@ -132,7 +138,9 @@ Status EmulatorVcpu::load(const VcpuState& state) {
     state_ = state;
     // Whoever loads a CPU has loaded memory too: what was translated is of no use any more.
     engine_.reset();
-    return {};
+    // What the engine does not take is refused now, while the guest can still go on at its source.
+    const std::lock_guard lock(mutex_);
+    return (state_.cpu.cr0 & protection) != 0 ? bring_engine_up() : Status();
 }
 
 Status EmulatorVcpu::load_tsc(const CpuState& /*state*/) {

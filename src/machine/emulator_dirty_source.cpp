@@ -21,7 +21,7 @@ EmulatorDirtySource::EmulatorDirtySource(GuestMemory& memory, EmulatorVcpu& vcpu
 }
 
 EmulatorDirtySource::~EmulatorDirtySource() {
-    stop();
+    EmulatorDirtySource::stop();
 }
 
 Status EmulatorDirtySource::start() {

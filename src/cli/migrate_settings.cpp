@@ -32,6 +32,12 @@ bool is_capability(const Json& capabilities, const std::string& name) {
     return false;
 }
 
+/// What the machine calls it, if it is a name of former times that the machine does not know.
+std::string present_name(const std::string& given, const Json& capabilities) {
+    const ParameterInfo* known = find_parameter(given);
+    return known == nullptr || is_capability(capabilities, given) ? given : std::string(known->name);
+}
+
 /// The value as the type of the present one wants it.
 Result<Json> typed_value(const std::string& name, const std::string& text, const Json& present) {
     if (present.is_boolean()) {
@@ -51,7 +57,7 @@ Status add(const std::string& setting, const Json& capabilities, const Json& par
     if (middle == std::string::npos || middle == 0) {
         return fail(ErrorCode::invalid_argument, fmt::format("'{}' is not of the form NAME=VALUE", printable(setting)));
     }
-    const std::string name = setting.substr(0, middle);
+    const std::string name = present_name(setting.substr(0, middle), capabilities);
     const std::string text = setting.substr(middle + 1);
     if (is_capability(capabilities, name)) {
         const auto state = parse_state(text);

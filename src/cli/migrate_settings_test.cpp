@@ -31,6 +31,17 @@ TEST_F(MigrateSettings, FollowTheTypesOfTheMachine) {
     EXPECT_TRUE(requests({})->parameters.empty());
 }
 
+TEST_F(MigrateSettings, KnowFormerNames) {
+    const std::vector<std::string> former{"x-rdma-pin-all=on"};
+    EXPECT_EQ(mistake(former[0]), "the machine has no setting 'rdma-pin-all'");
+    capabilities_.push_back({{"capability", "rdma-pin-all"}, {"state", false}});
+    const auto result = requests(former);
+    ASSERT_TRUE(result) << result.error().text();
+    EXPECT_EQ(result->capabilities, Json::parse(R"([{"capability":"rdma-pin-all","state":true}])"));
+    capabilities_.push_back({{"capability", "x-rdma-pin-all"}, {"state", false}});
+    EXPECT_EQ(requests(former)->capabilities[0]["capability"], "x-rdma-pin-all") << "a machine of former times";
+}
+
 TEST_F(MigrateSettings, SayWhatIsWrong) {
     EXPECT_EQ(mistake("xbzrle"), "'xbzrle' is not of the form NAME=VALUE");
     EXPECT_EQ(mistake("=1"), "'=1' is not of the form NAME=VALUE");

@@ -65,6 +65,14 @@ TEST(Parameters, WhatBelongsTogetherIsCheckedTogether) {
     EXPECT_EQ(parameters.cpu_throttle_initial_percent, 10U) << "all or nothing";
 }
 
+TEST(Parameters, AFormerNameLeadsToTheSame) {
+    const ParameterInfo* pin_all = find_parameter("rdma-pin-all");
+    ASSERT_NE(pin_all, nullptr);
+    EXPECT_TRUE(pin_all->capability);
+    EXPECT_EQ(find_parameter("x-rdma-pin-all"), pin_all);
+    EXPECT_EQ(find_parameter(""), nullptr) << "most have no former name";
+}
+
 TEST(Parameters, BandwidthIsExactAndSaturates) {
     MigrationParameters parameters;
     const ParameterInfo& bandwidth = *find_parameter("max-bandwidth");

@@ -72,8 +72,10 @@ bool is_int64(const Json& value) {
 }
 
 Status check_word(const Argument& argument, const std::string& word) {
-    if (argument.words.empty() ||
-        std::find(argument.words.begin(), argument.words.end(), word) != argument.words.end()) {
+    const auto has_it = [&](const std::vector<std::string>& words) {
+        return std::find(words.begin(), words.end(), word) != words.end();
+    };
+    if (argument.words.empty() || has_it(argument.words) || has_it(argument.former_words)) {
         return {};
     }
     return fail(ErrorCode::invalid_argument,

@@ -40,6 +40,8 @@ struct Argument {
     std::vector<Argument> members = {};
     /// The words that a string may be; empty: any.
     std::vector<std::string> words = {};
+    /// Words of former times that are taken as well, and told to nobody.
+    std::vector<std::string> former_words = {};
     /// Of an object: one for each word of its first member; empty: it has `members` alone.
     std::vector<Variant> variants = {};
 };

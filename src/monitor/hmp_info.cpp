@@ -32,8 +32,8 @@ enum class Form {
 
 /// A member of the answer and its line.
 struct Figure {
-    const char* member;
-    const char* label;
+    const char* member = "";
+    const char* label = "";
     const char* unit = "";
     Form form = Form::plain;
 };
@@ -122,6 +122,15 @@ std::string cache(const Json& figures) {
                            {"overflow", "xbzrle overflow"}});
 }
 
+/// A QEMU does not tell this.
+std::string rdma(const Json& figures) {
+    const auto pin_all = figures.find("pin-all");
+    const bool known = pin_all != figures.end() && pin_all->is_boolean();
+    return lines(figures, {{"registrations", "rdma registrations"},
+                           {"registered", "rdma registered", " kbytes", Form::kbytes}}) +
+           (known ? fmt::format("rdma pin all: {}\n", pin_all->get<bool>() ? "on" : "off") : "");
+}
+
 std::string compression(const Json& figures) {
     return lines(figures, {{"pages", "compression pages", " pages"},
                            {"busy", "compression busy"},
@@ -181,6 +190,7 @@ std::string migration_text(const Json& report) {
     text += memory(object_of(report, "ram"));
     text += disk(object_of(report, "disk"));
     text += cache(object_of(report, "xbzrle-cache"));
+    text += rdma(object_of(report, "rdma"));
     text += compression(object_of(report, "compression"));
     text += lines(
         report, {{"cpu-throttle-percentage", "cpu throttle percentage"}, {"postcopy-blocktime", "postcopy blocktime"}});

@@ -42,6 +42,11 @@ TEST(HmpInfo, ShowsAMigrationAsQemuDoes) {
               "xbzrle overflow: 0\n");
 }
 
+TEST(HmpInfo, ShowsWhatRdmaHasRegistered) {
+    EXPECT_EQ(migration_text({{"rdma", {{"registrations", 3}, {"registered", 2 << 20}, {"pin-all", false}}}}),
+              "rdma registrations: 3\nrdma registered: 2048 kbytes\nrdma pin all: off\n");
+}
+
 TEST(HmpInfo, ShowsWhatIsRareOnlyWhenItIsThere) {
     EXPECT_EQ(migration_text(Json::object()), "");
     EXPECT_EQ(migration_text({{"status", "cancelled"}}), "Migration status: cancelled\n");

@@ -143,6 +143,9 @@ Argument capability_list() {
     for (const ParameterInfo& info : parameter_table()) {
         if (info.capability) {
             name.words.emplace_back(info.name);
+            if (!info.former_name.empty()) {
+                name.former_words.emplace_back(info.former_name);
+            }
         }
     }
     const Argument state{"state", ArgumentType::boolean, false, "on or off"};

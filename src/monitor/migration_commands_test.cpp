@@ -198,6 +198,19 @@ TEST_F(MigrationCommandsTest, SwitchesCapabilities) {
     EXPECT_EQ(mistake("migrate-set-capabilities", set(both)), "There's a migration process in progress");
 }
 
+TEST_F(MigrationCommandsTest, TakesACapabilityByItsFormerName) {
+    const auto set = [](const char* name) {
+        return Json{{"capabilities", Json::array({{{"capability", name}, {"state", true}}})}};
+    };
+    EXPECT_EQ(run("migrate-set-capabilities", set("x-rdma-pin-all")), Json::object());
+    EXPECT_TRUE(service_.values.rdma_pin_all);
+    const std::string told = to_text(*run("query-migrate-capabilities"));
+    EXPECT_NE(told.find("\"rdma-pin-all\""), std::string::npos);
+    EXPECT_EQ(told.find("x-rdma-pin-all"), std::string::npos);
+    EXPECT_EQ(mistake("migrate-set-capabilities", set("x-events")),
+              "Parameter 'capability' does not accept value 'x-events'");
+}
+
 class TaskQueue : public Executor {
 public:
     Result<std::unique_ptr<Thread>> start_thread(std::string, std::function<void()>) override {

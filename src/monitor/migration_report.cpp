@@ -99,6 +99,10 @@ Json disk_report(const DiskStatistics& s) {
     return report;
 }
 
+Json direct_report(const DirectPageFigures& s) {
+    return {{"registrations", s.registrations}, {"registered", s.registered_bytes}, {"pin-all", s.pin_all}};
+}
+
 void add_error(Json& report, const Error& error) {
     report["error-desc"] = error.message;
     report["x-godwit-error-code"] = to_string(error.code);
@@ -165,6 +169,9 @@ Json migration_report(const MigrationStatistics& statistics, const std::optional
     }
     if (statistics.xbzrle) {
         report["xbzrle-cache"] = xbzrle_report(*statistics.xbzrle);
+    }
+    if (statistics.direct) {
+        report["rdma"] = direct_report(*statistics.direct);
     }
     if (statistics.cpu_throttle_percent) {
         report["cpu-throttle-percentage"] = *statistics.cpu_throttle_percent;

@@ -66,6 +66,15 @@ TEST(MigrationReport, HasTheCacheOfXbzrle) {
                               "encoding-rate":7.5,"overflow":6,"x-godwit-unchanged":4})"));
 }
 
+TEST(MigrationReport, HasWhatRdmaHasRegistered) {
+    MigrationStatistics s = completed();
+    EXPECT_FALSE(migration_report(s, std::nullopt).contains("rdma"));
+    s.direct = DirectPageFigures{
+        .transferred_bytes = 1, .pages = 2, .registrations = 3, .registered_bytes = 4096, .pin_all = true};
+    EXPECT_EQ(migration_report(s, std::nullopt)["rdma"],
+              Json::parse(R"({"registrations":3,"registered":4096,"pin-all":true})"));
+}
+
 TEST(MigrationReport, HasQemusFieldsOfDisks) {
     MigrationStatistics s = completed();
     EXPECT_FALSE(migration_report(s, std::nullopt).contains("disk"));

@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -16,9 +17,10 @@ namespace godwit::rdma {
 /// registered. Everything that the source asks for is checked here. The loading thread's, except for the figures.
 class ExposedMemory {
 public:
-    /// No more than `registration_limit` is registered in chunks at the same time. `fabric` outlives this.
-    ExposedMemory(Fabric& fabric, ByteCount registration_limit)
-        : fabric_(fabric), registration_limit_(registration_limit) {}
+    /// No more than `registration_limit` is registered in chunks at the same time. `fabric` outlives this. `go_on` is
+    /// asked while something takes long; what it fails with ends that.
+    ExposedMemory(Fabric& fabric, ByteCount registration_limit, std::function<Status()> go_on)
+        : fabric_(fabric), registration_limit_(registration_limit), go_on_(std::move(go_on)) {}
 
     bool has_blocks() const { return !blocks_.empty(); }
     /// Errors: those of the target; `stream_corrupt` for the same block twice; `cannot_pin`.
@@ -65,6 +67,7 @@ private:
 
     Fabric& fabric_;
     const ByteCount registration_limit_;
+    const std::function<Status()> go_on_;
     std::unique_ptr<MemoryLock> lock_;
     std::vector<Block> blocks_;
     // Written by the loading thread, read by any.

@@ -7,8 +7,12 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
+#include <fstream>
+#include <limits>
+#include <string>
 #include <utility>
 
 #include "base/format_bytes.h"
@@ -16,6 +20,11 @@
 
 namespace godwit::rdma {
 namespace {
+
+/// Some tens of milliseconds of work.
+constexpr std::size_t step_bytes = 64 << 20;
+/// What is left to the host.
+constexpr ByteCount reserve(64 << 20);
 
 bool may_lock_everything() {
     // libcap would be a library for one bit.
@@ -64,6 +73,52 @@ Error cannot_pin(ByteCount needed, int error) {
     return result;
 }
 
+/// Bytes that have to be allocated before they can be locked.
+ByteCount not_resident(const std::vector<MutableBuffer>& pieces) {
+    std::vector<unsigned char> resident(step_bytes / page_bytes);
+    std::uint64_t pages = 0;
+    for (MutableBuffer memory : pieces) {
+        while (!memory.empty()) {
+            const MutableBuffer step = memory.first(std::min(memory.size(), step_bytes));
+            memory = memory.subspan(step.size());
+            const auto step_pages = static_cast<std::ptrdiff_t>(pages_in(ByteCount(step.size())).value());
+            if (::mincore(step.data(), step.size(), resident.data()) == 0) {
+                pages += static_cast<std::uint64_t>(std::count_if(resident.begin(), resident.begin() + step_pages,
+                                                                  [](unsigned char page) { return (page & 1) == 0; }));
+            }
+        }
+    }
+    return ByteCount(pages * page_bytes);
+}
+
+/// What the kernel says can be had without swapping.
+std::optional<ByteCount> available_memory() {
+    std::ifstream file("/proc/meminfo");
+    for (std::string name; file >> name;) {
+        std::uint64_t kib = 0;
+        if (name == "MemAvailable:" && file >> kib) {
+            return ByteCount(kib * 1024);
+        }
+        file.ignore(std::numeric_limits<std::streamsize>::max(), '\n');
+    }
+    return std::nullopt;
+}
+
+/// A host that runs out of memory kills somebody, maybe the guest.
+Status check_host(const std::vector<MutableBuffer>& pieces, ByteCount needed) {
+    const std::optional<ByteCount> available = available_memory();
+    const ByteCount missing = not_resident(pieces);
+    if (!available || missing + reserve <= *available) {
+        return {};
+    }
+    return fail(
+        ErrorCode::cannot_pin,
+        fmt::format("cannot keep {} ({} bytes) of memory in RAM: {} of it are not there yet, and this host has {} "
+                    "left",
+                    text_of(needed), needed.value(), text_of(missing), text_of(*available)),
+        "free memory on this host, or do without rdma-pin-all");
+}
+
 class LockedMemory : public MemoryLock {
 public:
     ~LockedMemory() override {
@@ -76,19 +131,21 @@ public:
     LockedMemory(const LockedMemory&) = delete;
     LockedMemory& operator=(const LockedMemory&) = delete;
 
-    /// Returns 0, or the errno value of the piece that could not be locked.
-    int lock(const std::vector<MutableBuffer>& pieces) {
-        for (const MutableBuffer& piece : pieces) {
-            if (piece.empty()) {
-                continue;
-            }
+    /// `needed` is for messages.
+    Status lock(MutableBuffer memory, ByteCount needed, const std::function<Status()>& go_on) {
+        while (!memory.empty()) {
+            const MutableBuffer step = memory.first(std::min(memory.size(), step_bytes));
+            memory = memory.subspan(step.size());
             // First, because mlock that fails half-way leaves what it has done.
-            locked_.push_back(piece);
-            if (::mlock(piece.data(), piece.size()) != 0) {
-                return errno;
+            locked_.push_back(step);
+            if (::mlock(step.data(), step.size()) != 0) {
+                return fail(cannot_pin(needed, errno));
+            }
+            if (Status wanted = go_on(); !wanted) {
+                return wanted;
             }
         }
-        return 0;
+        return {};
     }
 
 private:
@@ -97,11 +154,17 @@ private:
 
 }  // namespace
 
-Result<std::unique_ptr<MemoryLock>> MemoryLock::lock(const std::vector<MutableBuffer>& pieces) {
+Result<std::unique_ptr<MemoryLock>> MemoryLock::lock(const std::vector<MutableBuffer>& pieces,
+                                                     const std::function<Status()>& go_on) {
+    const ByteCount needed = size_of(pieces);
+    if (Status enough = check_host(pieces, needed); !enough) {
+        return fail(enough.error());
+    }
     auto memory = std::make_unique<LockedMemory>();
-    if (const int error = memory->lock(pieces); error != 0) {
-        // What is locked by now ends with `memory`.
-        return fail(cannot_pin(size_of(pieces), error));
+    for (const MutableBuffer& piece : pieces) {
+        if (Status locked = memory->lock(piece, needed, go_on); !locked) {
+            return fail(locked.error());  // what is locked by now ends with `memory`
+        }
     }
     return memory;
 }

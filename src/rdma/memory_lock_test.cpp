@@ -126,6 +126,30 @@ TEST(MemoryLockTest, OtherLockedMemoryCounts) {
     EXPECT_THAT(text, HasSubstr("other memory locked"));
 }
 
+TEST(MemoryLockTest, MoreThanTheHostHasLeftIsRefusedBeforeAnythingIsLocked) {
+    const auto bytes = static_cast<std::size_t>(::sysconf(_SC_PHYS_PAGES)) * 2 * 4096;
+    void* const memory =
+        ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    ASSERT_NE(memory, MAP_FAILED);
+    const std::size_t before = locked_bytes();
+    const auto lock = MemoryLock::lock({{static_cast<std::byte*>(memory), bytes}});
+    ::munmap(memory, bytes);
+    ASSERT_FALSE(lock);
+    EXPECT_EQ(lock.error().code, ErrorCode::cannot_pin);
+    EXPECT_THAT(lock.error().message, HasSubstr("this host has"));
+    EXPECT_EQ(locked_bytes(), before);
+}
+
+TEST(MemoryLockTest, EndsWhenItIsNoLongerWanted) {
+    const Mapping mapping;
+    const std::size_t before = locked_bytes();
+    const auto lock =
+        MemoryLock::lock({mapping.bytes}, [] { return Status(fail(ErrorCode::cancelled, "not any more")); });
+    ASSERT_FALSE(lock);
+    EXPECT_EQ(lock.error().message, "not any more");
+    EXPECT_EQ(locked_bytes(), before);
+}
+
 TEST(MemoryLockTest, TheLimitIsThatOfTheProcess) {
     EXPECT_EQ(with_limit(piece_bytes, [] { return std::to_string(pin_limit().value_or(ByteCount(1)).value()); }),
               std::to_string(piece_bytes));

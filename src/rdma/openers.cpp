@@ -10,6 +10,7 @@
 #include "io/listen_opener.h"
 #include "rdma/hello.h"
 #include "rdma/make_fabric.h"
+#include "rdma/memory_lock.h"
 #include "rdma/rdma_channel.h"
 #include "rdma/socket_control_connection.h"
 #include "rdma/ucx_fabric.h"
@@ -41,7 +42,10 @@ Result<std::unique_ptr<Channel>> make_channel(Role role, FileDescriptor socket, 
     if (!control) {
         return fail(control.error());
     }
-    return std::make_unique<RdmaChannel>(role, std::move(*control), std::move(fabric), std::move(description));
+    // A device pins what is registered.
+    const std::optional<ByteCount> limit = transport == Transport::verbs ? pin_limit() : std::nullopt;
+    return std::make_unique<RdmaChannel>(role, std::move(*control), std::move(fabric), std::move(description),
+                                         limit.value_or(PageReceiver::no_limit));
 }
 
 Status check_host(const HostParts& parts, Transport transport) {

@@ -16,7 +16,7 @@ tl::unexpected<Error> out_of_place(const Message& message, std::string_view why)
 
 PageReceiver::PageReceiver(ControlConnection& control, std::unique_ptr<Fabric> fabric, ByteCount registration_limit)
     : control_(control), fabric_(std::move(fabric)) {
-    memory_.emplace(*fabric_, registration_limit);
+    memory_.emplace(*fabric_, registration_limit, [this] { return control_.status(); });
 }
 
 PageReceiver::~PageReceiver() {

@@ -103,7 +103,7 @@ Status PageSender::agree_on_blocks(bool pin_all, Instant deadline) {
         return sent;
     }
     if (pin_all) {
-        Result<std::unique_ptr<MemoryLock>> locked = MemoryLock::lock(std::move(pieces));
+        Result<std::unique_ptr<MemoryLock>> locked = MemoryLock::lock(pieces, [this] { return control_.status(); });
         if (!locked) {
             return fail(locked.error());
         }

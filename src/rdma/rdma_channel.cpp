@@ -10,12 +10,12 @@
 namespace godwit::rdma {
 
 RdmaChannel::RdmaChannel(Role role, std::unique_ptr<ControlConnection> control, std::unique_ptr<Fabric> fabric,
-                         std::string description)
+                         std::string description, ByteCount registration_limit)
     : role_(role), traits_{.bidirectional = true, .description = std::move(description)}, control_(std::move(control)) {
     if (role == Role::source) {
         sender_.emplace(*control_, std::move(fabric));
     } else {
-        receiver_.emplace(*control_, std::move(fabric));
+        receiver_.emplace(*control_, std::move(fabric), registration_limit);
     }
 }
 
@@ -85,13 +85,14 @@ Status RdmaChannel::drain(Instant deadline) {
 }
 
 Status RdmaChannel::finish_writing(Instant deadline) {
-    if (!finished_) {
-        if (Status sent = control_->send(make_message(MessageType::end_of_stream), deadline); !sent) {
-            return sent;
-        }
-        finished_ = true;
+    if (finished_) {
+        return control_->status();
     }
-    return control_->wait_used(deadline);
+    if (Status sent = control_->send(make_message(MessageType::end_of_stream), deadline); !sent) {
+        return sent;
+    }
+    finished_ = true;
+    return {};
 }
 
 void RdmaChannel::shutdown() {

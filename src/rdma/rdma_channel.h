@@ -24,9 +24,10 @@ enum class Role { source, destination };
 /// tells the peer so, unless one of the two streams has ended in an orderly way; what was written before arrives.
 class RdmaChannel : public Channel {
 public:
-    /// `fabric` is connected, at the source. `description` is for messages ("rdma:10.0.0.1:4444 (shm)").
+    /// `fabric` is connected, at the source. `description` is for messages ("rdma:10.0.0.1:4444 (shm)"). A destination
+    /// registers no more than `registration_limit` in chunks.
     RdmaChannel(Role role, std::unique_ptr<ControlConnection> control, std::unique_ptr<Fabric> fabric,
-                std::string description);
+                std::string description, ByteCount registration_limit = PageReceiver::no_limit);
     ~RdmaChannel() override;
 
     const ChannelTraits& traits() const override { return traits_; }
@@ -35,6 +36,7 @@ public:
     Result<std::size_t> read_some(std::span<const MutableBuffer> buffers, Instant deadline) override;
     /// Until the peer has read everything.
     Status drain(Instant deadline) override;
+    /// Does not wait for the peer, which may have ended by then: what counts it has said before.
     Status finish_writing(Instant deadline) override;
     void shutdown() override;
 

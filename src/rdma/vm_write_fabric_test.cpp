@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 
@@ -149,7 +150,7 @@ TEST_F(VmWriteFabricTest, AddressesAndKeysThatMakeNoSenseAreRefused) {
         EXPECT_FALSE(fabric_->open_key(ConstBuffer(key_).first(length)));
     }
     std::vector<std::byte> endless = key_;
-    endless[12] = std::byte{0xff};
+    std::fill(endless.begin() + 12, endless.end(), std::byte{0xff});
     EXPECT_FALSE(fabric_->open_key(endless));
 }
 

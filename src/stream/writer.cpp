@@ -35,6 +35,9 @@ StreamWriter::StreamWriter(Channel& channel, const Clock& clock) : channel_(chan
 
 void StreamWriter::set_error(Error error) {
     if (!error_) {
+        if (error.code == ErrorCode::idle_timeout && deadline_ != never && clock_.now() >= deadline_) {
+            error = Error{ErrorCode::switchover_timeout, "the peer did not take the rest of the machine in time"};
+        }
         error_ = std::move(error);
     }
 }
@@ -144,11 +147,7 @@ void StreamWriter::write_queue() {
     while (!left.empty() && !error_) {
         Result<std::size_t> written = channel_.write_some(left, next_deadline());
         if (!written) {
-            Error error = std::move(written.error());
-            if (error.code == ErrorCode::idle_timeout && deadline_ != never && clock_.now() >= deadline_) {
-                error = Error{ErrorCode::switchover_timeout, "the peer did not take the rest of the machine in time"};
-            }
-            set_error(std::move(error));
+            set_error(std::move(written.error()));
             break;
         }
         std::size_t bytes = *written;

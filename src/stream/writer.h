@@ -38,7 +38,8 @@ public:
 
     bool ok() const { return !error_; }
     const std::optional<Error>& error() const { return error_; }
-    /// Makes an error that was found elsewhere the writer's own, unless there is one already.
+    /// Makes an error that was found elsewhere the writer's own, unless there is one already. An `idle_timeout` once
+    /// the deadline has passed becomes `switchover_timeout`.
     void set_error(Error error);
     Status status() const;
 

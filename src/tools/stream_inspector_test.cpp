@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <vector>
 
 #include "stream/format.h"
@@ -119,6 +120,24 @@ std::string description_with_size(std::string_view size) {
     std::string text = description;
     const std::string_view original = "\"size\":4";
     return text.replace(text.find(original), original.size(), fmt::format("\"size\":{}", size));
+}
+
+TEST(StreamInspector, PagesThatWentPastTheStreamCannotBeShown) {
+    std::vector<std::byte> stream = stream_described_by(description);
+    const std::vector<std::byte> whole = stream;
+    // The head of the first page's record, which follows the first PART's own head.
+    const std::byte page[] = {std::byte{3}, std::byte{0}, std::byte{0}, std::byte{0}, std::byte{2}};
+    const auto part = std::search(stream.begin(), stream.end(), std::begin(page), std::end(page));
+    ASSERT_NE(part, stream.end());
+    const auto head = part + std::size(page);
+    *(head + 7) = std::byte{format::ram_flag::direct};
+    stream.erase(head + 8, stream.end());  // after it comes nothing, as in a stream that is kept while it is sent
+    const Seen seen = inspect(stream);
+    ASSERT_FALSE(seen.status);
+    EXPECT_EQ(seen.status.error().code, ErrorCode::stream_corrupt);
+    EXPECT_NE(seen.status.error().message.find("pages that come another way"), std::string::npos)
+        << seen.status.error().message;
+    ASSERT_TRUE(inspect(whole).status);
 }
 
 TEST(StreamInspector, AWrongDescriptionNamesTheByte) {

@@ -1,4 +1,4 @@
-"""Deliberate bugs in the handover, in what it rests on and in what moves disks: what is changed where. Each change is one exact piece of text."""
+"""Deliberate bugs in the handover, in what it rests on, in what moves disks and in what lets pages go past the stream: what is changed where. Each change is one exact piece of text."""
 
 import dataclasses
 
@@ -271,5 +271,59 @@ BUGS = (
         "images-stay-locked",
         "a destination that gives up keeps the locks of its images",
         (Change("src/migration/incoming_session.cpp", "            disk_loader_.unlock();\n", ""),),
+    ),
+    Bug(
+        "direct-round-without-end",
+        "the last round of pages past the stream is not ended before the stream goes on",
+        (
+            Change(
+                "src/migration/outgoing_handover.cpp",
+                """        measure(now());
+    }
+    page_sink().end_pages();
+""",
+                """        measure(now());
+    }
+    page_sink().flush();
+""",
+            ),
+        ),
+    ),
+    Bug(
+        "registered-page-moves",
+        "a page to which a device writes is given back to the system when it becomes zeros",
+        (
+            Change(
+                "src/ram/loader_direct.cpp",
+                "        if (registered) {\n            fill_with_zeros",
+                "        if (false) {\n            fill_with_zeros",
+            ),
+            Change("src/ram/loader_direct.cpp", "    if (registered || start == end) {", "    if (start == end) {"),
+        ),
+    ),
+    Bug(
+        "exposed-memory-is-fresh",
+        "what the source may have written past the stream is still taken for untouched memory",
+        (
+            Change(
+                "src/ram/loader_direct.cpp",
+                "        blocks_[block].received.set(PageNumber(first.value() + i));\n    }\n}",
+                "        static_cast<void>(i);\n    }\n}",
+            ),
+        ),
+    ),
+    Bug(
+        "direct-way-left-open",
+        "a source that fails does not give back what was pinned for pages past the stream",
+        (
+            Change(
+                "src/migration/outgoing_session.cpp",
+                """    if (direct_ != nullptr) {
+        direct_->close();
+    }
+""",
+                "",
+            ),
+        ),
     ),
 )

@@ -15,7 +15,7 @@ from bugs import BUGS, Bug
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 # No more than what ./check runs: a bug that takes longer to find is a weakness of the simulation.
-RUNS = (("--disks", "5000"), ("--every-step", "30"), ("--race-cancel", "2000"), ("--runs", "4000"))
+RUNS = (("--disks", "5000"), ("--direct", "5000"), ("--every-step", "30"), ("--race-cancel", "2000"), ("--runs", "4000"))
 RUN_LIMIT_S = 300
 
 

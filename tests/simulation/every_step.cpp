@@ -87,6 +87,9 @@ Plan make_short_plan(std::uint64_t seed) {
     if (seed % 9 == 0 || seed % 30 == 15) {
         add_few_disks(plan, random, seed % 9 == 0 ? DiskUse::shared : DiskUse::moved);
     }
+    if (seed % 15 == 6) {
+        add_direct(plan, random);  // between two godwits
+    }
     shorten_deadlines(plan.parameters, random);
     shorten_deadlines(plan.destination_parameters, random);
     return plan;

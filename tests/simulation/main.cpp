@@ -18,18 +18,19 @@ private:
 };
 
 void run_seeds(const Options& options, Pools& pools, Tally& tally, const Stopwatch& watch) {
-    const bool race = options.kind == Options::Kind::race;
+    struct Maker {
+        const char* option;
+        Plan (*make)(std::uint64_t);
+    };
+    const Maker maker = options.kind == Options::Kind::race     ? Maker{"--race-cancel 1 ", make_race_plan}
+                        : options.kind == Options::Kind::disks  ? Maker{"--disks 1 ", make_disk_plan}
+                        : options.kind == Options::Kind::direct ? Maker{"--direct 1 ", make_direct_plan}
+                                                                : Maker{"", make_plan};
     for (std::uint64_t i = 0; i < options.count() && tally.may_go_on(watch.elapsed_s()); ++i) {
         const std::uint64_t seed = options.first() + i;
-        const bool disks = options.kind == Options::Kind::disks;
-        const Plan plan = race ? make_race_plan(seed) : disks ? make_disk_plan(seed) : make_plan(seed);
+        const Plan plan = maker.make(seed);
         const Outcome outcome = run_seed(plan, pools, options.trace);
-        tally.add(plan, outcome,
-                  fmt::format("{}--seed {}",
-                              race    ? "--race-cancel 1 "
-                              : disks ? "--disks 1 "
-                                      : "",
-                              seed));
+        tally.add(plan, outcome, fmt::format("{}--seed {}", maker.option, seed));
     }
 }
 

@@ -12,10 +12,11 @@ constexpr const char* usage =
     "simulation: migrations between two simulated nodes on a virtual clock, from seeds\n"
     "  --runs N          as many seeds (default 1000)\n"
     "  --disks N         N seeds of runs in which disks move, or fail\n"
+    "  --direct N        N seeds of runs in which pages go past the stream\n"
     "  --race-cancel N   N seeds of runs in which a cancel races against completion and failure\n"
     "  --every-step N    N seeds of short runs, each run again with each disturbance at each step\n"
     "  --first-seed S    beginning with this one (default 1)\n"
-    "  --seed N          only this seed (after --disks, --race-cancel or --every-step: of that kind)\n"
+    "  --seed N          only this seed (after --disks, --direct, --race-cancel or --every-step: of that kind)\n"
     "  --disturbance D   with --every-step: only this disturbance, by its number\n"
     "  --moment M        with --every-step: only at this step or byte\n"
     "  --seconds T       stop after T seconds, whatever is left\n"
@@ -61,6 +62,9 @@ bool set_number(Options& options, std::string_view name, const char* text) {
         options.runs = number(name, text);
     } else if (name == "--disks") {
         options.kind = Options::Kind::disks;
+        options.runs = number(name, text);
+    } else if (name == "--direct") {
+        options.kind = Options::Kind::direct;
         options.runs = number(name, text);
     } else if (name == "--race-cancel") {
         options.kind = Options::Kind::race;

@@ -8,7 +8,7 @@ namespace godwit::sim {
 
 /// What the program `simulation` was asked to do.
 struct Options {
-    enum class Kind { scenarios, disks, race, every_step };
+    enum class Kind { scenarios, disks, direct, race, every_step };
     Kind kind = Kind::scenarios;
     std::uint64_t runs = 1'000;
     std::uint64_t first_seed = 1;

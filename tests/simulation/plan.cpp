@@ -97,6 +97,9 @@ void add_failure(Plan& plan, Random& random) {
     if (plan.disk_use != DiskUse::none && random.percent(80)) {
         return add_disk_failure(plan, random);
     }
+    if (plan.direct() && random.percent(40)) {
+        return add_direct_failure(plan, random);
+    }
     switch (random.below(15)) {
         case 0:
             plan.source_listener_refuses = true;
@@ -211,7 +214,22 @@ Plan make_plan(std::uint64_t seed) {
     plan.cancels_between = random.percent(30);
     Random disk_random(seed * 0x2545f4914f6cdd1dULL + 4);
     choose_disks(plan, disk_random);
+    Random direct_random(seed * 0x2545f4914f6cdd1dULL + 7);
+    choose_direct(plan, direct_random);
     choose_disturbances(plan, random, random.below(100));
+    return plan;
+}
+
+Plan make_direct_plan(std::uint64_t seed) {
+    Random random(seed * 0x2545f4914f6cdd1dULL + 8);
+    Plan plan = make_base(seed, random);
+    plan.again = random.percent(15);
+    if (random.percent(15)) {
+        choose_disks(plan, random);
+    }
+    add_direct(plan, random);
+    constexpr std::uint64_t failure = 75;
+    choose_disturbances(plan, random, random.percent(10) ? failure : random.below(100));
     return plan;
 }
 
@@ -239,6 +257,8 @@ Plan make_race_plan(std::uint64_t seed) {
     if (disk_random.percent(15)) {
         add_disks(plan, disk_random, disk_random.percent(20) ? DiskUse::moved : DiskUse::shared);
     }
+    Random direct_random(seed * 0x2545f4914f6cdd1dULL + 9);
+    choose_direct(plan, direct_random);
     if (random.percent(35)) {
         add_link_fault(plan, random);
         plan.connect = ConnectOutcome::connects;

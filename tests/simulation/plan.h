@@ -133,6 +133,8 @@ struct Plan {
     /// The source's settings, with the longest of each deadline that it may come to have.
     MigrationParameters longest_deadlines() const;
     bool moves_disks() const { return disk_use == DiskUse::moved; }
+    /// Pages go past the stream.
+    bool direct() const { return link.direct.offered; }
     /// Names or sizes of the disks do not fit.
     bool disks_differ() const;
     /// What the disks' slowness may add to anything that has a deadline.
@@ -141,6 +143,7 @@ struct Plan {
     bool needs_baseline() const;
     std::string describe() const;
     std::string describe_disks() const;
+    std::string describe_direct() const;
 };
 
 /// Figures of an undisturbed run with the same seed.
@@ -154,6 +157,8 @@ struct Baseline {
 Plan make_plan(std::uint64_t seed);
 /// A plan in which disks move, and fail more often than other things.
 Plan make_disk_plan(std::uint64_t seed);
+/// A plan in which pages go past the stream.
+Plan make_direct_plan(std::uint64_t seed);
 /// A plan whose one disturbance is a cancel near the end, alone or against a fault.
 Plan make_race_plan(std::uint64_t seed);
 /// The same plan without events and faults.

@@ -18,6 +18,11 @@ void slow_first_flush(Plan& plan, Random& random);
 void add_disks(Plan& plan, Random& random, DiskUse use);
 /// One of the disks fails, or does not fit.
 void add_disk_failure(Plan& plan, Random& random);
+/// Lets pages go past the stream, in some of the plans between two godwits; in this one.
+void choose_direct(Plan& plan, Random& random);
+void add_direct(Plan& plan, Random& random);
+/// Memory cannot be pinned.
+void add_direct_failure(Plan& plan, Random& random);
 Duration random_time(Random& random, Duration low, Duration high);
 
 }  // namespace godwit::sim

@@ -129,6 +129,7 @@ std::string Plan::describe() const {
         link.pipes[0].latency.count() / 1000, parameters.legacy_stream ? ", 2013 shape" : "",
         parameters.return_path ? "" : ", no return path", link.bidirectional ? "" : ", one way");
     text += describe_disks();
+    text += describe_direct();
     for (const auto& [fails, what] :
          {std::pair{source_listener_refuses, "a listener refuses"},
           std::pair{source_thread_fails, "no thread at the source"},

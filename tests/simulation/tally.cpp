@@ -22,10 +22,10 @@ std::string kind_of(const std::string& violation) {
 }
 
 std::string summary(const Plan& plan, const Outcome& outcome) {
-    return fmt::format("{:<16} {:<12} {:<12} S {}{}, D {}{}{}{}", to_string(plan.pairing), plan.theme,
-                       to_string(plan.disk_use), to_string(outcome.source), outcome.source_unknown ? " (unknown)" : "",
-                       to_string(outcome.destination), outcome.destination_unknown ? " (unknown)" : "",
-                       outcome.guest_moved ? ", guest moved" : "",
+    return fmt::format("{:<16} {:<12} {:<12} {:<6} S {}{}, D {}{}{}{}", to_string(plan.pairing), plan.theme,
+                       to_string(plan.disk_use), plan.direct() ? "direct" : "", to_string(outcome.source),
+                       outcome.source_unknown ? " (unknown)" : "", to_string(outcome.destination),
+                       outcome.destination_unknown ? " (unknown)" : "", outcome.guest_moved ? ", guest moved" : "",
                        outcome.documented_residue ? ", TWO GUESTS (documented)" : "");
 }
 

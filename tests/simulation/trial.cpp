@@ -126,7 +126,8 @@ void Trial::start_destination(Node& node) {
         }
         node.create_incoming(plan_.destination_parameters);
         node.with_incoming([&](IncomingMigration& incoming) {
-            node.incoming_started = incoming.start(std::make_unique<SimOpener>(node.place, node.clock, 1));
+            node.incoming_started =
+                incoming.start(std::make_unique<SimOpener>(node.place, node.clock, 1, &node.memory));
         });
     });
 }
@@ -147,7 +148,8 @@ void Trial::start_source(Node& node) {
         node.create_outgoing(&node.outgoing_observer);
         node.with_outgoing([&](Migration& migration) {
             configure(migration);
-            const Status started = migration.start(std::make_unique<SimOpener>(node.place, node.clock, 0));
+            const Status started =
+                migration.start(std::make_unique<SimOpener>(node.place, node.clock, 0, &node.memory));
             node.outgoing_started = started;
         });
     });

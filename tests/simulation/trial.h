@@ -33,6 +33,9 @@ struct Seen {
     bool throttle = false;
     bool pause_before_switchover = false;
     bool stall = false;
+    bool direct_pages = false;
+    bool everything_pinned = false;
+    bool registration_given_back = false;
 };
 
 struct Outcome {
@@ -146,6 +149,7 @@ private:
     std::vector<Fiber*> pollers_;
     Baseline baseline_;
     Seen seen_;
+    std::uint64_t last_registered_bytes_ = 0;
     Duration precopy_time_{};
     std::uint64_t precopy_bytes_ = 0;
     bool armed_ = true;

@@ -39,6 +39,8 @@ void Trial::migrate_again() {
     }
     auto place = std::make_shared<Rendezvous>(*world_);
     place->properties.pipes = plan_.link.pipes;
+    place->properties.direct = plan_.link.direct;
+    place->properties.direct.heal();
     owner->place = place;
     owner->end = 0;
     owner->memory.forbid_zeroing(true);
@@ -52,7 +54,8 @@ void Trial::migrate_again() {
     third_->executor.run_on_main_loop([&] {
         third_->create_incoming(defaults);
         third_->with_incoming([&](IncomingMigration& incoming) {
-            third_->incoming_started = incoming.start(std::make_unique<SimOpener>(place, third_->clock, 1));
+            third_->incoming_started =
+                incoming.start(std::make_unique<SimOpener>(place, third_->clock, 1, &third_->memory));
         });
     });
     scheduler().sleep_for(milliseconds(1));
@@ -72,7 +75,7 @@ void Trial::migrate_again() {
             for (const ParameterInfo& info : disk_settings()) {
                 static_cast<void>(migration.set(info, get_parameter(defaults, info)));
             }
-            started = migration.start(std::make_unique<SimOpener>(place, owner->clock, 0));
+            started = migration.start(std::make_unique<SimOpener>(place, owner->clock, 0, &owner->memory));
         });
     });
     if (!started || !*started) {

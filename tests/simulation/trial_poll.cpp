@@ -62,6 +62,11 @@ void Trial::look_at(const MigrationStatistics& figures) {
     seen_.skipped_zeros = seen_.skipped_zeros || figures.skipped_pages > 0;
     seen_.throttle = seen_.throttle || figures.cpu_throttle_percent.has_value();
     seen_.pause_before_switchover = seen_.pause_before_switchover || figures.paused_before_switchover;
+    const DirectPageFigures direct = figures.direct.value_or(DirectPageFigures{});
+    seen_.direct_pages = seen_.direct_pages || direct.pages > 0;
+    seen_.everything_pinned = seen_.everything_pinned || (direct.pin_all && direct.pages > 0);
+    seen_.registration_given_back = seen_.registration_given_back || direct.registered_bytes < last_registered_bytes_;
+    last_registered_bytes_ = direct.registered_bytes;
     seen_.stall = seen_.stall || figures.convergence.verdict == ConvergenceVerdict::stalled;
 }
 

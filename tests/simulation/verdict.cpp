@@ -191,6 +191,10 @@ void Verdict::judge_leftovers() {
         if (attached && !closed) {
             broken(fmt::format("the channel of {} is still open after the end", node->name));
         }
+        if (node->memory.pinned_pages() != 0) {
+            broken(
+                fmt::format("{} pages of {} are still pinned after the end", node->memory.pinned_pages(), node->name));
+        }
         if (node->dirty.tracking()) {
             broken(fmt::format("{} still tracks dirty pages after the end", node->name));
         }
@@ -233,6 +237,8 @@ void Verdict::judge_reason() {
     std::string expected;
     if (other_machine || total(plan_.source) != total(plan_.destination) || plan_.disks_differ()) {
         expected = "preflight-mismatch";
+    } else if (plan_.link.direct.fails()) {
+        expected = "cannot-pin";
     } else if (const std::string of_disks = reason_of_disks(); !of_disks.empty()) {
         expected = of_disks;
     } else if (plan_.destination.device.load_fails || plan_.source.device.save_fails) {
@@ -248,8 +254,8 @@ void Verdict::judge_reason() {
     // On a slow link a deadline of the source may pass before the destination's words arrive.
     const bool deadline_first = got == "switchover-timeout" || got == "idle-timeout";
     // Where a reset takes what has not been read, it may take the words of a destination that fails within the stream.
-    const bool words_lost =
-        plan_.link.reset_discards && expected == "disk, by name" && (got == "peer-closed" || got == "io");
+    const bool within_stream = expected == "disk, by name" || expected == "cannot-pin";
+    const bool words_lost = plan_.link.reset_discards && within_stream && (got == "peer-closed" || got == "io");
     if (!expected.empty() && got != expected && !deadline_first && !words_lost) {
         broken(fmt::format("the reason should be {}, but is {}: {}", expected, got,
                            source_figures_->error ? source_figures_->error->message : ""));

@@ -34,6 +34,7 @@ private:
     void judge_figures();
     void judge_page_counts();
     void judge_sent_pages(const MigrationStatistics& figures);
+    void judge_direct_pages(const MigrationStatistics& figures, const char* side);
     void judge_downtime(const MigrationStatistics& figures);
     void judge_deadlines();
     void judge_end(const Observer& observer, const MigrationParameters& parameters, const char* side);

@@ -18,6 +18,8 @@ constexpr std::uint64_t longest_page_record = 8 + 1 + 8 + 1;
 /// Bytes of a stream beside its pages: header, manifest, block list, devices, commands; and what comes with each pass.
 constexpr std::uint64_t stream_frame = 2'000;
 constexpr std::uint64_t pass_frame = 64;
+/// What may come with a page that goes past the stream, at most: a round and its section, a registration.
+constexpr std::uint64_t longest_direct_round = 64;
 
 Duration longest_deadline(const MigrationParameters& parameters) {
     return milliseconds(std::max({parameters.connect_timeout_ms, parameters.handshake_timeout_ms,
@@ -55,6 +57,13 @@ void Verdict::judge_figures() {
                            destination_figures_->transferred_bytes, fetched));
     }
     judge_page_counts();
+    if (source_figures_ && out_.state() == MigrationState::completed && plan_.pairing == Pairing::godwit_to_godwit) {
+        judge_direct_pages(*source_figures_, "S");
+    }
+    if (destination_figures_ && in_.state() == MigrationState::completed &&
+        plan_.pairing == Pairing::godwit_to_godwit) {
+        judge_direct_pages(*destination_figures_, "D");
+    }
     if (source_figures_ && out_.finished() &&
         source_figures_->precopy_bytes + source_figures_->downtime_bytes != source_figures_->transferred_bytes) {
         broken("precopy and downtime bytes do not add up");
@@ -70,6 +79,27 @@ void Verdict::judge_figures() {
     }
     judge_sent_pages(*source_figures_);
     judge_downtime(*source_figures_);
+}
+
+/// All whole pages have gone past the stream, or none.
+void Verdict::judge_direct_pages(const MigrationStatistics& figures, const char* side) {
+    if (figures.direct.has_value() != plan_.direct()) {
+        broken(fmt::format("{} has {} figures of pages past the stream", side, plan_.direct() ? "no" : "wrong"));
+        return;
+    }
+    if (!figures.direct) {
+        return;
+    }
+    const DirectPageFigures& direct = *figures.direct;
+    if (direct.pages != figures.normal_pages || direct.transferred_bytes < direct.pages * page_bytes ||
+        direct.transferred_bytes > figures.transferred_bytes || direct.pin_all != plan_.parameters.rdma_pin_all) {
+        broken(fmt::format("{} counts {} pages past the stream of {} normal ones, with {} bytes of {}{}", side,
+                           direct.pages, figures.normal_pages, direct.transferred_bytes, figures.transferred_bytes,
+                           direct.pin_all ? ", all pinned" : ""));
+    }
+    if (figures.xbzrle) {
+        broken(fmt::format("{} has figures of deltas, though no page goes through the stream", side));
+    }
 }
 
 /// Both sides have counted the same pages of each kind, once the destination has the machine.
@@ -109,7 +139,7 @@ void Verdict::judge_sent_pages(const MigrationStatistics& figures) {
                            figures.dirty_sync_count, source_.dirty.collects()));
     }
     const std::uint64_t data = figures.normal_pages * page_bytes + deltas.bytes;
-    const std::uint64_t records = pages * longest_page_record;
+    const std::uint64_t records = pages * (longest_page_record + (plan_.direct() ? longest_direct_round : 0));
     const std::uint64_t rest = stream_frame + figures.passes * pass_frame;
     if (plan_.moves_disks() && !destination_.machine.was_started_after_load()) {
         return;  // nobody has counted the chunks that were sent

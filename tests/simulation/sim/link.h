@@ -5,6 +5,8 @@
 #include <optional>
 #include <string>
 
+#include "sim/direct_plan.h"
+#include "sim/direct_stretches.h"
 #include "sim/node_clock.h"
 #include "sim/pipe.h"
 
@@ -22,6 +24,8 @@ struct LinkProperties {
     bool close_resets = true;
     /// A call whose deadline has passed fails even if it would not have to wait.
     bool strict_deadlines = false;
+    /// The way past the stream for pages.
+    DirectPlan direct;
 };
 
 /// What the other node sees of a node that dies.
@@ -39,6 +43,9 @@ public:
     const LinkProperties& properties() const { return properties_; }
     Pipe& outgoing(int end) { return pipes_[index(end)]; }
     Pipe& incoming(int end) { return pipes_[index(1 - end)]; }
+    /// Which bytes of these do not belong to the stream.
+    DirectStretches& outgoing_stretches(int end) { return stretches_[index(end)]; }
+    DirectStretches& incoming_stretches(int end) { return stretches_[index(1 - end)]; }
 
     /// The end gives the connection up; the other hears of it a latency later.
     void close(int end);
@@ -75,6 +82,7 @@ private:
     World& world_;
     LinkProperties properties_;
     std::array<Pipe, 2> pipes_;
+    std::array<DirectStretches, 2> stretches_;
     std::array<bool, 2> closed_{};
     std::array<Duration, 2> reset_seen_at_{forever, forever};
     std::array<Duration, 2> writes_fail_at_{forever, forever};

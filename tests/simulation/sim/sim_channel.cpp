@@ -33,16 +33,24 @@ constexpr std::size_t copy_bytes = 1024;
 }  // namespace
 
 SimChannel::SimChannel(World& world, const NodeClock& clock, std::shared_ptr<Link> link, int end,
-                       std::string description)
+                       std::string description, SimMemory* memory)
     : world_(world), clock_(clock), link_(std::move(link)), end_(end) {
     traits_.bidirectional = link_->properties().bidirectional;
     traits_.description = std::move(description);
     link_->attached[static_cast<std::size_t>(end)] = true;
+    if (link_->properties().direct.offered && end == 0) {
+        sender_.emplace(world_, *this, link_->properties().direct, memory);
+    } else if (link_->properties().direct.offered) {
+        receiver_.emplace(world_, *this, link_->properties().direct, memory);
+    }
 }
 
 SimChannel::~SimChannel() {
-    if (reading_ || writing_) {
+    if (reading_ || writing_ || waits_for_answer_) {
         world_.violation("a channel was destroyed while a call was blocked in it");
+    }
+    if (direct_used_ && !(sender_ ? sender_->closed() : receiver_->closed())) {
+        world_.violation("a channel was destroyed whose way past the stream was not closed");
     }
     link_->close(end_);
     link_->attached[static_cast<std::size_t>(end_)] = false;
@@ -79,6 +87,16 @@ bool SimChannel::pause(WaitQueue& queue, Duration wake_at, Duration deadline, co
 }
 
 Result<std::size_t> SimChannel::write_some(std::span<const ConstBuffer> buffers, Instant deadline) {
+    Result<std::size_t> written = write(buffers, deadline, Way::stream);
+    if (sender_ && written) {
+        note_stream(buffers, *written);
+    } else if (sender_) {
+        sender_->stream_failed();
+    }
+    return written;
+}
+
+Result<std::size_t> SimChannel::write(std::span<const ConstBuffer> buffers, Instant deadline, Way way) {
     world_.expect_no_machine_lock("Channel::write_some");
     const std::size_t total = total_bytes(buffers);
     if (total == 0 || buffers.size() > max_gather_buffers) {
@@ -99,16 +117,16 @@ Result<std::size_t> SimChannel::write_some(std::span<const ConstBuffer> buffers,
         return fail(ErrorCode::io, said("write", "not open for writing"));
     }
     const Busy busy(writing_);
-    Result<std::size_t> result = write_checked(buffers, total, deadline);
-    write_failed_ = write_failed_ || !result;
+    Result<std::size_t> result = write_checked(buffers, total, deadline, way);
+    write_failed_ = write_failed_ || (!result && way == Way::stream);
     if (!result) {
         world_.trace("write of {} bytes fails: {}", total, result.error().message);
     }
     return result;
 }
 
-Result<std::size_t> SimChannel::write_checked(std::span<const ConstBuffer> buffers, std::size_t total,
-                                              Instant deadline) {
+Result<std::size_t> SimChannel::write_checked(std::span<const ConstBuffer> buffers, std::size_t total, Instant deadline,
+                                              Way way) {
     Pipe& pipe = link_->outgoing(end_);
     const Duration until = clock_.world_time(deadline);
     while (true) {
@@ -144,6 +162,9 @@ Result<std::size_t> SimChannel::write_checked(std::span<const ConstBuffer> buffe
             world_.scheduler().maybe_preempt();
         }
     }
+    if (way == Way::direct) {
+        link_->outgoing_stretches(end_).add(pipe.written(), pipe.written() + wanted);
+    }
     pipe.publish(wanted, world_.now());
     world_.note_progress();
     world_.trace("wrote {} of {} bytes, {} in all", wanted, total, pipe.written());
@@ -168,8 +189,12 @@ Result<std::size_t> SimChannel::read_some(std::span<const MutableBuffer> buffers
         world_.violation("two threads read from one channel");
     }
     const Busy busy(reading_);
+    return read(buffers, clock_.world_time(deadline), Way::stream);
+}
+
+Result<std::size_t> SimChannel::read(std::span<const MutableBuffer> buffers, Duration until, Way way) {
+    const std::size_t total = total_bytes(buffers);
     Pipe& pipe = link_->incoming(end_);
-    const Duration until = clock_.world_time(deadline);
     while (true) {
         world_.scheduler().maybe_preempt();
         if (std::optional<Error> error = dead("read")) {
@@ -180,7 +205,8 @@ Result<std::size_t> SimChannel::read_some(std::span<const MutableBuffer> buffers
             return fail(ErrorCode::peer_closed, said("read", "connection reset"));
         }
         const bool late = world_.now() >= until;
-        if (pipe.available(world_.now()) > 0 && !(late && link_->properties().strict_deadlines)) {
+        const bool here = pipe.available(world_.now()) > 0 && !(late && link_->properties().strict_deadlines);
+        if (here && comes_by(way)) {
             break;
         }
         if (pipe.at_end(world_.now())) {
@@ -194,7 +220,9 @@ Result<std::size_t> SimChannel::read_some(std::span<const MutableBuffer> buffers
             return fail(ErrorCode::idle_timeout, said("read", "no progress"));
         }
     }
-    std::size_t left = transfer_limit(std::min(total, pipe.available(world_.now())));
+    const std::uint64_t alike = link_->incoming_stretches(end_).at(pipe.fetched()).bytes;
+    std::size_t left =
+        transfer_limit(static_cast<std::size_t>(std::min<std::uint64_t>({total, pipe.available(world_.now()), alike})));
     const std::size_t got = left;
     for (MutableBuffer buffer : buffers) {
         const std::size_t piece = std::min(buffer.size(), left);

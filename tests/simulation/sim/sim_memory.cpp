@@ -50,6 +50,7 @@ SimMemory::SimMemory(World& world, BufferPool& pool, const std::vector<BlockPlan
         std::memset(buffers_.back().get(), content == InitialContent::garbage ? 0xa5 : 0, bytes);
         blocks_.push_back(
             RamBlock{block.id, buffers_.back().get(), ByteCount(bytes), content == InitialContent::fresh});
+        pinned_.emplace_back(block.pages, false);
     }
 }
 
@@ -88,8 +89,34 @@ Status SimMemory::make_zero(std::size_t block, PageNumber first, PageCount count
         world_.violation(fmt::format("make_zero block {} page {} count {}", block, first.value(), count.value()));
         return fail(ErrorCode::memory, "make_zero: out of range");
     }
+    const auto begin = pinned_[block].begin() + static_cast<std::ptrdiff_t>(first.value());
+    if (std::find(begin, begin + static_cast<std::ptrdiff_t>(count.value()), true) !=
+        begin + static_cast<std::ptrdiff_t>(count.value())) {
+        world_.violation(fmt::format("make_zero moves pages to which a device writes: block {} page {} count {}", block,
+                                     first.value(), count.value()));
+    }
     std::memset(page(block, first.value()), 0, static_cast<std::size_t>(count.value() * page_bytes));
     return {};
+}
+
+void SimMemory::pin(std::size_t block, std::uint64_t first, std::uint64_t count, bool pinned) {
+    GODWIT_ASSERT(block < pinned_.size() && first + count <= pinned_[block].size(), "no pages {}+{} of block {}", first,
+                  count, block);
+    std::fill_n(pinned_[block].begin() + static_cast<std::ptrdiff_t>(first), count, pinned);
+}
+
+void SimMemory::unpin_all() {
+    for (std::vector<bool>& block : pinned_) {
+        std::fill(block.begin(), block.end(), false);
+    }
+}
+
+std::uint64_t SimMemory::pinned_pages() const {
+    std::uint64_t total = 0;
+    for (const std::vector<bool>& block : pinned_) {
+        total += static_cast<std::uint64_t>(std::count(block.begin(), block.end(), true));
+    }
+    return total;
 }
 
 std::uint64_t SimMemory::total_pages() const {

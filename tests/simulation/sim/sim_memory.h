@@ -62,6 +62,11 @@ public:
     /// A source's memory must only be read.
     void forbid_zeroing(bool forbidden) { zeroing_forbidden_ = forbidden; }
 
+    /// A device holds the addresses of these pages, or does not any more: meanwhile they must stay where they are.
+    void pin(std::size_t block, std::uint64_t first, std::uint64_t count, bool pinned);
+    void unpin_all();
+    std::uint64_t pinned_pages() const;
+
 private:
     bool is_zero(std::size_t block, std::uint64_t number) const;
 
@@ -69,6 +74,7 @@ private:
     BufferPool& pool_;
     std::vector<BufferPool::Buffer> buffers_;
     std::vector<RamBlock> blocks_;
+    std::vector<std::vector<bool>> pinned_;
     bool knows_holes_;
     bool zeroing_forbidden_ = false;
 };

@@ -46,7 +46,7 @@ Result<std::unique_ptr<Channel>> SimOpener::connect(Duration until) {
     world.trace("connected");
     world.note_progress();
     world.scheduler().wake_all(place_->changed);
-    return std::make_unique<SimChannel>(world, clock_, place_->link, 0, "sim:source");
+    return std::make_unique<SimChannel>(world, clock_, place_->link, 0, "sim:source", memory_);
 }
 
 Result<std::unique_ptr<Channel>> SimOpener::accept(Duration until) {
@@ -66,7 +66,7 @@ Result<std::unique_ptr<Channel>> SimOpener::accept(Duration until) {
         }
         return fail(ErrorCode::cancelled, "accept: cancelled");
     }
-    return std::make_unique<SimChannel>(world, clock_, place_->link, 1, "sim:destination");
+    return std::make_unique<SimChannel>(world, clock_, place_->link, 1, "sim:destination", memory_);
 }
 
 void SimOpener::cancel() {

@@ -34,8 +34,9 @@ struct Rendezvous {
 /// Opens one end of the link at a rendezvous: end 0 connects, end 1 accepts.
 class SimOpener : public ChannelOpener {
 public:
-    SimOpener(std::shared_ptr<Rendezvous> place, const NodeClock& clock, int end)
-        : place_(std::move(place)), clock_(clock), end_(end) {}
+    /// `memory`: what the way past the stream leads to, where the link has one.
+    SimOpener(std::shared_ptr<Rendezvous> place, const NodeClock& clock, int end, SimMemory* memory = nullptr)
+        : place_(std::move(place)), clock_(clock), end_(end), memory_(memory) {}
 
     Result<std::unique_ptr<Channel>> open(Instant deadline) override;
     void cancel() override;
@@ -49,6 +50,7 @@ private:
     std::shared_ptr<Rendezvous> place_;
     const NodeClock& clock_;
     int end_;
+    SimMemory* memory_;
     bool opened_ = false;
     bool cancelled_ = false;
 };

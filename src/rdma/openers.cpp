@@ -78,7 +78,8 @@ public:
         if (!socket) {
             return fail(socket.error());
         }
-        const HelloConnection connection{socket->get(), name_, connector_->cancel_event(), deadline, clock_};
+        const HelloConnection connection{socket->get(), name_, connector_->cancel_event(),
+                                         std::min(deadline, clock_.now() + parts_.hello_timeout), clock_};
         const auto answer = say_hello(connection, {.can_pin_all = true, .wish = wish_, .host = parts_.identity()});
         if (!answer) {
             return fail(answer.error());

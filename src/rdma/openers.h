@@ -25,7 +25,7 @@ struct HostParts {
     std::function<Status()> check_ucx;
     std::function<Result<std::unique_ptr<Fabric>>(Transport transport, int control_socket, Log& log)> make_fabric;
     std::function<HostIdentity()> identity;
-    /// For the exchange of hellos at the destination, which itself waits without limit.
+    /// For the exchange of hellos, once connected.
     Duration hello_timeout = std::chrono::seconds(5);
 };
 HostParts this_host_parts();

@@ -224,6 +224,8 @@ TEST_F(RdmaOpenersTest, CancelEndsTheWaitForAnAnswer) {
     EXPECT_EQ(found, ErrorCode::cancelled);
     const auto late = connect(*endpoint.socket_address)->open(in(50ms));
     EXPECT_CODE(late, ErrorCode::handshake_timeout);
+    hello_timeout_ = 50ms;
+    EXPECT_CODE(connect(*endpoint.socket_address)->open(in(patience)), ErrorCode::handshake_timeout);
     const auto refused = connect(*endpoint.socket_address);
     refused->cancel();
     EXPECT_CODE(refused->open(in(patience)), ErrorCode::cancelled);

@@ -50,6 +50,8 @@ TEST(RdmaMessages, HeadsThatMakeNoSenseAreRefused) {
     EXPECT_TRUE(refused(head(24, 6, 2))) << "entries";
     EXPECT_TRUE(refused(head(24 * 4097, 6, 4097))) << "too many entries";
     EXPECT_TRUE(refused(head(1025, 1, 1))) << "a long ERROR";
+    EXPECT_TRUE(refused(head(0, 2, 2))) << "READY has no entries";
+    EXPECT_TRUE(refused(head(16, 9, 4))) << "REGISTER_FINISHED has one";
     EXPECT_FALSE(refused(head(512 * 1024 - 16, 3, 1)));
 }
 

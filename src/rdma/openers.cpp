@@ -45,7 +45,7 @@ Result<std::unique_ptr<Channel>> make_channel(Role role, FileDescriptor socket, 
     // A device pins what is registered.
     const std::optional<ByteCount> limit = transport == Transport::verbs ? pin_limit() : std::nullopt;
     return std::make_unique<RdmaChannel>(role, std::move(*control), std::move(fabric), std::move(description),
-                                         limit.value_or(PageReceiver::no_limit));
+                                         limit.value_or(no_registration_limit), transport);
 }
 
 Status check_host(const HostParts& parts, Transport transport) {

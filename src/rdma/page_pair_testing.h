@@ -47,7 +47,7 @@ class PagePair {
 public:
     using Memory = ::godwit::testing::VectorMemory;
 
-    explicit PagePair(std::uint32_t seed = 1, ByteCount limit = PageReceiver::no_limit)
+    explicit PagePair(std::uint32_t seed = 1, ByteCount limit = no_registration_limit)
         : network(seed),
           source({{"ram", 700}, {"small", 3}}),
           destination({{"small", 3}, {"ram", 700}}),
@@ -81,12 +81,12 @@ public:
     /// Waits until the destination has used up all rounds. The source's thread.
     void settle(std::uint64_t rounds) {
         std::unique_lock lock(mutex);
-        served_changed.wait(lock, [&] { return served >= rounds || error; });
+        ASSERT_TRUE(served_changed.wait_for(lock, std::chrono::seconds(30), [&] { return served >= rounds || error; }));
     }
     Error destination_error() {
         std::unique_lock lock(mutex);
-        served_changed.wait(lock, [&] { return error.has_value(); });
-        return *error;
+        served_changed.wait_for(lock, std::chrono::seconds(30), [&] { return error.has_value(); });
+        return error.value_or(Error{ErrorCode::internal, "the destination goes on serving"});
     }
 
     FakeNetwork network;

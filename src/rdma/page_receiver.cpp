@@ -6,16 +6,9 @@
 
 namespace godwit::rdma {
 
-namespace {
-
-tl::unexpected<Error> out_of_place(const Message& message, std::string_view why) {
-    return fail(ErrorCode::stream_corrupt, fmt::format("RDMA message {}: {}", to_string(message.type), why));
-}
-
-}  // namespace
-
-PageReceiver::PageReceiver(ControlConnection& control, std::unique_ptr<Fabric> fabric, ByteCount registration_limit)
-    : control_(control), fabric_(std::move(fabric)) {
+PageReceiver::PageReceiver(ControlConnection& control, std::unique_ptr<Fabric> fabric, ByteCount registration_limit,
+                           std::string_view transport)
+    : control_(control), transport_(transport), fabric_(std::move(fabric)) {
     memory_.emplace(*fabric_, registration_limit, [this] { return control_.status(); });
 }
 
@@ -37,7 +30,8 @@ DirectPageFigures PageReceiver::figures() const {
             .pages = pages_,
             .registrations = registrations_,
             .registered_bytes = registered_bytes_,
-            .pin_all = pin_all_};
+            .pin_all = pin_all_,
+            .transport = transport_};
 }
 
 void PageReceiver::publish() {
@@ -92,8 +86,8 @@ Result<Message*> PageReceiver::next_message() {
 
 Status PageReceiver::handle(const Message& message, DirectPageTarget& target) {
     if (memory_->has_blocks() == (message.type == MessageType::ram_blocks_request)) {
-        return out_of_place(message, memory_->has_blocks() ? "the RAM blocks are known already"
-                                                           : "it comes before the RAM blocks are known");
+        return corrupt_message(message.type, memory_->has_blocks() ? "the RAM blocks are known already"
+                                                                   : "it comes before the RAM blocks are known");
     }
     switch (message.type) {
         case MessageType::ram_blocks_request:
@@ -107,7 +101,7 @@ Status PageReceiver::handle(const Message& message, DirectPageTarget& target) {
         case MessageType::register_finished:
             return finish_round(message);
         default:
-            return out_of_place(message, "not while pages are written");
+            return corrupt_message(message.type, "not while pages are written");
     }
 }
 

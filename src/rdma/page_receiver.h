@@ -1,9 +1,9 @@
 #pragma once
 
 #include <atomic>
-#include <limits>
 #include <memory>
 #include <optional>
+#include <string_view>
 #include <vector>
 
 #include "godwit/direct_pages.h"
@@ -18,10 +18,10 @@ namespace godwit::rdma {
 /// the source writes.
 class PageReceiver : public DirectPageReceiver {
 public:
-    static constexpr ByteCount no_limit{std::numeric_limits<std::uint64_t>::max()};
-
     /// `control` outlives this. No more than `registration_limit` is registered in chunks at the same time.
-    PageReceiver(ControlConnection& control, std::unique_ptr<Fabric> fabric, ByteCount registration_limit = no_limit);
+    /// `transport` is a static text for the figures.
+    PageReceiver(ControlConnection& control, std::unique_ptr<Fabric> fabric,
+                 ByteCount registration_limit = no_registration_limit, std::string_view transport = "none");
     ~PageReceiver() override;
 
     Status serve_round(DirectPageTarget& target) override;
@@ -40,6 +40,7 @@ private:
     void publish();
 
     ControlConnection& control_;
+    const std::string_view transport_;
     std::unique_ptr<Fabric> fabric_;
     std::optional<ExposedMemory> memory_;  // uses the fabric: goes before it
     std::uint64_t message_bytes_ = 0;

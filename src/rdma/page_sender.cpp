@@ -9,8 +9,9 @@
 
 namespace godwit::rdma {
 
-PageSender::PageSender(ControlConnection& control, std::unique_ptr<Fabric> fabric)
-    : control_(control), fabric_(std::move(fabric)) {}
+PageSender::PageSender(ControlConnection& control, std::unique_ptr<Fabric> fabric, ByteCount registration_limit,
+                       std::string_view transport)
+    : control_(control), registration_limit_(registration_limit), transport_(transport), fabric_(std::move(fabric)) {}
 
 PageSender::~PageSender() {
     close();
@@ -51,7 +52,8 @@ DirectPageFigures PageSender::figures() const {
             .pages = pages_,
             .registrations = registrations_,
             .registered_bytes = registered_bytes_,
-            .pin_all = pinned_};
+            .pin_all = pinned_,
+            .transport = transport_};
 }
 
 Status PageSender::send(const Message& message, Instant deadline) {
@@ -86,7 +88,11 @@ Status PageSender::open(std::span<const RamBlock> blocks, bool pin_all, Instant 
     blocks_ = blocks;
     pin_all_ = pin_all;
     pinned_ = pin_all;
-    chunks_.emplace(*fabric_, blocks);
+    if (blocks.size() > max_blocks) {
+        return keep(fail(ErrorCode::unsupported,
+                         fmt::format("{} RAM blocks; over RDMA {} can be moved", blocks.size(), max_blocks)));
+    }
+    chunks_.emplace(*fabric_, blocks, registration_limit_);
     window_.emplace(control_, *fabric_);
     return keep(agree_on_blocks(pin_all, deadline));
 }

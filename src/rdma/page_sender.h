@@ -3,6 +3,7 @@
 #include <atomic>
 #include <memory>
 #include <optional>
+#include <string_view>
 #include <vector>
 
 #include "godwit/direct_pages.h"
@@ -20,8 +21,10 @@ namespace godwit::rdma {
 /// one before are written.
 class PageSender : public DirectPageSender {
 public:
-    /// `control` outlives this; `fabric` is connected.
-    PageSender(ControlConnection& control, std::unique_ptr<Fabric> fabric);
+    /// `control` outlives this; `fabric` is connected. No more than `registration_limit` is registered in chunks at the
+    /// same time. `transport` is a static text for the figures.
+    PageSender(ControlConnection& control, std::unique_ptr<Fabric> fabric,
+               ByteCount registration_limit = no_registration_limit, std::string_view transport = "none");
     ~PageSender() override;
 
     Status open(std::span<const RamBlock> blocks, bool pin_all, Instant deadline) override;
@@ -51,6 +54,8 @@ private:
     void publish();
 
     ControlConnection& control_;
+    const ByteCount registration_limit_;
+    const std::string_view transport_;
     std::unique_ptr<Fabric> fabric_;
     std::span<const RamBlock> blocks_;
     std::unique_ptr<MemoryLock> lock_;

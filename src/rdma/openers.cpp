@@ -1,5 +1,6 @@
 #include "rdma/openers.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -59,6 +60,16 @@ Result<std::unique_ptr<Fabric>> open_fabric(const HostParts& parts, Transport tr
     return parts.make_fabric(transport, control_socket, log);
 }
 
+/// Of a process that is killed, Linux closes the descriptors with the highest numbers first. The destination has to see
+/// the end of the control connection before the end of UCX's own, which it may not survive.
+void move_beyond_others(FileDescriptor& socket) {
+    constexpr int least_number = 512;
+    // Where there is no such number it stays where it is: only a killed source makes a difference.
+    if (const int moved = ::fcntl(socket.get(), F_DUPFD_CLOEXEC, least_number); moved >= 0) {
+        socket.reset(moved);
+    }
+}
+
 class RdmaConnectOpener : public ChannelOpener {
 public:
     RdmaConnectOpener(const RdmaAddress& address, HostParts parts, std::unique_ptr<ConnectOpener> connector,
@@ -93,6 +104,9 @@ public:
         }
         if (connector_->cancel_event().cancelled()) {
             return fail_cancelled(name_);
+        }
+        if (answer->transport == Transport::tcp) {
+            move_beyond_others(*socket);
         }
         return make_channel(Role::source, std::move(*socket), std::move(*fabric), name_, answer->transport, clock_);
     }

@@ -41,6 +41,9 @@ void SocketControlConnection::run() {
     say_farewell();
     // The peer sees the end now, even if this object lives on.
     ::shutdown(socket_.get(), SHUT_RDWR);
+    const std::lock_guard lock(mutex_);
+    farewell_over_ = true;
+    changed_.notify_all();
 }
 
 /// One turn: waits until there is something to do, and does it.
@@ -61,8 +64,8 @@ void SocketControlConnection::work() {
     ::ppoll(descriptors.data(), descriptors.size(), timeout.get(), nullptr);
     // Reading comes before any judgement: this process may have been the one that was stopped.
     if ((descriptors[0].revents & ~POLLOUT) != 0) {
-        if (const Result<bool> read = read_available(); !read) {
-            return give_up(read.error());
+        if (const Status taken = take_input(); !taken) {
+            return give_up(taken.error());
         }
     } else if (clock_.now() >= last_heard_ + times_.silence) {
         const auto silence_ms = std::chrono::duration_cast<std::chrono::milliseconds>(times_.silence).count();
@@ -71,6 +74,33 @@ void SocketControlConnection::work() {
                         "the peer is stopped or cannot be reached"});
     }
     write_queued();
+}
+
+Status SocketControlConnection::take_input() {
+    {
+        const std::lock_guard lock(mutex_);
+        reading_ = true;
+    }
+    const Result<bool> read = read_available();
+    if (!read) {
+        return fail(read.error());  // it is still to become known
+    }
+    const std::lock_guard lock(mutex_);
+    reading_ = false;
+    changed_.notify_all();
+    return {};
+}
+
+/// Also when the peer has closed, and for good.
+bool SocketControlConnection::has_unread() const {
+    pollfd descriptor{.fd = socket_.get(), .events = POLLIN | POLLRDHUP, .revents = 0};
+    return ::poll(&descriptor, 1, 0) != 0;
+}
+
+Status SocketControlConnection::settle() {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return error_ || (!reading_ && !has_unread()); });
+    return error_ ? Status(fail(*error_)) : Status();
 }
 
 /// False: nothing more is there now.
@@ -218,6 +248,13 @@ void SocketControlConnection::say_farewell() {
             const PollTimeout timeout(std::min(deadline, clock_.now() + farewell_pause), clock_.now());
             ::ppoll(&descriptor, 1, timeout.get(), nullptr);
         }
+    }
+}
+
+void SocketControlConnection::wait_farewell() {
+    std::unique_lock lock(mutex_);
+    if (shut_down_) {
+        changed_.wait(lock, [&] { return farewell_over_; });
     }
 }
 

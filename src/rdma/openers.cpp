@@ -48,6 +48,17 @@ Result<std::unique_ptr<Channel>> make_channel(Role role, FileDescriptor socket, 
                                          limit.value_or(PageReceiver::no_limit));
 }
 
+Status check_host(const HostParts& parts, Transport transport) {
+    return needs_ucx(transport) ? parts.check_ucx() : Status();
+}
+
+Result<std::unique_ptr<Fabric>> open_fabric(const HostParts& parts, Transport transport, int control_socket, Log& log) {
+    if (Status usable = check_host(parts, transport); !usable) {
+        return fail(usable.error());
+    }
+    return parts.make_fabric(transport, control_socket, log);
+}
+
 class RdmaConnectOpener : public ChannelOpener {
 public:
     RdmaConnectOpener(const RdmaAddress& address, HostParts parts, std::unique_ptr<ConnectOpener> connector,
@@ -60,7 +71,7 @@ public:
           log_(log) {}
 
     Result<std::unique_ptr<Channel>> open(Instant deadline) override {
-        if (Status usable = parts_.check(); !usable) {
+        if (Status usable = check_host(parts_, wish_); !usable) {
             return fail(usable.error());
         }
         auto socket = connector_->connect(deadline);
@@ -73,7 +84,7 @@ public:
         if (!answer) {
             return fail(answer.error());
         }
-        auto fabric = parts_.make_fabric(answer->transport, log_);
+        auto fabric = open_fabric(parts_, answer->transport, socket->get(), log_);
         if (!fabric) {
             return fail(fabric.error());
         }
@@ -113,23 +124,24 @@ public:
             return fail(hello.error());
         }
         const HostIdentity host = parts_.identity();
-        const Transport transport = choose_transport(hello->wish, hello->host, host);
-        auto fabric = parts_.make_fabric(transport, log_);
+        const auto transport = choose_transport(hello->wish, hello->host, host);
+        auto fabric = transport ? open_fabric(parts_, *transport, accepted->socket.get(), log_)
+                                : Result<std::unique_ptr<Fabric>>(fail(transport.error()));
         if (!fabric) {
             // The first error is the one that counts.
-            static_cast<void>(refuse_hello(connection, fabric.error().message));
+            static_cast<void>(refuse_hello(connection, fabric.error().text()));
             return fail(fabric.error());
         }
         const ConstBuffer address = (*fabric)->address();
         const Status answered = answer_hello(connection, {.can_pin_all = hello->can_pin_all,
-                                                          .transport = transport,
+                                                          .transport = *transport,
                                                           .host = host,
                                                           .fabric_address = {address.begin(), address.end()}});
         if (!answered) {
             return fail(answered.error());
         }
         return make_channel(Role::destination, std::move(accepted->socket), std::move(*fabric), accepted->name,
-                            transport, clock_);
+                            *transport, clock_);
     }
     void cancel() override { listener_->cancel(); }
 
@@ -144,7 +156,7 @@ private:
 
 HostParts this_host_parts() {
     HostParts parts;
-    parts.check = check_ucx;
+    parts.check_ucx = check_ucx;
     parts.make_fabric = make_fabric;
     parts.identity = this_host;
     return parts;
@@ -160,8 +172,9 @@ Result<std::unique_ptr<ChannelOpener>> make_rdma_opener(const RdmaAddress& addre
 }
 
 Result<IncomingEndpoint> make_rdma_endpoint(const RdmaAddress& address, HostParts parts, Clock& clock, Log& log) {
-    if (Status usable = parts.check(); !usable) {
-        return fail(usable.error());
+    if (Status usable = parts.check_ucx(); !usable) {
+        log.write(LogLevel::warning, fmt::format("{}: only a source on this host can come: {}",
+                                                 to_string(Address(address)), usable.error().text()));
     }
     if (address.transport != RdmaTransport::automatic) {
         log.write(LogLevel::info, fmt::format("{}: the source chooses the transport; the option is ignored here",

@@ -23,8 +23,8 @@ using Opened = Result<std::unique_ptr<Channel>>;
 class RdmaOpenersTest : public ::testing::Test {
 protected:
     HostParts parts() {
-        return {.check = [this]() -> Status { return usable_; },
-                .make_fabric = [this](Transport transport, Log&) -> Result<std::unique_ptr<Fabric>> {
+        return {.check_ucx = [this]() -> Status { return ucx_; },
+                .make_fabric = [this](Transport transport, int, Log&) -> Result<std::unique_ptr<Fabric>> {
                     transport_ = transport;
                     ++fabrics_;
                     if (!fabric_works_) {
@@ -32,7 +32,7 @@ protected:
                     }
                     return std::make_unique<FakeFabric>(network_);
                 },
-                .identity = [] { return HostIdentity{}; },
+                .identity = [this] { return host_; },
                 .hello_timeout = hello_timeout_};
     }
     static RdmaAddress rdma_at(const std::string& uri) { return std::get<RdmaAddress>(*parse_address(uri)); }
@@ -63,7 +63,9 @@ protected:
     RecordingLog log_;
     FakeNetwork network_{1};
     NamedDescriptors descriptors_;
-    Status usable_;
+    Status ucx_;
+    /// Of both sides.
+    HostIdentity host_{.boot_id = {std::byte{1}}, .pid_namespace = 1};
     Duration hello_timeout_ = patience;
     bool fabric_works_ = true;
     std::atomic<Transport> transport_{Transport::automatic};
@@ -90,10 +92,62 @@ TEST_F(RdmaOpenersTest, BothSidesGetAChannel) {
     EXPECT_EQ(fabrics_, 2);
 }
 
-TEST_F(RdmaOpenersTest, WithoutUcxNothingIsConnectedOrListenedAt) {
-    usable_ = fail(ErrorCode::unsupported, "there is no UCX", "install it");
-    EXPECT_CODE(make_rdma_endpoint(rdma_at("rdma:127.0.0.1:0"), parts(), clock_, log_), ErrorCode::unsupported);
-    EXPECT_CODE(connect("rdma:127.0.0.1:1")->open(in(patience)), ErrorCode::unsupported);
+TEST_F(RdmaOpenersTest, WithoutUcxBothSidesStillWorkWithinOneHost) {
+    ucx_ = fail(ErrorCode::unsupported, "there is no UCX", "install it");
+    auto endpoint = listen();
+    EXPECT_TRUE(log_.contains("only a source on this host can come: there is no UCX")) << log_.text();
+    auto destination = open_later(*endpoint.opener);
+    const Opened source = connect(*endpoint.socket_address)->open(in(patience));
+    ASSERT_OK(source);
+    EXPECT_TRUE((*source)->traits().description.ends_with("(shm)"));
+    EXPECT_OK(destination.get());
+}
+
+TEST_F(RdmaOpenersTest, ASourceWithoutUcxDoesNotConnectForATransportThatNeedsIt) {
+    ucx_ = fail(ErrorCode::unsupported, "there is no UCX", "install it");
+    for (const char* const transport : {"tcp", "verbs"}) {
+        const auto opened = connect(std::string("rdma:127.0.0.1:1,transport=") + transport)->open(in(patience));
+        EXPECT_CODE(opened, ErrorCode::unsupported);
+    }
+}
+
+TEST_F(RdmaOpenersTest, ASourceWithoutUcxLearnsFromTheAnswerThatItNeedsIt) {
+    host_.has_rdma_device = true;
+    auto endpoint = listen();
+    auto destination = open_later(*endpoint.opener);
+    HostParts without_ucx = parts();
+    without_ucx.check_ucx = []() -> Status { return fail(ErrorCode::unsupported, "there is no UCX"); };
+    auto opener = make_rdma_opener(rdma_at(*endpoint.socket_address), without_ucx, clock_, log_);
+    ASSERT_OK(opener);
+    EXPECT_CODE((*opener)->open(in(patience)), ErrorCode::unsupported);
+    EXPECT_EQ(fabrics_, 1);
+    EXPECT_OK(destination.get());
+}
+
+TEST_F(RdmaOpenersTest, ADestinationWithoutUcxRefusesATransportThatNeedsIt) {
+    HostParts without_ucx = parts();
+    without_ucx.check_ucx = []() -> Status { return fail(ErrorCode::unsupported, "there is no UCX", "install it"); };
+    auto endpoint = make_rdma_endpoint(rdma_at("rdma:127.0.0.1:0"), without_ucx, clock_, log_);
+    ASSERT_OK(endpoint);
+    auto destination = open_later(*endpoint->opener);
+    const Opened source = connect(*endpoint->socket_address + ",transport=tcp")->open(in(patience));
+    EXPECT_CODE(source, ErrorCode::peer_failed);
+    EXPECT_NE(source.error().message.find("the destination refused: there is no UCX"), std::string::npos)
+        << source.error().message;
+    EXPECT_CODE(destination.get(), ErrorCode::unsupported);
+}
+
+TEST_F(RdmaOpenersTest, TwoHostsWithoutADeviceAreToldWhatToDo) {
+    host_ = {};
+    auto endpoint = listen();
+    auto destination = open_later(*endpoint.opener);
+    const Opened source = connect(*endpoint.socket_address)->open(in(patience));
+    EXPECT_CODE(source, ErrorCode::peer_failed);
+    for (const char* const part : {"no RDMA device on both hosts", "use tcp:HOST:PORT", "transport=tcp"}) {
+        EXPECT_NE(source.error().message.find(part), std::string::npos) << source.error().message;
+    }
+    EXPECT_CODE(destination.get(), ErrorCode::unsupported);
+    EXPECT_EQ(fabrics_, 0);
 }
 
 TEST_F(RdmaOpenersTest, APortToConnectToIsNeeded) {

@@ -69,17 +69,18 @@ Status PageReceiver::serve_round(DirectPageTarget& target) {
     return {};
 }
 
-/// Keeps the fabric going meanwhile: writes may need this side's help.
+/// Keeps the fabric going meanwhile: writes may need this side's help. Before each step what has come from the source
+/// is heard, for UCX over tcp can end the process when it works for a source that is gone.
 Result<Message*> PageReceiver::next_message() {
     for (;;) {
+        if (!control_.settle()) {
+            return control_.receive(never);  // the last message, or the error
+        }
         const Result<bool> moved = fabric_->progress(finished_);
         if (!moved) {
             return fail(moved.error());
         }
         if (*moved || !fabric_->arm()) {
-            if (Status fine = control_.status(); !fine) {
-                return fail(fine.error());
-            }
             continue;
         }
         Result<Message*> message = control_.receive(never, fabric_->descriptor());

@@ -17,6 +17,8 @@ PageSender::~PageSender() {
 }
 
 void PageSender::close() {
+    // The destination hears that this is the end before it meets the end of the fabric, which UCX may not survive.
+    control_.wait_farewell();
     window_.reset();
     chunks_.reset();
     fabric_.reset();

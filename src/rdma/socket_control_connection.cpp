@@ -283,6 +283,9 @@ void SocketControlConnection::update_flags() {
     flags_.message.set(message_.has_value() || over);
     flags_.response.set(response_ != nullptr || over);
     flags_.failure.set(over);
+    if (over) {
+        changed_.notify_all();
+    }
     if (shut_down_ || (!queue_.empty() && !over)) {
         flags_.wake.set(true);
     }

@@ -222,6 +222,7 @@ public:
         const std::lock_guard lock(shared_->mutex);
         return shared_->ended ? fail(*shared_->ended) : Status();
     }
+    Status settle() override { return status(); }
     void shut_down(std::string_view reason) override {
         const std::lock_guard lock(shared_->mutex);
         if (!shared_->ended) {
@@ -229,6 +230,8 @@ public:
         }
         shared_->changed.notify_all();
     }
+
+    void wait_farewell() override {}
 
     /// How many messages of this type both sides have sent.
     std::size_t sent(MessageType type) const {

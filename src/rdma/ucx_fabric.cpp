@@ -18,19 +18,17 @@ namespace {
 
 /// UCX reads an address without knowing where it ends: a false one finds zeros behind it.
 constexpr std::size_t address_padding_bytes = 4096;
-/// Steps within one call of `progress`, so that it comes back while more and more arrives.
-constexpr int progress_steps = 16;
+/// Steps within one call of `progress`, so that it comes back while more and more arrives. A destination looks after
+/// each whether the source is still there: over tcp, UCX may survive one step with a source that is gone, but not two.
+constexpr int source_steps = 16;
+constexpr int destination_steps = 1;
 /// Steps for an endpoint to close. It needs one or two; with a peer that hangs, more would not help.
 constexpr int close_steps = 1000;
 
 class UcxFabric : public Fabric {
 public:
     UcxFabric(std::unique_ptr<UcxWorker> worker, Transport transport)
-        : worker_(std::move(worker)),
-          ucx_(&worker_->ucx()),
-          // Shared memory has no failure detection, and with it UCX would not use shared memory.
-          detects_failure_(transport != Transport::shared_memory),
-          keys_differ_(transport == Transport::verbs) {}
+        : worker_(std::move(worker)), ucx_(&worker_->ucx()), keys_differ_(transport == Transport::verbs) {}
     ~UcxFabric() override;
     UcxFabric(const UcxFabric&) = delete;
     UcxFabric& operator=(const UcxFabric&) = delete;
@@ -70,7 +68,6 @@ private:
 
     std::unique_ptr<UcxWorker> worker_;
     const UcxFunctions* ucx_;
-    bool detects_failure_;
     /// Only with devices a key says something of its memory.
     bool keys_differ_;
     ucp_ep_h endpoint_ = nullptr;
@@ -92,8 +89,7 @@ UcxFabric::~UcxFabric() {
 }
 
 void UcxFabric::close_endpoint() {
-    // Without failure detection nothing may be closed by force; the worker's end takes the endpoint along.
-    if (endpoint_ == nullptr || !detects_failure_) {
+    if (endpoint_ == nullptr) {
         return;
     }
     ucp_request_param_t parameters{};
@@ -119,7 +115,7 @@ Status UcxFabric::connect(ConstBuffer peer) {
     parameters.field_mask =
         UCP_EP_PARAM_FIELD_REMOTE_ADDRESS | UCP_EP_PARAM_FIELD_ERR_HANDLING_MODE | UCP_EP_PARAM_FIELD_ERR_HANDLER;
     parameters.address = reinterpret_cast<const ucp_address_t*>(padded.data());  // NOLINT
-    parameters.err_mode = detects_failure_ ? UCP_ERR_HANDLING_MODE_PEER : UCP_ERR_HANDLING_MODE_NONE;
+    parameters.err_mode = UCP_ERR_HANDLING_MODE_PEER;
     parameters.err_handler = {.cb = endpoint_failed, .arg = this};
     const UcxLogScope scope(worker_->log());
     if (const ucs_status_t status = ucx_->ep_create(worker_->worker(), &parameters, &endpoint_); status != UCS_OK) {
@@ -243,7 +239,8 @@ void UcxFabric::set_error(const char* what, ucs_status_t status) {
 Result<bool> UcxFabric::progress(std::vector<WriteId>& finished) {
     const UcxLogScope scope(worker_->log());
     bool busy = false;
-    for (int step = 0; step < progress_steps && ucx_->worker_progress(worker_->worker()) != 0; ++step) {
+    const int steps = endpoint_ == nullptr ? destination_steps : source_steps;
+    for (int step = 0; step < steps && ucx_->worker_progress(worker_->worker()) != 0; ++step) {
         busy = true;
     }
     worker_->release_idle();
@@ -270,13 +267,13 @@ bool UcxFabric::arm() {
 
 }  // namespace
 
-Result<std::unique_ptr<Fabric>> make_ucx_fabric(Transport transport, Log& log) {
+Result<std::unique_ptr<Fabric>> make_ucx_fabric(Transport transport, const std::string& devices, Log& log) {
     const UcxLogScope scope(log);
     const auto ucx = load_ucx();
     if (!ucx) {
         return fail(ucx.error());
     }
-    auto worker = UcxWorker::open(*ucx, transport, log);
+    auto worker = UcxWorker::open(*ucx, transport, devices, log);
     if (!worker) {
         return fail(worker.error());
     }

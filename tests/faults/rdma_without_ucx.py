@@ -42,7 +42,7 @@ def missing_at(program, side):
         pairs.write_memory(memory, SIZE_MIB)
         source = start(workspace, program, "source", memory_file=memory, environment=environments.get("source"))
         destination = start(workspace, program, "destination", environment=environments.get("destination"), incoming="rdma:127.0.0.1:0")
-        rdma.migrate(rdma.WAYS["tcp"], source, destination)
+        source.qmp.command("migrate", {"uri": rdma.uri(rdma.WAYS["tcp"], destination)})
         figures = source.qmp.wait_migration("failed")
         hint = figures.get("x-godwit-error-hint", "")
         # The destination tells its error in its words.

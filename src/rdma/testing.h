@@ -48,7 +48,7 @@ public:
         if (found == regions_.end()) {
             return fail(ErrorCode::io, "a write to memory that is not registered");
         }
-        auto* const target = reinterpret_cast<std::byte*>(to.value);
+        auto* const target = reinterpret_cast<std::byte*>(to.value);  // NOLINT: an address as it travels
         if (target < found->second.host || target + from.size() > found->second.host + found->second.bytes) {
             return fail(ErrorCode::io, "a write past registered memory");
         }

@@ -126,8 +126,12 @@ Result<Header> decode_header(std::span<const std::byte, header_bytes> in) {
     const auto type = reader.get<std::uint32_t>();
     const auto repeat = reader.get<std::uint32_t>();
     const auto padding = reader.get<std::uint32_t>();
-    if (type == 0 || type > last_message_type || padding != 0) {
+    if (type == 0 || type > last_message_type) {
         return fail(ErrorCode::stream_corrupt, fmt::format("RDMA message of the unknown type {}", type));
+    }
+    if (padding != 0) {
+        return corrupt_message(static_cast<MessageType>(type),
+                               fmt::format("its head ends with {} instead of 0", padding));
     }
     const Header header{payload_bytes, static_cast<MessageType>(type), repeat};
     const PayloadLimits limits = payload_limits(header.type);

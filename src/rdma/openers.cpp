@@ -48,7 +48,7 @@ Result<std::unique_ptr<Channel>> make_channel(Role role, FileDescriptor socket, 
     if (!control) {
         return fail(control.error());
     }
-    PageTerms terms{.transport = to_string(transport), .can_pin_all = can_pin_all};
+    PageTerms terms{.transport = to_string(transport), .can_pin_all = can_pin_all, .clock = &clock};
     if (const auto limit = pin_limit(); transport == Transport::verbs && limit) {
         // A device pins what is registered, and the library's own buffers.
         terms.registration_limit = *limit - std::min(*limit, own_buffers);
@@ -135,19 +135,49 @@ public:
         : parts_(std::move(parts)), listener_(std::move(listener)), clock_(clock), log_(log) {}
 
     Result<std::unique_ptr<Channel>> open(Instant deadline) override {
-        auto accepted = listener_->accept(deadline);
-        if (!accepted) {
-            return fail(accepted.error());
+        auto greeting = find_source(deadline);
+        listener_->stop_listening();
+        if (!greeting) {
+            return fail(greeting.error());
         }
-        const HelloConnection connection{accepted->socket.get(), accepted->name, listener_->cancel_event(),
-                                         std::min(deadline, clock_.now() + parts_.hello_timeout), clock_};
-        const auto hello = hear_hello(connection);
-        if (!hello) {
-            return fail(hello.error());
+        return answer(std::move(greeting->connection), greeting->hello, deadline);
+    }
+    void cancel() override { listener_->cancel(); }
+
+private:
+    struct Greeting {
+        AcceptedConnection connection;
+        Hello hello;
+    };
+
+    HelloConnection hello_connection(const AcceptedConnection& accepted, Instant deadline) const {
+        return {accepted.socket.get(), accepted.name, listener_->cancel_event(),
+                std::min(deadline, clock_.now() + parts_.hello_timeout), clock_};
+    }
+
+    /// The first that says hello as it should; who does not is a stray one.
+    Result<Greeting> find_source(Instant deadline) {
+        for (;;) {
+            auto accepted = listener_->find_migration(deadline);
+            if (!accepted) {
+                return fail(accepted.error());
+            }
+            const auto hello = hear_hello(hello_connection(*accepted, deadline));
+            if (hello) {
+                return Greeting{std::move(*accepted), *hello};
+            }
+            if (hello.error().code == ErrorCode::cancelled) {
+                return fail(hello.error());
+            }
+            listener_->reject(*accepted, hello.error().text());
         }
+    }
+
+    Result<std::unique_ptr<Channel>> answer(AcceptedConnection accepted, const Hello& hello, Instant deadline) {
+        const HelloConnection connection = hello_connection(accepted, deadline);
         const HostIdentity host = parts_.identity();
-        const auto transport = choose_transport(hello->wish, hello->host, host);
-        auto fabric = transport ? open_fabric(parts_, *transport, accepted->socket.get(), log_)
+        const auto transport = choose_transport(hello.wish, hello.host, host);
+        auto fabric = transport ? open_fabric(parts_, *transport, accepted.socket.get(), log_)
                                 : Result<std::unique_ptr<Fabric>>(fail(transport.error()));
         if (!fabric) {
             // The first error is the one that counts.
@@ -155,19 +185,17 @@ public:
             return fail(fabric.error());
         }
         const ConstBuffer address = (*fabric)->address();
-        const Status answered = answer_hello(connection, {.can_pin_all = hello->can_pin_all,
+        const Status answered = answer_hello(connection, {.can_pin_all = hello.can_pin_all,
                                                           .transport = *transport,
                                                           .host = host,
                                                           .fabric_address = {address.begin(), address.end()}});
         if (!answered) {
             return fail(answered.error());
         }
-        return make_channel(Role::destination, std::move(accepted->socket), std::move(*fabric), accepted->name,
-                            *transport, hello->can_pin_all, clock_, log_);
+        return make_channel(Role::destination, std::move(accepted.socket), std::move(*fabric), accepted.name,
+                            *transport, hello.can_pin_all, clock_, log_);
     }
-    void cancel() override { listener_->cancel(); }
 
-private:
     const HostParts parts_;
     const std::unique_ptr<ListenOpener> listener_;
     Clock& clock_;
@@ -186,6 +214,10 @@ HostParts this_host_parts() {
 
 Result<std::unique_ptr<ChannelOpener>> make_rdma_opener(const RdmaAddress& address, HostParts parts, Clock& clock,
                                                         Log& log) {
+    if (address.port == 0) {
+        return fail(ErrorCode::invalid_argument,
+                    fmt::format("cannot connect to '{}': port 0 is only for listening", to_string(Address(address))));
+    }
     auto connector = ConnectOpener::create(TcpAddress{address.host, address.port}, clock);
     if (!connector) {
         return fail(connector.error());
@@ -202,8 +234,9 @@ Result<IncomingEndpoint> make_rdma_endpoint(const RdmaAddress& address, HostPart
         log.write(LogLevel::info, fmt::format("{}: the source chooses the transport; the option is ignored here",
                                               to_string(Address(address))));
     }
-    auto listener =
-        ListenOpener::create(TcpAddress{address.host, address.port}, clock, log, {.protocol = ListenProtocol::rdma});
+    auto listener = ListenOpener::create(
+        TcpAddress{address.host, address.port}, clock, log,
+        {.handshake_timeout = parts.hello_timeout, .protocol = ListenProtocol::rdma, .opening_bytes = hello_bytes});
     if (!listener) {
         return fail(listener.error());
     }

@@ -11,6 +11,7 @@
 #include "io/name_resolution.h"
 #include "io/socket_address.h"
 #include "rdma/control_testing.h"
+#include "rdma/hello.h"
 #include "rdma/testing.h"
 
 namespace godwit::rdma {
@@ -155,7 +156,9 @@ TEST_F(RdmaOpenersTest, TwoHostsWithoutADeviceAreToldWhatToDo) {
 }
 
 TEST_F(RdmaOpenersTest, APortToConnectToIsNeeded) {
-    EXPECT_CODE(make_rdma_opener(rdma_at("rdma:h:0"), parts(), clock_, log_), ErrorCode::invalid_argument);
+    const auto opener = make_rdma_opener(rdma_at("rdma:h:0"), parts(), clock_, log_);
+    EXPECT_CODE(opener, ErrorCode::invalid_argument);
+    EXPECT_EQ(opener.error().message, "cannot connect to 'rdma:h:0': port 0 is only for listening");
 }
 
 TEST_F(RdmaOpenersTest, ATransportIsTheSourcesToChoose) {
@@ -185,8 +188,8 @@ TEST_F(RdmaOpenersTest, ASourceThatComesToATcpPortIsToldSo) {
     EXPECT_CODE(destination.get(), ErrorCode::cancelled);
 }
 
-TEST_F(RdmaOpenersTest, StraysDoNotEndTheWaitAndASilentOneAfterTheMagicDoesInTime) {
-    hello_timeout_ = 50ms;
+TEST_F(RdmaOpenersTest, StraysDoNotEndTheWait) {
+    hello_timeout_ = 500ms;
     auto endpoint = listen();
     auto destination = open_later(*endpoint.opener);
     const FileDescriptor http = raw_connection(*endpoint.socket_address);
@@ -194,7 +197,30 @@ TEST_F(RdmaOpenersTest, StraysDoNotEndTheWaitAndASilentOneAfterTheMagicDoesInTim
     EXPECT_TRUE(eventually([&] { return log_.contains("it is no migration stream"); }));
     const FileDescriptor half = raw_connection(*endpoint.socket_address);
     ASSERT_EQ(::send(half.get(), "GWRD", 4, 0), 4);
-    EXPECT_CODE(destination.get(), ErrorCode::handshake_timeout);
+    EXPECT_TRUE(eventually([&] { return log_.contains("it said nothing in time"); })) << log_.text();
+    const FileDescriptor garbage = raw_connection(*endpoint.socket_address);
+    const std::string of_another_version = "GWRD" + std::string(hello_bytes - 4, 'x');
+    ASSERT_EQ(::send(garbage.get(), of_another_version.data(), hello_bytes, 0), static_cast<ssize_t>(hello_bytes));
+    EXPECT_TRUE(eventually([&] { return log_.contains("of the RDMA protocol, only 1 is known here"); })) << log_.text();
+    // One that hesitates does not keep the source waiting.
+    const FileDescriptor slow = raw_connection(*endpoint.socket_address);
+    ASSERT_EQ(::send(slow.get(), "GWRD", 4, 0), 4);
+    hello_timeout_ = patience;
+    EXPECT_OK(connect(*endpoint.socket_address)->open(in(patience)));
+    EXPECT_OK(destination.get());
+}
+
+TEST_F(RdmaOpenersTest, AWishForVerbsWithoutADeviceIsRefusedAndBothSidesSayWhatToDo) {
+    auto endpoint = listen();
+    auto destination = open_later(*endpoint.opener);
+    const Opened source = connect(*endpoint.socket_address + ",transport=verbs")->open(in(patience));
+    EXPECT_CODE(source, ErrorCode::peer_failed);
+    const Opened refused = destination.get();
+    EXPECT_CODE(refused, ErrorCode::unsupported);
+    for (const std::string& text : {source.error().text(), refused.error().text()}) {
+        EXPECT_NE(text.find("no RDMA device"), std::string::npos) << text;
+        EXPECT_NE(text.find("leave ,transport=verbs out"), std::string::npos) << text;
+    }
 }
 
 TEST_F(RdmaOpenersTest, CancelEndsEachStepOfTheDestination) {

@@ -57,7 +57,7 @@ public:
         destination_control = std::move(there);
         auto fabric = std::make_unique<FakeFabric>(network);
         source_fabric = fabric.get();
-        sender = std::make_unique<PageSender>(*source_control, std::move(fabric));
+        sender = std::make_unique<PageSender>(*source_control, std::move(fabric), PageTerms{.clock = &clock});
         receiver = std::make_unique<PageReceiver>(*destination_control, std::make_unique<FakeFabric>(network),
                                                   PageTerms{.registration_limit = limit});
         thread = std::thread([this] { serve(); });
@@ -90,6 +90,7 @@ public:
         return error.value_or(Error{ErrorCode::internal, "the destination goes on serving"});
     }
 
+    MonotonicClock clock;
     FakeNetwork network;
     Memory source;
     Memory destination;

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/assert.h"
+#include "rdma/fabric_error.h"
 
 namespace godwit::rdma {
 
@@ -30,7 +31,8 @@ void PageSender::close() {
 
 Status PageSender::keep(Status status) {
     if (!status && !error_) {
-        error_ = status.error();
+        error_ = find_cause(status.error(), control_, terms_.clock);
+        status = fail(*error_);
     }
     publish();
     return status;

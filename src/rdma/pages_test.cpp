@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <random>
+#include <thread>
 
 #include "rdma/page_pair_testing.h"
 
@@ -180,6 +181,40 @@ TEST(RdmaPages, AnyRoundsMakeTheMemoriesEqual) {
             ASSERT_TRUE(pair.same());
         }
     }
+}
+
+/// Pages whose memory the destination's fabric takes away meanwhile.
+Status write_to_lost_memory(PagePair& pair) {
+    EXPECT_TRUE(pair.open(true));
+    for (std::uint32_t key = 1; key <= 2; ++key) {
+        pair.network.remove(key);
+    }
+    put_filled(pair, 0, 1, 1);
+    return pair.sender->end_round(never);
+}
+
+TEST(RdmaPages, AnErrorOfTheFabricGivesWayToWhatTheControlConnectionHearsSoonAfter) {
+    PagePair pair;
+    std::thread destination([&] {
+        while (!pair.source_control->waits_for_error()) {
+            std::this_thread::yield();
+        }
+        pair.destination_control->shut_down("the destination's disk is full");
+    });
+    const Status status = write_to_lost_memory(pair);
+    destination.join();
+    ASSERT_FALSE(status);
+    EXPECT_EQ(status.error().code, ErrorCode::peer_closed);
+    EXPECT_EQ(status.error().message, "the destination's disk is full");
+    EXPECT_EQ(pair.sender->end_round(never).error().message, "the destination's disk is full") << "it sticks";
+}
+
+TEST(RdmaPages, AnErrorOfTheFabricAloneSaysWhereToLook) {
+    PagePair pair;
+    const Status status = write_to_lost_memory(pair);
+    ASSERT_FALSE(status);
+    EXPECT_EQ(status.error().code, ErrorCode::io);
+    EXPECT_NE(status.error().hint.find("the destination's messages"), std::string::npos) << status.error().text();
 }
 
 }  // namespace

@@ -18,6 +18,7 @@
 
 #include "base/assert.h"
 #include "io/file_descriptor.h"
+#include "io/monotonic_clock.h"
 #include "rdma/control_connection.h"
 #include "rdma/fabric.h"
 
@@ -235,7 +236,20 @@ public:
         }
         return fail(*shared_->ended);
     }
-    Status wait_readable(int, Instant) override { return status(); }
+    Status wait_readable(int descriptor, Instant deadline) override {
+        if (descriptor < 0) {
+            std::unique_lock lock(shared_->mutex);
+            shared_->waits_for_error = true;
+            shared_->changed.wait_for(lock, deadline - MonotonicClock().now(),
+                                      [&] { return shared_->ended.has_value(); });
+        }
+        return status();
+    }
+    /// Somebody has begun to wait for an error and nothing else.
+    bool waits_for_error() const {
+        const std::lock_guard lock(shared_->mutex);
+        return shared_->waits_for_error;
+    }
     Status status() const override {
         const std::lock_guard lock(shared_->mutex);
         return shared_->ended ? fail(*shared_->ended) : Status();
@@ -275,6 +289,7 @@ private:
         std::array<Inbox, 2> inboxes;  // these under mutex
         std::array<std::size_t, last_message_type + 1> counts{};
         std::optional<Error> ended;
+        bool waits_for_error = false;
     };
     FakeControl(std::shared_ptr<Shared> shared, std::size_t side) : shared_(std::move(shared)), side_(side) {}
 

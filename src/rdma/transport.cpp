@@ -1,5 +1,6 @@
 #include "rdma/transport.h"
 
+#include <fmt/format.h>
 #include <sys/stat.h>
 
 #include <filesystem>
@@ -79,6 +80,12 @@ bool needs_ucx(Transport transport) {
 }
 
 Result<Transport> choose_transport(Transport wish, const HostIdentity& source, const HostIdentity& destination) {
+    if (wish == Transport::verbs && !(source.has_rdma_device && destination.has_rdma_device)) {
+        return fail(ErrorCode::unsupported,
+                    fmt::format("transport=verbs, but the {} has no RDMA device",
+                                source.has_rdma_device ? "destination's host" : "source's host"),
+                    "leave ,transport=verbs out of the source's URI");
+    }
     if (wish != Transport::automatic) {
         return wish;
     }

@@ -66,10 +66,12 @@ private:
     void close_endpoint();
     Status check_key(ConstBuffer key);
 
-    std::unique_ptr<UcxWorker> worker_;
+    const std::unique_ptr<UcxWorker> worker_;
     const UcxFunctions* ucx_;
     /// Only with devices a key says something of its memory.
     bool keys_differ_;
+    /// The one that all keys equal otherwise; empty before the first has come.
+    std::vector<std::byte> common_key_;
     ucp_ep_h endpoint_ = nullptr;
     std::list<Operation> operations_;
     std::vector<WriteId> finished_;
@@ -84,8 +86,8 @@ UcxFabric::~UcxFabric() {
         // Not before the operation is finished, but then at once.
         ucx_->request_free(std::exchange(operation.request, nullptr));
     }
-    // Before the operations go: UCX may still report some while the worker ends.
-    worker_.reset();
+    // While the worker ends, UCX may still report operations: they and the worker's object are there until it is done.
+    worker_->close();
 }
 
 void UcxFabric::close_endpoint() {
@@ -138,12 +140,15 @@ Status UcxFabric::check_key(ConstBuffer key) {
     if (keys_differ_) {
         return {};
     }
-    std::array<std::byte, page_bytes> memory{};
-    const auto own = register_memory(memory);
-    if (!own) {
-        return fail(own.error());
+    if (common_key_.empty()) {
+        std::array<std::byte, page_bytes> memory{};
+        const auto own = register_memory(memory);
+        if (!own) {
+            return fail(own.error());
+        }
+        common_key_.assign((*own)->key().begin(), (*own)->key().end());
     }
-    if (!std::ranges::equal(key, (*own)->key())) {
+    if (!std::ranges::equal(key, common_key_)) {
         return fail(ErrorCode::io, "the peer's key is not one that this host's UCX makes",
                     "use the same version of UCX on both hosts");
     }

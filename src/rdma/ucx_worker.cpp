@@ -62,7 +62,12 @@ Status UcxWorker::open_context(Transport transport, const std::string& devices) 
     ucx_.config_release(config);
     if (status != UCS_OK) {
         context_ = nullptr;
-        return fail_ucx(ucx_, fmt::format("UCX cannot use the transport {}", to_string(transport)), status);
+        auto error = fail_ucx(ucx_, fmt::format("UCX cannot use the transport {}", to_string(transport)), status);
+        if (transport == Transport::verbs) {
+            error.value().hint =
+                "see with ibv_devinfo whether a port is active, or leave ,transport=verbs out of the source's URI";
+        }
+        return error;
     }
     return {};
 }
@@ -92,17 +97,21 @@ Status UcxWorker::open_worker() {
 }
 
 UcxWorker::~UcxWorker() {
+    close();
+}
+
+void UcxWorker::close() {
     const UcxLogScope scope(*log_);
     release_all();
     GODWIT_ASSERT(memory_.empty(), "registered memory has to die before its fabric");
     if (address_ != nullptr) {
-        ucx_.worker_release_address(worker_, address_);
+        ucx_.worker_release_address(worker_, std::exchange(address_, nullptr));
     }
     if (worker_ != nullptr) {
-        ucx_.worker_destroy(worker_);
+        ucx_.worker_destroy(std::exchange(worker_, nullptr));
     }
     if (context_ != nullptr) {
-        ucx_.cleanup(context_);
+        ucx_.cleanup(std::exchange(context_, nullptr));
     }
 }
 

@@ -28,6 +28,10 @@ public:
     UcxWorker(const UcxWorker&) = delete;
     UcxWorker& operator=(const UcxWorker&) = delete;
 
+    /// Ends what is UCX's; then only `end_operation` may be called, as UCX does meanwhile. All memory that was
+    /// registered has gone before. Once is enough.
+    void close();
+
     const UcxFunctions& ucx() const { return ucx_; }
     Log& log() const { return *log_; }
     ucp_context_h context() const { return context_; }

@@ -28,7 +28,7 @@ namespace {
 
 constexpr std::uint32_t magic = 0x474d5650;  // "GMVP"
 constexpr const char* permission_hint =
-    "run both sides as the same user and see that kernel.yama.ptrace_scope allows it, or add ,transport=tcp to the URI";
+    "run both sides as the same user and see that kernel.yama.ptrace_scope allows it, or use tcp: on both sides";
 
 /// When a process was started, in the kernel's ticks: with the number it names a process for good.
 std::optional<std::uint64_t> start_time(std::uint32_t pid) {
@@ -145,7 +145,7 @@ Status VmWriteFabric::connect(ConstBuffer peer) {
     peer_process_.reset(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
     if (!peer_process_.valid() || start_time(pid) != started) {
         return fail(ErrorCode::io, fmt::format("the destination's process {} cannot be found on this host", pid),
-                    "both sides must see the same processes; add ,transport=tcp to the URI otherwise");
+                    "both sides must see the same processes; otherwise use tcp: on both sides");
     }
     if (Status proven = check_secret(static_cast<pid_t>(pid), RemoteAddress{place}, secret); !proven) {
         return proven;

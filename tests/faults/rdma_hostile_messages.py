@@ -131,7 +131,7 @@ def attack_each(victims, plan, side, way=rdma.WAYS["shm"]):
             destination, port = victims.destination(workspace)
             begin = time.monotonic()
             with wire.ManInTheMiddle(port, **{side: attack}) as middle:
-                way.prepare(source)
+                way.prepare(source, pinned_bytes=SIZE)
                 source.qmp.command("migrate", {"uri": way.uri(middle.port)})
                 expect_runs_on(source, name)
                 expect_end(destination, name)
@@ -144,14 +144,16 @@ def attack_each(victims, plan, side, way=rdma.WAYS["shm"]):
 
 def to_destination(victims):
     attack_each(victims, attacks(TO_DESTINATION, STAGES_TO_DESTINATION), "to_destination")
-    attack_each(victims, attacks(TO_DESTINATION_PINNED, {}), "to_destination", rdma.WAYS["shm-pinned"])
+    if rdma.may_pin(SIZE):
+        attack_each(victims, attacks(TO_DESTINATION_PINNED, {}), "to_destination", rdma.WAYS["shm-pinned"])
 
 
 def to_source(victims):
     changed = ((name, wire.Attack(wire.REGISTER_RESULT, lambda repeat, payload, change=change:
                                   wire.message(wire.REGISTER_RESULT, change(repeat, payload), repeat))) for name, change in CHANGED.items())
     attack_each(victims, [*attacks(TO_SOURCE, STAGES_TO_SOURCE), *changed], "to_source")
-    attack_each(victims, attacks(TO_SOURCE_PINNED, {}), "to_source", rdma.WAYS["shm-pinned"])
+    if rdma.may_pin(SIZE):
+        attack_each(victims, attacks(TO_SOURCE_PINNED, {}), "to_source", rdma.WAYS["shm-pinned"])
 
 
 CASES = {case.__name__: case for case in (to_destination, to_source)}

@@ -1,6 +1,7 @@
 """The ways over RDMA that tests take, and what a machine tells of them."""
 
 import ctypes
+import resource
 import signal
 import sys
 import typing
@@ -8,6 +9,9 @@ import typing
 from . import machines, pairs
 
 _CHUNK_BYTES = 1 << 20
+_IPC_LOCK = 1 << 14
+# The largest machine that these tests pin.
+_MOST_PINNED_BYTES = 1 << 30
 
 
 class Way(typing.NamedTuple):
@@ -19,10 +23,14 @@ class Way(typing.NamedTuple):
     def uri(self, port, host="127.0.0.1"):
         return f"rdma:{host}:{port},transport={self.transport}"
 
-    def prepare(self, source):
-        """What is set at the source. Ends the program, as a skipped test, where the library for this way is missing."""
+    def prepare(self, source, pinned_bytes=_MOST_PINNED_BYTES):
+        """What is set at the source. Ends the program, as a skipped test, where the library for this way is missing, or where a
+        process may not lock `pinned_bytes`."""
         if self.transport != "shm" and not has_ucx():
             print(f"{self} needs UCX: the test is skipped", flush=True)
+            sys.exit(machines.SKIPPED)
+        if self.pinned and not may_pin(pinned_bytes):
+            print(f"{self} needs {pinned_bytes >> 20} MiB of locked memory, more than `ulimit -l` allows: the test is skipped", flush=True)
             sys.exit(machines.SKIPPED)
         pairs.set_capability(source, "rdma-pin-all", self.pinned)
 
@@ -39,9 +47,9 @@ def uri(way, destination):
     return way.uri(pairs.listening_port(destination))
 
 
-def migrate(way, source, destination):
-    """Starts it."""
-    way.prepare(source)
+def migrate(way, source, destination, **options):
+    """Starts it. `options`: those of `Way.prepare`."""
+    way.prepare(source, **options)
     source.qmp.command("migrate", {"uri": uri(way, destination)})
 
 
@@ -66,6 +74,17 @@ def was_ended_by_ucx(machine):
     machine.serial.join()
     assert not (aborted and machine.serial.count()), "UCX has ended a guest"
     return aborted
+
+
+def may_pin(size):
+    """Whether a process that this one starts may lock so much."""
+    limit, _ = resource.getrlimit(resource.RLIMIT_MEMLOCK)
+    return limit == resource.RLIM_INFINITY or limit >= size or has_ipc_lock()
+
+
+def has_ipc_lock():
+    with open("/proc/self/status", encoding="ascii") as status:
+        return bool(int(next(line.split()[1] for line in status if line.startswith("CapEff:")), 16) & _IPC_LOCK)
 
 
 def has_ucx():

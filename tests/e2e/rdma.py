@@ -165,7 +165,7 @@ def setup_time(test):
         rdma.migrate(way, source, destination)
         times_ms[name] = expect_moved(source, destination)["setup-time"]
         for machine in (source, destination):
-            assert rdma.resident_bytes(machine.process, "VmLck") == 0, f"{machine.name} keeps memory locked"
+            wait_for(lambda machine=machine: rdma.resident_bytes(machine.process, "VmLck") == 0, 10, f"{machine.name} unlocks its memory")
             machine.process.kill()
     assert times_ms["pinned"] > times_ms["small"] and times_ms["pinned"] > 2 * times_ms["dynamic"], times_ms
     return f"{times_ms} ms"
@@ -257,7 +257,7 @@ def cancelled(test, source, destination, **options):
     assert destination.process.wait_exit() == 1, destination.process.exit_status()
     said = destination.process.stderr()
     assert "incoming migration" in said and "assertion" not in said, said
-    assert rdma.resident_bytes(source.process, "VmLck") == 0, "memory is still locked"
+    wait_for(lambda: rdma.resident_bytes(source.process, "VmLck") == 0, 10, "the source unlocks its memory")
     source.qmp.command("migrate-set-parameters", {"max-bandwidth": 0, "downtime-limit": 300})
     pairs.set_capability(source, "pause-before-switchover", False)
     following = test.start_destination("following", **options)

@@ -22,6 +22,9 @@ namespace rdma {
 
 namespace {
 
+/// What UCX itself keeps pinned, generously.
+constexpr ByteCount own_buffers(32 << 20);
+
 Transport to_transport(RdmaTransport wish) {
     switch (wish) {
         case RdmaTransport::automatic:
@@ -37,16 +40,20 @@ Transport to_transport(RdmaTransport wish) {
 }
 
 Result<std::unique_ptr<Channel>> make_channel(Role role, FileDescriptor socket, std::unique_ptr<Fabric> fabric,
-                                              const std::string& peer, Transport transport, const Clock& clock) {
+                                              const std::string& peer, Transport transport, bool can_pin_all,
+                                              const Clock& clock, Log& log) {
     std::string description = fmt::format("{} ({})", peer, to_string(transport));
+    log.write(LogLevel::info, fmt::format("RDMA with {}: pages travel by {}", peer, to_string(transport)));
     auto control = SocketControlConnection::create(std::move(socket), description, clock);
     if (!control) {
         return fail(control.error());
     }
-    // A device pins what is registered.
-    const std::optional<ByteCount> limit = transport == Transport::verbs ? pin_limit() : std::nullopt;
-    return std::make_unique<RdmaChannel>(role, std::move(*control), std::move(fabric), std::move(description),
-                                         limit.value_or(no_registration_limit), transport);
+    PageTerms terms{.transport = to_string(transport), .can_pin_all = can_pin_all};
+    if (const auto limit = pin_limit(); transport == Transport::verbs && limit) {
+        // A device pins what is registered, and the library's own buffers.
+        terms.registration_limit = *limit - std::min(*limit, own_buffers);
+    }
+    return std::make_unique<RdmaChannel>(role, std::move(*control), std::move(fabric), std::move(description), terms);
 }
 
 Status check_host(const HostParts& parts, Transport transport) {
@@ -108,7 +115,8 @@ public:
         if (answer->transport == Transport::tcp) {
             move_beyond_others(*socket);
         }
-        return make_channel(Role::source, std::move(*socket), std::move(*fabric), name_, answer->transport, clock_);
+        return make_channel(Role::source, std::move(*socket), std::move(*fabric), name_, answer->transport,
+                            answer->can_pin_all, clock_, log_);
     }
     void cancel() override { connector_->cancel(); }
 
@@ -155,7 +163,7 @@ public:
             return fail(answered.error());
         }
         return make_channel(Role::destination, std::move(accepted->socket), std::move(*fabric), accepted->name,
-                            *transport, clock_);
+                            *transport, hello->can_pin_all, clock_, log_);
     }
     void cancel() override { listener_->cancel(); }
 

@@ -116,6 +116,10 @@ TEST_F(RdmaOpenersTest, ASourceWithoutUcxLearnsFromTheAnswerThatItNeedsIt) {
     auto endpoint = listen();
     auto destination = open_later(*endpoint.opener);
     HostParts without_ucx = parts();
+    without_ucx.identity = [other = host_]() mutable {
+        other.boot_id[0] ^= std::byte{1};
+        return other;
+    };
     without_ucx.check_ucx = []() -> Status { return fail(ErrorCode::unsupported, "there is no UCX"); };
     auto opener = make_rdma_opener(rdma_at(*endpoint.socket_address), without_ucx, clock_, log_);
     ASSERT_OK(opener);

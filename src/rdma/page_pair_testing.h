@@ -58,7 +58,8 @@ public:
         auto fabric = std::make_unique<FakeFabric>(network);
         source_fabric = fabric.get();
         sender = std::make_unique<PageSender>(*source_control, std::move(fabric));
-        receiver = std::make_unique<PageReceiver>(*destination_control, std::make_unique<FakeFabric>(network), limit);
+        receiver = std::make_unique<PageReceiver>(*destination_control, std::make_unique<FakeFabric>(network),
+                                                  PageTerms{.registration_limit = limit});
         thread = std::thread([this] { serve(); });
     }
     ~PagePair() {

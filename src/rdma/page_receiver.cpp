@@ -6,10 +6,9 @@
 
 namespace godwit::rdma {
 
-PageReceiver::PageReceiver(ControlConnection& control, std::unique_ptr<Fabric> fabric, ByteCount registration_limit,
-                           std::string_view transport)
-    : control_(control), transport_(transport), fabric_(std::move(fabric)) {
-    memory_.emplace(*fabric_, registration_limit, [this] { return control_.status(); });
+PageReceiver::PageReceiver(ControlConnection& control, std::unique_ptr<Fabric> fabric, const PageTerms& terms)
+    : control_(control), terms_(terms), fabric_(std::move(fabric)) {
+    memory_.emplace(*fabric_, terms.registration_limit, [this] { return control_.status(); });
 }
 
 PageReceiver::~PageReceiver() {
@@ -31,7 +30,7 @@ DirectPageFigures PageReceiver::figures() const {
             .registrations = registrations_,
             .registered_bytes = registered_bytes_,
             .pin_all = pin_all_,
-            .transport = transport_};
+            .transport = terms_.transport};
 }
 
 void PageReceiver::publish() {

@@ -3,7 +3,6 @@
 #include <atomic>
 #include <memory>
 #include <optional>
-#include <string_view>
 #include <vector>
 
 #include "godwit/direct_pages.h"
@@ -11,6 +10,7 @@
 #include "rdma/exposed_memory.h"
 #include "rdma/fabric.h"
 #include "rdma/messages.h"
+#include "rdma/page_terms.h"
 
 namespace godwit::rdma {
 
@@ -18,10 +18,8 @@ namespace godwit::rdma {
 /// the source writes.
 class PageReceiver : public DirectPageReceiver {
 public:
-    /// `control` outlives this. No more than `registration_limit` is registered in chunks at the same time.
-    /// `transport` is a static text for the figures.
-    PageReceiver(ControlConnection& control, std::unique_ptr<Fabric> fabric,
-                 ByteCount registration_limit = no_registration_limit, std::string_view transport = "none");
+    /// `control` outlives this.
+    PageReceiver(ControlConnection& control, std::unique_ptr<Fabric> fabric, const PageTerms& terms = {});
     ~PageReceiver() override;
 
     Status serve_round(DirectPageTarget& target) override;
@@ -40,7 +38,7 @@ private:
     void publish();
 
     ControlConnection& control_;
-    const std::string_view transport_;
+    const PageTerms terms_;
     std::unique_ptr<Fabric> fabric_;
     std::optional<ExposedMemory> memory_;  // uses the fabric: goes before it
     std::uint64_t message_bytes_ = 0;

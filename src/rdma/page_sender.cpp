@@ -9,9 +9,8 @@
 
 namespace godwit::rdma {
 
-PageSender::PageSender(ControlConnection& control, std::unique_ptr<Fabric> fabric, ByteCount registration_limit,
-                       std::string_view transport)
-    : control_(control), registration_limit_(registration_limit), transport_(transport), fabric_(std::move(fabric)) {}
+PageSender::PageSender(ControlConnection& control, std::unique_ptr<Fabric> fabric, const PageTerms& terms)
+    : control_(control), terms_(terms), fabric_(std::move(fabric)) {}
 
 PageSender::~PageSender() {
     close();
@@ -53,7 +52,7 @@ DirectPageFigures PageSender::figures() const {
             .registrations = registrations_,
             .registered_bytes = registered_bytes_,
             .pin_all = pinned_,
-            .transport = transport_};
+            .transport = terms_.transport};
 }
 
 Status PageSender::send(const Message& message, Instant deadline) {
@@ -88,11 +87,14 @@ Status PageSender::open(std::span<const RamBlock> blocks, bool pin_all, Instant 
     blocks_ = blocks;
     pin_all_ = pin_all;
     pinned_ = pin_all;
+    if (pin_all && !terms_.can_pin_all) {
+        return keep(fail(ErrorCode::unsupported, "the destination cannot pin all memory", "switch rdma-pin-all off"));
+    }
     if (blocks.size() > max_blocks) {
         return keep(fail(ErrorCode::unsupported,
                          fmt::format("{} RAM blocks; over RDMA {} can be moved", blocks.size(), max_blocks)));
     }
-    chunks_.emplace(*fabric_, blocks, registration_limit_);
+    chunks_.emplace(*fabric_, blocks, terms_.registration_limit);
     window_.emplace(control_, *fabric_);
     return keep(agree_on_blocks(pin_all, deadline));
 }

@@ -3,7 +3,6 @@
 #include <atomic>
 #include <memory>
 #include <optional>
-#include <string_view>
 #include <vector>
 
 #include "godwit/direct_pages.h"
@@ -11,6 +10,7 @@
 #include "rdma/fabric.h"
 #include "rdma/memory_lock.h"
 #include "rdma/page_run.h"
+#include "rdma/page_terms.h"
 #include "rdma/remote_chunks.h"
 #include "rdma/write_window.h"
 
@@ -21,10 +21,8 @@ namespace godwit::rdma {
 /// one before are written.
 class PageSender : public DirectPageSender {
 public:
-    /// `control` outlives this; `fabric` is connected. No more than `registration_limit` is registered in chunks at the
-    /// same time. `transport` is a static text for the figures.
-    PageSender(ControlConnection& control, std::unique_ptr<Fabric> fabric,
-               ByteCount registration_limit = no_registration_limit, std::string_view transport = "none");
+    /// `control` outlives this; `fabric` is connected.
+    PageSender(ControlConnection& control, std::unique_ptr<Fabric> fabric, const PageTerms& terms = {});
     ~PageSender() override;
 
     Status open(std::span<const RamBlock> blocks, bool pin_all, Instant deadline) override;
@@ -54,8 +52,7 @@ private:
     void publish();
 
     ControlConnection& control_;
-    const ByteCount registration_limit_;
-    const std::string_view transport_;
+    const PageTerms terms_;
     std::unique_ptr<Fabric> fabric_;
     std::span<const RamBlock> blocks_;
     std::unique_ptr<MemoryLock> lock_;

@@ -82,11 +82,11 @@ Result<Transport> choose_transport(Transport wish, const HostIdentity& source, c
     if (wish != Transport::automatic) {
         return wish;
     }
-    if (source.has_rdma_device && destination.has_rdma_device) {
-        return Transport::verbs;
-    }
     if (on_one_host(source, destination)) {
         return Transport::shared_memory;
+    }
+    if (source.has_rdma_device && destination.has_rdma_device) {
+        return Transport::verbs;
     }
     return fail(ErrorCode::unsupported, "no RDMA device on both hosts",
                 "use tcp:HOST:PORT, or add ,transport=tcp to the source's URI to try RDMA without a device");

@@ -31,7 +31,7 @@ HostIdentity this_host();
 /// Whether UCX carries it.
 bool needs_ucx(Transport transport);
 
-/// Verbs where both have a device, else shared memory on one host; a wish is taken as it is. Tcp is only ever wished
+/// Shared memory on one host, else verbs where both have a device; a wish is taken as it is. Tcp is only ever wished
 /// for: it is slower than an ordinary tcp channel. Errors: `unsupported` where neither is possible.
 Result<Transport> choose_transport(Transport wish, const HostIdentity& source, const HostIdentity& destination);
 

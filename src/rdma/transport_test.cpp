@@ -46,7 +46,7 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"UnknownBoot", Transport::automatic, host(0, 5, false), host(0, 5, false), {}},
         Case{"UnknownNamespace", Transport::automatic, host(1, 0, false), host(1, 0, false), {}},
         Case{"BothHaveDevices", Transport::automatic, host(1, 5, true), host(2, 5, true), Transport::verbs},
-        Case{"OneHostWithDevices", Transport::automatic, host(1, 5, true), host(1, 5, true), Transport::verbs},
+        Case{"OneHostWithDevices", Transport::automatic, host(1, 5, true), host(1, 5, true), Transport::shared_memory},
         Case{"OneHasADevice", Transport::automatic, host(1, 5, true), host(2, 5, false), {}},
         Case{"WishForTcp", Transport::tcp, host(1, 5, true), host(1, 5, true), Transport::tcp},
         Case{"WishForVerbs", Transport::verbs, host(1, 5, false), host(2, 5, false), Transport::verbs},

@@ -10,6 +10,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 # pylint: disable=wrong-import-position
 from support import machines, pairs, rdma  # noqa: E402
+from support.deadlines import wait_for  # noqa: E402
 from support.processes import Workspace  # noqa: E402
 
 SIZE_MIB = 64
@@ -71,7 +72,7 @@ def refused(program, limited_side):
         assert figures["ram"]["normal"] == 0, figures
         assert source.qmp.run_state() == "running"
         assert destination.process.wait_exit() == 1, destination.process.stderr()
-        assert rdma.resident_bytes(source.process, "VmLck") == 0, "memory is still locked"
+        wait_for(lambda: rdma.resident_bytes(source.process, "VmLck") == 0, 10, "the source unlocks its memory")
         # Dynamically it needs no lock.
         following = start(workspace, program, "following", limits.get("destination"), incoming="rdma:127.0.0.1:0")
         rdma.migrate(DYNAMIC, source, following)

@@ -69,11 +69,11 @@ void receive_migration(const Choice& choice, ConstBuffer bytes) {
                                   machine_type,
                                   nullptr,
                                   {{FuzzDisk::name, &machine.disk}}};
-    const ByteCount limit = choice.flag ? ByteCount(chunk_bytes) : PageReceiver::no_limit;
+    const ByteCount limit = choice.flag ? ByteCount(chunk_bytes) : no_registration_limit;
     IncomingMigration migration(environment, MigrationParameters{});
-    const Status started = migration.start(std::make_unique<ReadyOpener>(
-        std::make_unique<RdmaChannel>(Role::destination, std::make_unique<FuzzControl>(bytes, choice.piece_bytes),
-                                      std::make_unique<FuzzFabric>(machine.blocks()), "fuzz", limit)));
+    const Status started = migration.start(std::make_unique<ReadyOpener>(std::make_unique<RdmaChannel>(
+        Role::destination, std::make_unique<FuzzControl>(bytes, choice.piece_bytes),
+        std::make_unique<FuzzFabric>(machine.blocks()), "fuzz", PageTerms{.registration_limit = limit})));
     GODWIT_ASSERT(started.has_value(), "{}", started.error().text());
     executor.run_posted();
     const MigrationStatistics figures = migration.statistics();

@@ -51,8 +51,8 @@ public:
     /// Gives up: sends ERROR with `reason` if possible, and makes everything return. An empty reason: the end is an
     /// orderly one and nothing is sent. Idempotent, any thread, never blocks.
     virtual void shut_down(std::string_view reason) = 0;
-    /// After `shut_down`: waits until the peer's host has everything that was sent, at most for half a second. Before
-    /// it there is nothing to wait for.
+    /// After `shut_down`: waits until the peer's host has everything that was sent and, if that ended with a reason,
+    /// the peer has closed as well; at most for half a second. Before it there is nothing to wait for.
     virtual void wait_farewell() = 0;
 };
 

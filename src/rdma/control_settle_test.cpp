@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <utility>
 
 #include "ram/testing.h"
@@ -21,7 +22,8 @@ using namespace rdma::test;  // NOLINT(google-build-using-namespace)
 
 class ControlSettleTest : public ::testing::Test {
 protected:
-    void connect(std::pair<FileDescriptor, FileDescriptor> ends = socket_pair(), ControlTimes times = {}) {
+    void connect(std::pair<FileDescriptor, FileDescriptor> ends = socket_pair(),
+                 ControlTimes times = {.farewell = 20ms}) {
         connection_ = *SocketControlConnection::create(std::move(ends.first), "peer", clock_, times);
         peer_ = std::move(ends.second);
     }
@@ -75,16 +77,28 @@ TEST_F(ControlSettleTest, AMessageBeforeTheEndIsNotLost) {
     EXPECT_EQ(text_of(**message), "last");
 }
 
-TEST_F(ControlSettleTest, AfterTheFarewellThePeersHostHasTheReason) {
+TEST_F(ControlSettleTest, AfterTheFarewellThePeersHostHasEverything) {
     connect(tcp_pair());
     connection_->wait_farewell();  // not shut down: there is nothing to wait for
-    connection_->shut_down("too slow");
+    connection_->shut_down({});
     connection_->wait_farewell();
-    EXPECT_TRUE(heard().ends_with("too slow"));
+    EXPECT_EQ(heard(), raw(MessageType::ready));
 }
 
-TEST_F(ControlSettleTest, TheFarewellToAPeerThatTakesNothingEnds) {
-    // What is in a unix socket counts as sent only when it is read.
+TEST_F(ControlSettleTest, AfterTheFarewellAPeerThatWasToldOfAFailureHasClosed) {
+    connect(tcp_pair(), {.heartbeat = 1s, .silence = 100s, .farewell = patience});
+    std::string heard_text;
+    std::thread peer([&] {
+        EXPECT_TRUE(eventually([&] { return (heard_text += heard()).ends_with("too slow"); }));
+        peer_.reset();
+    });
+    connection_->shut_down("too slow");
+    connection_->wait_farewell();
+    peer.join();
+    EXPECT_TRUE(heard_text.ends_with("too slow"));
+}
+
+TEST_F(ControlSettleTest, TheFarewellToAPeerThatDoesNotCloseEnds) {
     connect(socket_pair(), {.heartbeat = 1s, .silence = 10s, .farewell = 50ms});
     connection_->shut_down("too slow");
     const Instant start = clock_.now();
@@ -126,7 +140,7 @@ TEST_F(ControlSettleTest, ADestinationDoesNotWorkForASourceThatGaveUp) {
 }
 
 TEST_F(ControlSettleTest, ASourcesFabricEndsAfterThePeersHostHasTheReason) {
-    connect(tcp_pair());
+    connect(tcp_pair(), {.farewell = 200ms});
     FakeNetwork network(1);
     std::string heard_before_the_end;
     PageSender sender(*connection_, std::make_unique<WatchedFabric>(

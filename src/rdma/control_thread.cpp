@@ -236,6 +236,7 @@ void SocketControlConnection::wait_for_shut_down() {
 }
 
 /// What has been sent is not to be lost: a socket that is closed with unread input throws away what is on its way out.
+/// And a peer that is told of a failure is to act on it before it loses what else connects the two.
 void SocketControlConnection::say_farewell() {
     const Instant deadline = clock_.now() + times_.farewell;
     while (!farewell_is_over(deadline)) {
@@ -264,7 +265,11 @@ bool SocketControlConnection::farewell_is_over(Instant deadline) {
     int unacknowledged_bytes = 0;
     const bool known = ::ioctl(socket_.get(), SIOCOUTQ, &unacknowledged_bytes) == 0;
     const bool all_taken = queue_.empty() && known && unacknowledged_bytes == 0;
-    return all_taken || queue_.error() != 0 || clock_.now() >= deadline;
+    if (all_taken && gave_up_) {
+        // Two that give up at the same time do not wait for each other.
+        ::shutdown(socket_.get(), SHUT_WR);
+    }
+    return (all_taken && !gave_up_) || queue_.error() != 0 || clock_.now() >= deadline;
 }
 
 }  // namespace godwit::rdma

@@ -16,6 +16,10 @@ PageReceiver::~PageReceiver() {
 }
 
 void PageReceiver::close() {
+    if (fabric_) {
+        // A source that has not heard of the end may still write, and memory may become something else from now on.
+        control_.wait_farewell();
+    }
     memory_.reset();
     fabric_.reset();
 }

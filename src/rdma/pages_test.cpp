@@ -36,6 +36,15 @@ TEST(RdmaPages, WritesPagesAndZerosIntoTheDestinationsMemory) {
     EXPECT_EQ(pair.receiver->figures().registered_bytes, chunk_bytes + 3 * page_bytes);
 }
 
+TEST(RdmaPages, TheFirstRoundIsFlushedEvenWhereNothingIsWritten) {
+    PagePair pair;
+    ASSERT_TRUE(pair.open());
+    for (int round = 0; round < 3; ++round) {
+        ASSERT_TRUE(pair.sender->end_round(never));
+    }
+    EXPECT_EQ(pair.source_fabric->flushes(), 1U);
+}
+
 TEST(RdmaPages, ZerosRegisterNothing) {
     PagePair pair;
     ASSERT_TRUE(pair.open());

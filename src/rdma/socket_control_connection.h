@@ -117,6 +117,8 @@ private:
     std::optional<Error> error_;
     bool peer_gave_up_ = false;
     bool shut_down_ = false;
+    /// ERROR was sent, to which the peer closes.
+    bool gave_up_ = false;
     /// What the thread has taken from the socket is not all known yet.
     bool reading_ = false;
     bool farewell_over_ = false;

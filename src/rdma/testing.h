@@ -11,6 +11,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <random>
 #include <string>
 #include <utility>
@@ -101,6 +102,7 @@ public:
     Status start_flush(WriteId id) override {
         GODWIT_ASSERT(!flush_, "a flush within a flush{}", "");
         flush_ = id;
+        ++flushes_;
         return {};
     }
     Result<bool> progress(std::vector<WriteId>& finished) override {
@@ -127,6 +129,7 @@ public:
     std::size_t landing() const { return landing_.size(); }
 
     std::size_t writes() const { return writes_; }
+    std::size_t flushes() const { return flushes_; }
     std::size_t most_under_way() const { return most_under_way_; }
 
 private:
@@ -172,6 +175,7 @@ private:
     std::vector<Write> under_way_;
     std::vector<Write> landing_;
     std::optional<WriteId> flush_;
+    std::size_t flushes_ = 0;
     std::size_t writes_ = 0;
     std::size_t most_under_way_ = 0;
 };

@@ -81,6 +81,19 @@ def memory(test):
     return f"{ram['transferred'] / MIB:.0f} MiB in {figures['total-time']} ms"
 
 
+def holes(test):
+    """Nothing is written at all, and so nothing but the connection itself is there to be taken down beside the machine that runs."""
+    for number in range(10):
+        with Workspace() as workspace:
+            source = pairs.start_godwit(workspace, "source", test.program, 32)
+            destination = pairs.start_godwit(workspace, "destination", test.program, 32, incoming=ANY)
+            test.migrate(source, destination)
+            source.qmp.wait_migration("completed")
+            wait_for(lambda destination=destination: not rdma.is_connected(destination.process), 10, "the connection's end")
+            assert destination.process.is_alive(), f"move {number}: {destination.process.stderr()}"
+            destination.qmp.wait_run_state("running")
+
+
 def former_uri(test):
     """`x-rdma:` on both sides, and no wish for a transport."""
     source, destination = test.pair_without_guest(16, "x-rdma:127.0.0.1:0")
@@ -272,7 +285,7 @@ def cancelled(test, source, destination, **options):
     return f"cancelled within {took_s * 1000:.0f} ms"
 
 
-CASES = {case.__name__: case for case in (memory, former_uri, ipv6, bandwidth, disk, xbzrle, setup_time, registrations,
+CASES = {case.__name__: case for case in (memory, holes, former_uri, ipv6, bandwidth, disk, xbzrle, setup_time, registrations,
                                           pause_before_switchover, cancel, cancel_while_pinning)}
 CASES["figures"] = figures_of
 

@@ -1,6 +1,8 @@
 """The ways over RDMA that tests take, and what a machine tells of them."""
 
+import contextlib
 import ctypes
+import pathlib
 import resource
 import signal
 import sys
@@ -57,6 +59,15 @@ def resident_bytes(process, name="VmRSS"):
     """`name`: VmRSS, VmHWM or VmLck of /proc/PID/status."""
     with open(f"/proc/{process.pid}/status", encoding="ascii") as status:
         return next(int(line.split()[1]) * 1024 for line in status if line.startswith(f"{name}:"))
+
+
+def is_connected(process):
+    """Whether a process has a control connection: its thread is there."""
+    names = []
+    for path in pathlib.Path(f"/proc/{process.pid}/task").glob("*/comm"):
+        with contextlib.suppress(OSError):
+            names.append(path.read_text(encoding="ascii").strip())
+    return "rdma-control" in names
 
 
 def chunks_with_data(path):

@@ -25,7 +25,7 @@ struct ListenOptions {
     /// How long a connection may be silent before it is closed.
     Duration handshake_timeout = std::chrono::seconds(5);
     ListenProtocol protocol = ListenProtocol::stream;
-    /// Besides the magic, so many bytes have to come before a connection is a migration. At most 64.
+    /// A connection is a migration once it has the magic and so many bytes in all have come. At most 64.
     std::size_t opening_bytes = 0;
 };
 

@@ -59,6 +59,8 @@ private:
     static void endpoint_failed(void* fabric, ucp_ep_h endpoint, ucs_status_t status);
 
     Operation& add_operation(WriteId id);
+    /// UCX tells of the operation's end.
+    static ucp_request_param_t parameters_of(Operation& operation);
     /// Takes up what UCX returned when the operation was begun.
     Status begun(Operation& operation, void* result, const char* what);
     void end(Operation& operation, ucs_status_t status);
@@ -155,16 +157,21 @@ Status UcxFabric::check_key(ConstBuffer key) {
     return {};
 }
 
+ucp_request_param_t UcxFabric::parameters_of(Operation& operation) {
+    ucp_request_param_t parameters{};
+    parameters.op_attr_mask = UCP_OP_ATTR_FIELD_CALLBACK | UCP_OP_ATTR_FIELD_USER_DATA;
+    parameters.cb.send = operation_ended;
+    parameters.user_data = &operation;
+    return parameters;
+}
+
 Status UcxFabric::start_write(ConstBuffer from, RemoteAddress to, const RemoteMemory& memory, WriteId id) {
     GODWIT_ASSERT(endpoint_ != nullptr, "a write needs a connection");
     if (!status_) {
         return status_;
     }
     Operation& operation = add_operation(id);
-    ucp_request_param_t parameters{};
-    parameters.op_attr_mask = UCP_OP_ATTR_FIELD_CALLBACK | UCP_OP_ATTR_FIELD_USER_DATA;
-    parameters.cb.send = operation_ended;
-    parameters.user_data = &operation;
+    ucp_request_param_t parameters = parameters_of(operation);
     if (auto* const handle = worker_->handle_of(from); handle != nullptr) {
         parameters.op_attr_mask |= UCP_OP_ATTR_FIELD_MEMH;
         parameters.memh = handle;
@@ -181,10 +188,7 @@ Status UcxFabric::start_flush(WriteId id) {
         return status_;
     }
     Operation& operation = add_operation(id);
-    ucp_request_param_t parameters{};
-    parameters.op_attr_mask = UCP_OP_ATTR_FIELD_CALLBACK | UCP_OP_ATTR_FIELD_USER_DATA;
-    parameters.cb.send = operation_ended;
-    parameters.user_data = &operation;
+    const ucp_request_param_t parameters = parameters_of(operation);
     const UcxLogScope scope(worker_->log());
     void* const result = ucx_->ep_flush_nbx(endpoint_, &parameters);
     return begun(operation, result, "UCX cannot wait for its writes");

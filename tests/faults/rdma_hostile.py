@@ -1,7 +1,6 @@
 """Whatever a connection over RDMA begins with, it ends in one clear error: the destination exits with status 1 or goes on waiting, the
 source's machine runs on, nobody crashes, hangs or takes much memory. Without a guest. The messages that follow: rdma_hostile_messages.py."""
 
-import argparse
 import contextlib
 import ctypes
 import os
@@ -18,7 +17,7 @@ from support import pairs, rdma  # noqa: E402
 from support import rdma_wire as wire  # noqa: E402
 from support.deadlines import wait_for  # noqa: E402
 from support.processes import Workspace  # noqa: E402
-from support.rdma_victims import Victims, check_memory, expect_end, expect_runs_on  # noqa: E402
+from support.rdma_victims import expect_end, expect_runs_on, run_cases  # noqa: E402
 
 WAY = rdma.WAYS["shm"]
 
@@ -166,18 +165,4 @@ def unread(source, peer, end):
     return time.monotonic() - begin, figures
 
 
-CASES = {case.__name__: case for case in (strays, hellos, answers, never_reads)}
-
-
-def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--program", required=True)
-    parser.add_argument("--case", choices=list(CASES), help="only this one")
-    arguments = parser.parse_args()
-    for name, case in CASES.items():
-        if arguments.case in (None, name):
-            case(Victims(arguments.program))
-    check_memory()
-
-
-main()
+run_cases(strays, hellos, answers, never_reads)

@@ -1,7 +1,6 @@
 """Messages of RDMA that break the rules, in the middle of an otherwise good migration, to either side: one clear error each, the
 destination exits with status 1, the source's machine runs on, nobody crashes, hangs or takes much memory. Without a guest."""
 
-import argparse
 import pathlib
 import struct
 import sys
@@ -13,7 +12,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from support import rdma  # noqa: E402
 from support import rdma_wire as wire  # noqa: E402
 from support.processes import Workspace  # noqa: E402
-from support.rdma_victims import LIMIT_S, SIZE, SIZE_MIB, Victims, check_memory, expect_end, expect_runs_on  # noqa: E402
+from support.rdma_victims import LIMIT_S, SIZE, SIZE_MIB, expect_end, expect_runs_on, run_cases  # noqa: E402
 
 U64_MAX = (1 << 64) - 1
 
@@ -156,18 +155,4 @@ def to_source(victims):
         attack_each(victims, attacks(TO_SOURCE_PINNED, {}), "to_source", rdma.WAYS["shm-pinned"])
 
 
-CASES = {case.__name__: case for case in (to_destination, to_source)}
-
-
-def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--program", required=True)
-    parser.add_argument("--case", choices=list(CASES), help="only this one")
-    arguments = parser.parse_args()
-    for name, case in CASES.items():
-        if arguments.case in (None, name):
-            case(Victims(arguments.program))
-    check_memory()
-
-
-main()
+run_cases(to_destination, to_source)

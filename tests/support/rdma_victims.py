@@ -1,5 +1,6 @@
 """Machines that are attacked over RDMA, and what has to become of them."""
 
+import argparse
 import resource
 
 from . import pairs
@@ -57,3 +58,16 @@ def check_memory():
     most_bytes = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
     assert most_bytes < MOST_MEMORY_BYTES, f"a process took {most_bytes >> 20} MiB"
     print(f"no process took more than {most_bytes >> 20} MiB")
+
+
+def run_cases(*cases):
+    """The program of a test: runs all cases, or the one that is asked for, and looks at the memory that the victims needed."""
+    by_name = {case.__name__: case for case in cases}
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--program", required=True)
+    parser.add_argument("--case", choices=list(by_name), help="only this one")
+    arguments = parser.parse_args()
+    for name, case in by_name.items():
+        if arguments.case in (None, name):
+            case(Victims(arguments.program))
+    check_memory()

@@ -26,7 +26,9 @@ from support import guest, machines, pairs, processes  # noqa: E402
 from support.deadlines import wait_for  # noqa: E402
 
 # What UCX may use, as docs/rdma.md says of each transport.
-UCX_TLS = {"shm": "tcp,posix,sysv,cma,self", "tcp": "tcp,self"}
+UCX_TLS = {"shm": "tcp,posix,sysv,cma,self", "tcp": "tcp,self", "verbs": "rc,dc,ud"}
+# `verbs` needs a device on this host.
+DEFAULT_TRANSPORTS = ("shm", "tcp")
 # Larger than the processor's caches: a put of one small buffer again and again would never leave them.
 PUT_BYTES = 256 << 20
 
@@ -104,9 +106,12 @@ class Bench:
             running_at_ns = destination.qmp.migration()["x-godwit-running-at-ns"]
             guest.expect_ok(destination)
         rdma = figures.get("rdma", {})
+        # What was measured is what was asked for.
+        asked = options.partition("transport=")[2] or None
+        assert rdma.get("transport") == asked, f"asked for {asked}: {rdma}"
         return {"seconds": end - begin, "setup_s": figures["setup-time"] / 1000,
                 "downtime_ms": (running_at_ns - figures["x-godwit-stopped-at-ns"]) / 1e6,
-                "registrations": rdma.get("registrations"), "registered": rdma.get("registered"),
+                "transport": rdma.get("transport"), "registrations": rdma.get("registrations"), "registered": rdma.get("registered"),
                 "bytes": figures["ram"]["transferred"]}
 
 
@@ -155,8 +160,8 @@ def print_tables(bench, moves, rates):
         print(f"| {name} | {statistics.median(values) / 1e9:.2f} | {min(values) / 1e9:.2f} to {max(values) / 1e9:.2f} |")
     memcpy = statistics.median(rates["memcpy"])
     tcp = rate_of(bench, moves["tcp:"])
-    print("\n| move | seconds | spread | of it setup | GB/s after setup | of memcpy | of UCX's put | of tcp: | downtime ms | spread ms | registrations |")
-    print("|---|---:|---|---:|---:|---:|---:|---:|---:|---|---:|")
+    print("\n| move | transport | seconds | spread | of it setup | GB/s after setup | of memcpy | of UCX's put | of tcp: | downtime ms | spread ms | registrations |")
+    print("|---|---|---:|---|---:|---:|---:|---:|---:|---:|---|---:|")
     for name, measured in moves.items():
         rate = rate_of(bench, measured)
         put = rates.get("UCX put " + name.removeprefix("rdma ").partition(",")[0])
@@ -164,7 +169,7 @@ def print_tables(bench, moves, rates):
         seconds = [one["seconds"] for one in measured]
         downtimes = [one["downtime_ms"] for one in measured]
         registrations = median(measured, "registrations")
-        print(f"| {name} | {statistics.median(seconds):.3f} | {min(seconds):.2f} to {max(seconds):.2f} | {median(measured, 'setup_s'):.3f} "
+        print(f"| {name} | {measured[0]['transport'] or ''} | {statistics.median(seconds):.3f} | {min(seconds):.2f} to {max(seconds):.2f} | {median(measured, 'setup_s'):.3f} "
               f"| {rate / 1e9:.2f} | {rate / memcpy:.2f} | {of_put} | {rate / tcp:.2f} | {statistics.median(downtimes):.1f} "
               f"| {min(downtimes):.1f} to {max(downtimes):.1f} | {'' if registrations is None else registrations} |")
 
@@ -173,7 +178,7 @@ def parse():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--memory-mib", type=int, default=4096)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--transports", nargs="+", choices=tuple(UCX_TLS), default=list(UCX_TLS))
+    parser.add_argument("--transports", nargs="+", choices=tuple(UCX_TLS), default=list(DEFAULT_TRANSPORTS))
     parser.add_argument("--build", default=str(ROOT / "build" / "release"))
     parser.add_argument("--json", help="also write all figures to this file")
     return parser.parse_args()

@@ -29,10 +29,13 @@ struct DirectPageFigures {
     std::uint64_t registered_bytes = 0;
     /// All memory is registered from the beginning.
     bool pin_all = false;
+    /// How pages travel: a name that the channel chooses ("shm").
+    std::string_view transport = "none";
 };
 
 /// The source's end. The migration thread's, except where it says otherwise. The first error sticks: after it nothing
-/// is written, and each call that can fail gives it again. A deadline is that of the call's longest wait.
+/// is written, and each call that can fail gives it again. A deadline is for the whole call, so no more than some
+/// megabytes may be left to write in one.
 class DirectPageSender {
 public:
     virtual ~DirectPageSender() = default;

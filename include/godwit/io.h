@@ -57,7 +57,7 @@ struct BoundListener {
     std::optional<std::string> address;
 };
 /// For the destination: `uri` as above. It listens (tcp, rdma, unix) when this returns, so a source may connect
-/// already. Errors: as above, `unsupported` for rdma where UCX is missing, and `io` when it cannot listen there.
+/// already. Errors: as above, and `io` when it cannot listen there.
 Result<BoundListener> make_listener(const std::string& uri, Clock& clock, Log& log);
 
 /// One RAM block to be mapped.

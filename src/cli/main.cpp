@@ -30,7 +30,9 @@ bool set_defaults_of_ucx() {
     // needed: memory is registered by the program itself.
     return ::setenv("UCX_MEM_EVENTS", "n", 0) == 0 &&
            // To connect to a host that does not answer would block.
-           ::setenv("UCX_TCP_CONN_NB", "y", 0) == 0;
+           ::setenv("UCX_TCP_CONN_NB", "y", 0) == 0 &&
+           // One step of UCX handles one message: within a step, UCX does not survive the end of a source over tcp.
+           ::setenv("UCX_TCP_MAX_POLL", "1", 0) == 0 && ::setenv("UCX_TCP_RX_SEG_SIZE", "8k", 0) == 0;
 }
 
 }  // namespace

@@ -57,22 +57,24 @@ Status add(const std::string& setting, const Json& capabilities, const Json& par
     if (middle == std::string::npos || middle == 0) {
         return fail(ErrorCode::invalid_argument, fmt::format("'{}' is not of the form NAME=VALUE", printable(setting)));
     }
-    const std::string name = present_name(setting.substr(0, middle), capabilities);
+    // Messages have the name that was given.
+    const std::string given = setting.substr(0, middle);
+    const std::string name = present_name(given, capabilities);
     const std::string text = setting.substr(middle + 1);
     if (is_capability(capabilities, name)) {
         const auto state = parse_state(text);
         if (!state) {
-            return wrong_value(name, "on or off");
+            return wrong_value(given, "on or off");
         }
         requests.capabilities.push_back({{"capability", name}, {"state", *state}});
         return {};
     }
     const auto present = parameters.find(name);
     if (present == parameters.end()) {
-        return fail(ErrorCode::not_found, fmt::format("the machine has no setting '{}'", printable(name)),
+        return fail(ErrorCode::not_found, fmt::format("the machine has no setting '{}'", printable(given)),
                     "'godwit migrate --help' lists those of godwit");
     }
-    auto value = typed_value(name, text, *present);
+    auto value = typed_value(given, text, *present);
     if (!value) {
         return fail(value.error());
     }

@@ -33,8 +33,9 @@ TEST_F(MigrateSettings, FollowTheTypesOfTheMachine) {
 
 TEST_F(MigrateSettings, KnowFormerNames) {
     const std::vector<std::string> former{"x-rdma-pin-all=on"};
-    EXPECT_EQ(mistake(former[0]), "the machine has no setting 'rdma-pin-all'");
+    EXPECT_EQ(mistake(former[0]), "the machine has no setting 'x-rdma-pin-all'");
     capabilities_.push_back({{"capability", "rdma-pin-all"}, {"state", false}});
+    EXPECT_EQ(mistake("x-rdma-pin-all=1"), "'x-rdma-pin-all' expects on or off");
     const auto result = requests(former);
     ASSERT_TRUE(result) << result.error().text();
     EXPECT_EQ(result->capabilities, Json::parse(R"([{"capability":"rdma-pin-all","state":true}])"));

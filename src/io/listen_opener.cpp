@@ -11,6 +11,7 @@
 #include <string_view>
 #include <utility>
 
+#include "base/assert.h"
 #include "base/printable.h"
 #include "io/socket_address.h"
 #include "io/socket_channel.h"
@@ -39,6 +40,10 @@ constexpr std::size_t max_candidates = 16;
 constexpr std::size_t max_accepts_per_round = max_candidates / 2;
 /// Strays beyond are not logged, so that nobody can fill a disk from outside.
 constexpr std::size_t max_logged_strays = 64;
+/// Of a connection, what is looked at before anything is read.
+constexpr std::size_t max_opening_bytes = 64;
+/// Of a stray one, in the log.
+constexpr std::size_t max_shown_bytes = 16;
 
 constexpr Duration partial_magic_pause = std::chrono::milliseconds(10);
 constexpr Duration accept_error_pause = std::chrono::milliseconds(100);
@@ -64,6 +69,7 @@ Result<std::unique_ptr<ListenOpener>> ListenOpener::create_over(Result<Listening
     if (!cancel) {
         return fail(cancel.error());
     }
+    GODWIT_ASSERT(options.opening_bytes <= max_opening_bytes, "an opening of {} bytes", options.opening_bytes);
     return std::unique_ptr<ListenOpener>(
         new ListenOpener(std::move(*listener), std::move(*cancel), clock, log, options));
 }
@@ -82,7 +88,8 @@ std::string ListenOpener::address() const {
 }
 
 Result<std::unique_ptr<Channel>> ListenOpener::open(Instant deadline) {
-    auto connection = accept(deadline);
+    auto connection = find_migration(deadline);
+    stop_listening();
     if (!connection) {
         return fail(connection.error());
     }
@@ -93,14 +100,16 @@ Result<std::unique_ptr<Channel>> ListenOpener::open(Instant deadline) {
     return std::move(*channel);
 }
 
-Result<AcceptedConnection> ListenOpener::accept(Instant deadline) {
-    auto connection = find_migration(deadline);
+void ListenOpener::reject(const AcceptedConnection& connection, const std::string& reason) {
+    log_stray(connection.name, reason, LogLevel::warning);
+}
+
+void ListenOpener::stop_listening() {
     listener_.close();
     for (const Candidate& candidate : candidates_) {
-        log_stray(candidate, "the wait is over");
+        log_stray(candidate.name, "the wait is over");
     }
     candidates_.clear();
-    return connection;
 }
 
 Result<AcceptedConnection> ListenOpener::find_migration(Instant deadline) {
@@ -173,7 +182,7 @@ void ListenOpener::accept_candidates() {
                                      : fmt::format("{}{}", scheme_of(options_.protocol), peer.text());
         if (candidates_.size() == max_candidates) {
             // The oldest had the longest time to say what it is.
-            log_stray(candidates_.front(), "it said nothing and others came");
+            log_stray(candidates_.front().name, "it said nothing and others came");
             candidates_.pop_front();
         }
         candidates_.push_back({std::move(socket), name, now + options_.handshake_timeout, now});
@@ -181,17 +190,17 @@ void ListenOpener::accept_candidates() {
 }
 
 ListenOpener::Verdict ListenOpener::examine(Candidate& candidate) {
-    std::array<char, 16> bytes{};
+    std::array<char, max_opening_bytes> bytes{};
     const ssize_t got = ::recv(candidate.socket.get(), bytes.data(), bytes.size(), MSG_PEEK | MSG_DONTWAIT);
     if (got < 0) {
         if (errno == EAGAIN || errno == EINTR) {
             return Verdict::undecided;
         }
-        log_stray(candidate, errno_text(errno));
+        log_stray(candidate.name, errno_text(errno));
         return Verdict::stray;
     }
     if (got == 0) {
-        log_stray(candidate, "it ended without a word");
+        log_stray(candidate.name, "it ended without a word");
         return Verdict::stray;
     }
     const std::string_view start(bytes.data(), static_cast<std::size_t>(got));
@@ -200,22 +209,25 @@ ListenOpener::Verdict ListenOpener::examine(Candidate& candidate) {
 
 ListenOpener::Verdict ListenOpener::judge(Candidate& candidate, std::string_view start) {
     for (const Protocol& known : protocols) {
-        if (known.magic.starts_with(start) && start != known.magic) {
+        const bool is_awaited = known.protocol == options_.protocol;
+        const bool is_part = known.magic.starts_with(start) && start != known.magic;
+        if (is_part || (is_awaited && start.starts_with(known.magic) && start.size() < options_.opening_bytes)) {
             candidate.next_look = clock_.now() + partial_magic_pause;
             return Verdict::undecided;
         }
-        if (start.starts_with(known.magic) && known.protocol == options_.protocol) {
+        if (start.starts_with(known.magic) && is_awaited) {
             return Verdict::migration;
         }
         if (start.starts_with(known.magic)) {
             log_stray(
-                candidate,
+                candidate.name,
                 fmt::format("it is a migration that was started with {0}; for it, wait with {0} here", known.scheme),
                 LogLevel::warning);
             return Verdict::stray;
         }
     }
-    log_stray(candidate, fmt::format("it is no migration stream, it begins with '{}'", printable(start)));
+    log_stray(candidate.name, fmt::format("it is no migration stream, it begins with '{}'",
+                                          printable(start.substr(0, max_shown_bytes))));
     return Verdict::stray;
 }
 
@@ -224,16 +236,16 @@ void ListenOpener::close_silent_candidates() {
     candidates_.remove_if([&](const Candidate& candidate) {
         const bool silent = candidate.handshake_deadline <= now;
         if (silent) {
-            log_stray(candidate, "it said nothing in time");
+            log_stray(candidate.name, "it said nothing in time");
         }
         return silent;
     });
 }
 
-void ListenOpener::log_stray(const Candidate& candidate, const std::string& reason, LogLevel level) {
+void ListenOpener::log_stray(const std::string& name, const std::string& reason, LogLevel level) {
     ++stray_count_;
     if (stray_count_ <= max_logged_strays) {
-        log_.write(level, fmt::format("closed a connection ({}): {}", candidate.name, reason));
+        log_.write(level, fmt::format("closed a connection ({}): {}", name, reason));
     }
     if (stray_count_ == max_logged_strays) {
         log_.write(LogLevel::info, fmt::format("further stray connections at {} are not logged", address()));

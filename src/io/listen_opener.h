@@ -25,9 +25,12 @@ struct ListenOptions {
     /// How long a connection may be silent before it is closed.
     Duration handshake_timeout = std::chrono::seconds(5);
     ListenProtocol protocol = ListenProtocol::stream;
+    /// A connection is a migration once it has the magic and so many bytes in all have come. At most 64.
+    std::size_t opening_bytes = 0;
 };
 
-/// A connection that has begun with the magic of the protocol; all its bytes are still to be read.
+/// A connection that has begun with the magic of the protocol, and of which the opening has come; all its bytes are
+/// still to be read.
 struct AcceptedConnection {
     FileDescriptor socket;
     /// The peer as a URI, for messages.
@@ -53,8 +56,13 @@ public:
     Result<std::unique_ptr<Channel>> open(Instant deadline) override;
     void cancel() override { cancel_->cancel(); }
 
-    /// What `open` begins with: for other protocols than a stream. Errors: as for `open`.
-    Result<AcceptedConnection> accept(Instant deadline);
+    /// For other protocols than a stream: waits for a connection that may be the migration. Its user looks further, and
+    /// calls `reject` and waits for the next, or `stop_listening`. The thread in `open`. Errors: as for `open`.
+    Result<AcceptedConnection> find_migration(Instant deadline);
+    /// It was a stray one, which its user closes.
+    void reject(const AcceptedConnection& connection, const std::string& reason);
+    /// From now on nobody listens; who has come besides is sent away.
+    void stop_listening();
     /// What `cancel` sets.
     const CancelEvent& cancel_event() const { return *cancel_; }
 
@@ -74,13 +82,12 @@ private:
     static Result<std::unique_ptr<ListenOpener>> create_over(Result<ListeningSocket> listener, Clock& clock, Log& log,
                                                              ListenOptions options);
 
-    Result<AcceptedConnection> find_migration(Instant deadline);
     WaitOutcome wait_for_activity(Instant deadline);
     void accept_candidates();
     Verdict examine(Candidate& candidate);
     Verdict judge(Candidate& candidate, std::string_view start);
     void close_silent_candidates();
-    void log_stray(const Candidate& candidate, const std::string& reason, LogLevel level = LogLevel::info);
+    void log_stray(const std::string& name, const std::string& reason, LogLevel level = LogLevel::info);
 
     ListeningSocket listener_;
     const std::unique_ptr<CancelEvent> cancel_;

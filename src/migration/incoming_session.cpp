@@ -203,7 +203,8 @@ void IncomingSession::fill_statistics(MigrationStatistics& out) const {
     if (active_) {
         out.setup_time = *active_ - started_;
         const double seconds = std::chrono::duration<double>(end - *active_).count();
-        const double bytes = reader_ ? static_cast<double>(reader_->position()) : 0;
+        const std::uint64_t past_stream = direct_ != nullptr ? direct_->figures().transferred_bytes : 0;
+        const double bytes = static_cast<double>((reader_ ? reader_->position() : 0) + past_stream);
         const double rate = seconds > 0 ? bytes / seconds : 0;
         out.bytes_per_s = static_cast<std::uint64_t>(rate);
         out.megabits_per_s = rate * 8 / 1e6;

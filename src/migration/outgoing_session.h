@@ -181,10 +181,10 @@ private:
     std::unique_ptr<StreamWriter> writer_;  // set once, under figures_mutex_; read without it by the migration thread
     std::unique_ptr<SectionWriter> sections_;
     std::unique_ptr<StreamPageSink> sink_;
-    /// Where the channel has a way past the stream: the channel's, and what leads there. Set under figures_mutex_; read
-    /// without it by the migration thread.
+    /// Where the channel has a way past the stream: the channel's end of it. Set under figures_mutex_; read without it
+    /// by the migration thread.
     DirectPageSender* direct_ = nullptr;
-    std::optional<DirectPageSink> direct_sink_;
+    std::optional<DirectPageSink> direct_sink_;  // what leads there
     /// With the capability `xbzrle`. Set under figures_mutex_; read without it by the migration thread.
     std::unique_ptr<XbzrlePageSink> delta_sink_;
     /// What its counters, and those of the saver, were at the last look.

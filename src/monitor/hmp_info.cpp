@@ -126,7 +126,10 @@ std::string cache(const Json& figures) {
 std::string rdma(const Json& figures) {
     const auto pin_all = figures.find("pin-all");
     const bool known = pin_all != figures.end() && pin_all->is_boolean();
-    return lines(figures, {{"registrations", "rdma registrations"},
+    const auto transport = figures.find("transport");
+    const bool named = transport != figures.end() && transport->is_string();
+    return (named ? fmt::format("rdma transport: {}\n", transport->get<std::string>()) : "") +
+           lines(figures, {{"registrations", "rdma registrations"},
                            {"registered", "rdma registered", " kbytes", Form::kbytes}}) +
            (known ? fmt::format("rdma pin all: {}\n", pin_all->get<bool>() ? "on" : "off") : "");
 }

@@ -43,8 +43,10 @@ TEST(HmpInfo, ShowsAMigrationAsQemuDoes) {
 }
 
 TEST(HmpInfo, ShowsWhatRdmaHasRegistered) {
-    EXPECT_EQ(migration_text({{"rdma", {{"registrations", 3}, {"registered", 2 << 20}, {"pin-all", false}}}}),
-              "rdma registrations: 3\nrdma registered: 2048 kbytes\nrdma pin all: off\n");
+    EXPECT_EQ(
+        migration_text(
+            {{"rdma", {{"transport", "shm"}, {"registrations", 3}, {"registered", 2 << 20}, {"pin-all", false}}}}),
+        "rdma transport: shm\nrdma registrations: 3\nrdma registered: 2048 kbytes\nrdma pin all: off\n");
 }
 
 TEST(HmpInfo, ShowsWhatIsRareOnlyWhenItIsThere) {

@@ -100,7 +100,10 @@ Json disk_report(const DiskStatistics& s) {
 }
 
 Json direct_report(const DirectPageFigures& s) {
-    return {{"registrations", s.registrations}, {"registered", s.registered_bytes}, {"pin-all", s.pin_all}};
+    return {{"transport", s.transport},
+            {"registrations", s.registrations},
+            {"registered", s.registered_bytes},
+            {"pin-all", s.pin_all}};
 }
 
 void add_error(Json& report, const Error& error) {

@@ -69,10 +69,14 @@ TEST(MigrationReport, HasTheCacheOfXbzrle) {
 TEST(MigrationReport, HasWhatRdmaHasRegistered) {
     MigrationStatistics s = completed();
     EXPECT_FALSE(migration_report(s, std::nullopt).contains("rdma"));
-    s.direct = DirectPageFigures{
-        .transferred_bytes = 1, .pages = 2, .registrations = 3, .registered_bytes = 4096, .pin_all = true};
+    s.direct = DirectPageFigures{.transferred_bytes = 1,
+                                 .pages = 2,
+                                 .registrations = 3,
+                                 .registered_bytes = 4096,
+                                 .pin_all = true,
+                                 .transport = "shm"};
     EXPECT_EQ(migration_report(s, std::nullopt)["rdma"],
-              Json::parse(R"({"registrations":3,"registered":4096,"pin-all":true})"));
+              Json::parse(R"({"transport":"shm","registrations":3,"registered":4096,"pin-all":true})"));
 }
 
 TEST(MigrationReport, HasQemusFieldsOfDisks) {

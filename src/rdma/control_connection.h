@@ -44,9 +44,16 @@ public:
     /// An error that has come up by now, from whatever direction. Any thread, never waits.
     virtual Status status() const = 0;
 
+    /// Waits until everything that has come from the peer by now is known here, its end too: it never waits for the
+    /// peer. The thread that receives.
+    virtual Status settle() = 0;
+
     /// Gives up: sends ERROR with `reason` if possible, and makes everything return. An empty reason: the end is an
     /// orderly one and nothing is sent. Idempotent, any thread, never blocks.
     virtual void shut_down(std::string_view reason) = 0;
+    /// After `shut_down`: waits until the peer's host has everything that was sent and, if that ended with a reason,
+    /// the peer has closed as well; at most for half a second. Before it there is nothing to wait for.
+    virtual void wait_farewell() = 0;
 };
 
 }  // namespace godwit::rdma

@@ -41,6 +41,9 @@ void SocketControlConnection::run() {
     say_farewell();
     // The peer sees the end now, even if this object lives on.
     ::shutdown(socket_.get(), SHUT_RDWR);
+    const std::lock_guard lock(mutex_);
+    farewell_over_ = true;
+    changed_.notify_all();
 }
 
 /// One turn: waits until there is something to do, and does it.
@@ -61,8 +64,8 @@ void SocketControlConnection::work() {
     ::ppoll(descriptors.data(), descriptors.size(), timeout.get(), nullptr);
     // Reading comes before any judgement: this process may have been the one that was stopped.
     if ((descriptors[0].revents & ~POLLOUT) != 0) {
-        if (const Result<bool> read = read_available(); !read) {
-            return give_up(read.error());
+        if (const Status taken = take_input(); !taken) {
+            return give_up(taken.error());
         }
     } else if (clock_.now() >= last_heard_ + times_.silence) {
         const auto silence_ms = std::chrono::duration_cast<std::chrono::milliseconds>(times_.silence).count();
@@ -71,6 +74,33 @@ void SocketControlConnection::work() {
                         "the peer is stopped or cannot be reached"});
     }
     write_queued();
+}
+
+Status SocketControlConnection::take_input() {
+    {
+        const std::lock_guard lock(mutex_);
+        reading_ = true;
+    }
+    const Result<bool> read = read_available();
+    if (!read) {
+        return fail(read.error());  // it is still to become known
+    }
+    const std::lock_guard lock(mutex_);
+    reading_ = false;
+    changed_.notify_all();
+    return {};
+}
+
+/// Also when the peer has closed, and for good.
+bool SocketControlConnection::has_unread() const {
+    pollfd descriptor{.fd = socket_.get(), .events = POLLIN | POLLRDHUP, .revents = 0};
+    return ::poll(&descriptor, 1, 0) != 0;
+}
+
+Status SocketControlConnection::settle() {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return error_ || (!reading_ && !has_unread()); });
+    return error_ ? Status(fail(*error_)) : Status();
 }
 
 /// False: nothing more is there now.
@@ -206,6 +236,7 @@ void SocketControlConnection::wait_for_shut_down() {
 }
 
 /// What has been sent is not to be lost: a socket that is closed with unread input throws away what is on its way out.
+/// And a peer that is told of a failure is to act on it before it loses what else connects the two.
 void SocketControlConnection::say_farewell() {
     const Instant deadline = clock_.now() + times_.farewell;
     while (!farewell_is_over(deadline)) {
@@ -221,13 +252,24 @@ void SocketControlConnection::say_farewell() {
     }
 }
 
+void SocketControlConnection::wait_farewell() {
+    std::unique_lock lock(mutex_);
+    if (shut_down_) {
+        changed_.wait(lock, [&] { return farewell_over_; });
+    }
+}
+
 bool SocketControlConnection::farewell_is_over(Instant deadline) {
     const std::lock_guard lock(mutex_);
     queue_.flush();
     int unacknowledged_bytes = 0;
     const bool known = ::ioctl(socket_.get(), SIOCOUTQ, &unacknowledged_bytes) == 0;
     const bool all_taken = queue_.empty() && known && unacknowledged_bytes == 0;
-    return all_taken || queue_.error() != 0 || clock_.now() >= deadline;
+    if (all_taken && gave_up_) {
+        // Two that give up at the same time do not wait for each other.
+        ::shutdown(socket_.get(), SHUT_WR);
+    }
+    return (all_taken && !gave_up_) || queue_.error() != 0 || clock_.now() >= deadline;
 }
 
 }  // namespace godwit::rdma

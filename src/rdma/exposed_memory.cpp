@@ -143,7 +143,7 @@ Result<ChunkKey> ExposedMemory::register_chunk(Block& block, ChunkNumber chunk, 
     if (memory.size() > registration_limit_.value() - registered_bytes_) {
         return fail(ErrorCode::cannot_pin,
                     fmt::format("{} bytes of memory are registered and {} more are needed, but only {} may be",
-                                registered_bytes_.load(), memory.size(), registration_limit_.value()),
+                                registered_bytes_, memory.size(), registration_limit_.value()),
                     "raise the limit of locked memory at the destination (ulimit -l, LimitMEMLOCK=)");
     }
     Result<std::unique_ptr<RegisteredMemory>> registered = fabric_.register_memory(memory);

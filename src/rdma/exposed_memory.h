@@ -1,6 +1,5 @@
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -14,7 +13,7 @@
 namespace godwit::rdma {
 
 /// The destination's memory as far as the source may write to it: its blocks in the source's order, and what of them is
-/// registered. Everything that the source asks for is checked here. The loading thread's, except for the figures.
+/// registered. Everything that the source asks for is checked here. The loading thread's.
 class ExposedMemory {
 public:
     /// No more than `registration_limit` is registered in chunks at the same time. `fabric` outlives this. `go_on` is
@@ -43,7 +42,6 @@ public:
     /// The pages from `first` on that are all registered or all not, of a range that has been checked; not too many.
     Piece piece(const ZeroRange& range, PageNumber first) const;
 
-    /// Any thread.
     std::uint64_t registrations() const { return registrations_; }
     std::uint64_t registered_bytes() const { return registered_bytes_; }
 
@@ -70,9 +68,8 @@ private:
     const std::function<Status()> go_on_;
     std::unique_ptr<MemoryLock> lock_;
     std::vector<Block> blocks_;
-    // Written by the loading thread, read by any.
-    std::atomic<std::uint64_t> registrations_{0};
-    std::atomic<std::uint64_t> registered_bytes_{0};
+    std::uint64_t registrations_ = 0;
+    std::uint64_t registered_bytes_ = 0;
 };
 
 }  // namespace godwit::rdma

@@ -3,12 +3,14 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <span>
 #include <vector>
 
 #include "godwit/channel.h"
 #include "godwit/error.h"
+#include "godwit/units.h"
 
 namespace godwit {
 
@@ -38,6 +40,9 @@ public:
     virtual ~RemoteMemory() = default;
 };
 
+/// For sides whose fabric pins nothing.
+inline constexpr ByteCount no_registration_limit{std::numeric_limits<std::uint64_t>::max()};
+
 /// Chosen by who starts a write; told again when it is finished.
 using WriteId = std::uint64_t;
 
@@ -45,7 +50,7 @@ using WriteId = std::uint64_t;
 /// the destination registers memory and, while it is to be written to, calls `progress`.
 ///
 /// One thread at a time. A peer that is gone shows as an error or not at all: who waits has to know from elsewhere.
-/// Errors are `io`, in the library's words.
+/// Errors are `io`, in the library's words, unless a fabric says otherwise.
 class Fabric {
 public:
     virtual ~Fabric() = default;

@@ -23,6 +23,9 @@ namespace {
 constexpr std::string_view magic = "GWRD";
 constexpr std::uint32_t can_pin_all_flag = 1;
 constexpr std::size_t padding_bytes = 2;
+constexpr const char* source_hint =
+    "check that the destination waits with rdma: at this address, and look at its messages";
+constexpr const char* destination_hint = "check that the source is a godwit that migrates to an rdma: address";
 
 /// The fixed part in the form in which it travels.
 struct Fields {
@@ -92,14 +95,12 @@ tl::unexpected<Error> fail_hello(WaitOutcome outcome, const std::string& name) {
         return fail_cancelled(name);
     }
     return fail(ErrorCode::handshake_timeout,
-                fmt::format("the peer did not begin the RDMA protocol in time ({})", name),
-                "check that the destination waits with rdma: at this address");
+                fmt::format("the peer did not begin the RDMA protocol in time ({})", name));
 }
 
 tl::unexpected<Error> fail_closed(const std::string& name) {
     return fail(ErrorCode::peer_closed,
-                fmt::format("the peer closed the connection before the RDMA protocol had begun ({})", name),
-                "check that the destination waits with rdma: at this address, and look at its messages");
+                fmt::format("the peer closed the connection before the RDMA protocol had begun ({})", name));
 }
 
 bool is_closed(int error) {
@@ -189,15 +190,29 @@ Status check_hello(const HelloConnection& connection, const Fields& fields) {
     if (fields.transport > static_cast<std::uint32_t>(Transport::verbs)) {
         return fail_garbage(connection, fmt::format("the unknown transport {}", fields.transport));
     }
-    if (fields.refusal || fields.rest_bytes != 0) {
+    if (fields.refusal) {
+        return fail_garbage(connection, "a refusal from the source");
+    }
+    if (fields.rest_bytes != 0) {
         return fail_garbage(connection, fmt::format("{} bytes follow the source's", fields.rest_bytes));
     }
     return {};
 }
 
-}  // namespace
+/// For what may have happened because the peer is something else than this side takes it for.
+template <typename Value>
+Result<Value> with_hint(Result<Value> exchanged, const char* hint) {
+    if (!exchanged && exchanged.error().hint.empty()) {
+        const ErrorCode code = exchanged.error().code;
+        if (code == ErrorCode::handshake_timeout || code == ErrorCode::peer_closed ||
+            code == ErrorCode::stream_corrupt) {
+            exchanged.error().hint = hint;
+        }
+    }
+    return exchanged;
+}
 
-Result<HelloAnswer> say_hello(const HelloConnection& connection, const Hello& hello) {
+Result<HelloAnswer> exchange_hellos(const HelloConnection& connection, const Hello& hello) {
     const Fields offer{.flags = hello.can_pin_all ? can_pin_all_flag : 0,
                        .transport = static_cast<std::uint32_t>(hello.wish),
                        .host = hello.host};
@@ -227,8 +242,14 @@ Result<HelloAnswer> say_hello(const HelloConnection& connection, const Hello& he
                        .fabric_address = std::move(*address)};
 }
 
+}  // namespace
+
+Result<HelloAnswer> say_hello(const HelloConnection& connection, const Hello& hello) {
+    return with_hint(exchange_hellos(connection, hello), source_hint);
+}
+
 Result<Hello> hear_hello(const HelloConnection& connection) {
-    const auto fields = receive_fields(connection);
+    const auto fields = with_hint(receive_fields(connection), destination_hint);
     if (!fields) {
         return fail(fields.error());
     }

@@ -180,7 +180,10 @@ TEST_F(HelloTest, GarbageFromTheSourceIsRefused) {
     for (const RawHello& hello : hellos) {
         say(source_, hello.bytes());
         EXPECT_CODE(hear_hello(at(destination_)), ErrorCode::stream_corrupt);
+        hear(source_);
     }
+    say(source_, hellos[2].bytes());
+    EXPECT_EQ(hear_hello(at(destination_)).error().message, "RDMA's hello: a refusal from the source (rdma:peer:1)");
 }
 
 TEST_F(HelloTest, GarbageFromTheDestinationIsRefused) {
@@ -199,6 +202,7 @@ TEST_F(HelloTest, GarbageFromTheDestinationIsRefused) {
     const Error stream = answer_error("QEVM" + std::string(100, '\0'));
     EXPECT_EQ(stream.code, ErrorCode::stream_corrupt);
     EXPECT_NE(stream.message.find("does not speak RDMA, it begins with 'QEVM'"), std::string::npos) << stream.message;
+    EXPECT_NE(stream.hint.find("waits with rdma:"), std::string::npos) << stream.text();
 }
 
 TEST_F(HelloTest, AnEndAtAnyByteIsSeen) {
@@ -211,7 +215,9 @@ TEST_F(HelloTest, AnEndAtAnyByteIsSeen) {
     for (std::size_t length = 0; length < hello_bytes; ++length) {
         say(source_, RawHello{}.bytes().substr(0, length));
         source_.reset();
-        EXPECT_CODE(hear_hello(at(destination_)), ErrorCode::peer_closed);
+        const auto heard = hear_hello(at(destination_));
+        EXPECT_CODE(heard, ErrorCode::peer_closed);
+        EXPECT_NE(heard.error().hint.find("migrates to an rdma: address"), std::string::npos) << heard.error().text();
         std::tie(source_, destination_) = socket_pair();
     }
 }
@@ -221,7 +227,9 @@ TEST_F(HelloTest, ASilentPeerIsNotWaitedForLongerThanAllowed) {
     say(destination_, RawHello::answer("address").bytes().substr(0, 50));
     EXPECT_CODE(say_hello(at(source_, 30ms), {.host = host_}), ErrorCode::handshake_timeout);
     const auto [ours, theirs] = socket_pair();
-    EXPECT_CODE(hear_hello(at(ours, 30ms)), ErrorCode::handshake_timeout);
+    const auto heard = hear_hello(at(ours, 30ms));
+    EXPECT_CODE(heard, ErrorCode::handshake_timeout);
+    EXPECT_NE(heard.error().hint.find("migrates to an rdma: address"), std::string::npos) << heard.error().text();
 }
 
 TEST_F(HelloTest, CancelEndsTheWait) {

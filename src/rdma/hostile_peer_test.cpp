@@ -18,7 +18,7 @@ using namespace rdma::test;  // NOLINT(google-build-using-namespace)
 /// A connection, and a peer that sends bytes as it likes.
 class HostilePeerTest : public ::testing::Test {
 protected:
-    void connect(ControlTimes times = {}) {
+    void connect(ControlTimes times = {.farewell = 50ms}) {
         auto [ours, theirs] = socket_pair();
         connection_ = *SocketControlConnection::create(std::move(ours), "peer", clock_, times);
         peer_ = std::move(theirs);
@@ -168,6 +168,7 @@ TEST_F(HostilePeerTest, WhatTheSocketDidNotTakeAtOnceArrivesWhole) {
     const std::string heard = hear();
     EXPECT_EQ(static_cast<std::size_t>(std::count(heard.begin(), heard.end(), 'r')), sent_count * big.size());
     EXPECT_TRUE(heard.ends_with("that was all"));
+    peer_.reset();  // to which it closes as well
 }
 
 TEST_F(HostilePeerTest, NoErrorIsSentToAPeerThatGaveUpItself) {

@@ -10,13 +10,12 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <fstream>
-#include <limits>
 #include <string>
 #include <utility>
 
 #include "base/format_bytes.h"
 #include "io/system_error.h"
+#include "rdma/host_memory.h"
 
 namespace godwit::rdma {
 namespace {
@@ -24,7 +23,7 @@ namespace {
 /// Some tens of milliseconds of work.
 constexpr std::size_t step_bytes = 64 << 20;
 /// What is left to the host.
-constexpr ByteCount reserve(64 << 20);
+constexpr ByteCount reserve(256 << 20);
 
 bool may_lock_everything() {
     // libcap would be a library for one bit.
@@ -73,42 +72,10 @@ Error cannot_pin(ByteCount needed, int error) {
     return result;
 }
 
-/// Bytes that have to be allocated before they can be locked.
-ByteCount not_resident(const std::vector<MutableBuffer>& pieces) {
-    std::vector<unsigned char> resident(step_bytes / page_bytes);
-    std::uint64_t pages = 0;
-    for (MutableBuffer memory : pieces) {
-        while (!memory.empty()) {
-            const MutableBuffer step = memory.first(std::min(memory.size(), step_bytes));
-            memory = memory.subspan(step.size());
-            const auto step_pages = static_cast<std::ptrdiff_t>(pages_in(ByteCount(step.size())).value());
-            if (::mincore(step.data(), step.size(), resident.data()) == 0) {
-                pages += static_cast<std::uint64_t>(std::count_if(resident.begin(), resident.begin() + step_pages,
-                                                                  [](unsigned char page) { return (page & 1) == 0; }));
-            }
-        }
-    }
-    return ByteCount(pages * page_bytes);
-}
-
-/// What the kernel says can be had without swapping.
-std::optional<ByteCount> available_memory() {
-    std::ifstream file("/proc/meminfo");
-    for (std::string name; file >> name;) {
-        std::uint64_t kib = 0;
-        if (name == "MemAvailable:" && file >> kib) {
-            return ByteCount(kib * 1024);
-        }
-        file.ignore(std::numeric_limits<std::streamsize>::max(), '\n');
-    }
-    return std::nullopt;
-}
-
-/// A host that runs out of memory kills somebody, maybe the guest.
-Status check_host(const std::vector<MutableBuffer>& pieces, ByteCount needed) {
+/// A host, or a control group, that runs out of memory kills somebody, maybe the guest.
+Status check_host(ByteCount missing, ByteCount needed) {
     const std::optional<ByteCount> available = available_memory();
-    const ByteCount missing = not_resident(pieces);
-    if (!available || missing + reserve <= *available) {
+    if (!available || missing.value() == 0 || missing + reserve <= *available) {
         return {};
     }
     return fail(
@@ -136,6 +103,9 @@ public:
         while (!memory.empty()) {
             const MutableBuffer step = memory.first(std::min(memory.size(), step_bytes));
             memory = memory.subspan(step.size());
+            if (Status enough = check_host(not_resident(step), needed); !enough) {
+                return enough;
+            }
             // First, because mlock that fails half-way leaves what it has done.
             locked_.push_back(step);
             if (::mlock(step.data(), step.size()) != 0) {
@@ -157,7 +127,12 @@ private:
 Result<std::unique_ptr<MemoryLock>> MemoryLock::lock(const std::vector<MutableBuffer>& pieces,
                                                      const std::function<Status()>& go_on) {
     const ByteCount needed = size_of(pieces);
-    if (Status enough = check_host(pieces, needed); !enough) {
+    ByteCount missing;
+    // First for all of it, so that nothing is begun in vain; then step by step, for others need memory too.
+    for (const MutableBuffer& piece : pieces) {
+        missing += not_resident(piece);
+    }
+    if (Status enough = check_host(missing, needed); !enough) {
         return fail(enough.error());
     }
     auto memory = std::make_unique<LockedMemory>();

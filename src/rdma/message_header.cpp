@@ -14,41 +14,42 @@ constexpr std::size_t zero_range_bytes = 24;
 constexpr std::size_t chunk_range_bytes = 24;
 constexpr std::size_t round_figures_bytes = 16;
 
-tl::unexpected<Error> corrupt(MessageType type, std::string_view what) {
-    return fail(ErrorCode::stream_corrupt, fmt::format("RDMA message {}: {}", to_string(type), what));
-}
-
 /// The sizes that a payload of `type` may have.
 struct PayloadLimits {
     std::size_t least;
     std::size_t most;
     /// Of one entry; 0: not fixed.
-    std::size_t entry;
+    std::size_t entry = 0;
+    /// The payload may consist of several.
+    bool has_entries = false;
 };
 
 PayloadLimits payload_limits(MessageType type) {
     switch (type) {
         case MessageType::error:
-            return {0, max_error_text_bytes, 0};
+            return {.least = 0, .most = max_error_text_bytes};
         case MessageType::ready:
         case MessageType::unregister_finished:
         case MessageType::heartbeat:
         case MessageType::end_of_stream:
-            return {0, 0, 0};
+            return {.least = 0, .most = 0};
         case MessageType::stream:
+            return {.least = 1, .most = max_payload_bytes};
         case MessageType::ram_blocks_request:
         case MessageType::ram_blocks_result:
         case MessageType::register_result:
-            return {1, max_payload_bytes, 0};
+            return {.least = 1, .most = max_payload_bytes, .entry = 0, .has_entries = true};
         case MessageType::compress:
-            return {zero_range_bytes, max_payload_bytes, zero_range_bytes};
+            return {
+                .least = zero_range_bytes, .most = max_payload_bytes, .entry = zero_range_bytes, .has_entries = true};
         case MessageType::register_request:
         case MessageType::unregister_request:
-            return {chunk_range_bytes, max_payload_bytes, chunk_range_bytes};
+            return {
+                .least = chunk_range_bytes, .most = max_payload_bytes, .entry = chunk_range_bytes, .has_entries = true};
         case MessageType::register_finished:
-            return {round_figures_bytes, round_figures_bytes, 0};
+            return {.least = round_figures_bytes, .most = round_figures_bytes};
     }
-    return {0, 0, 0};
+    return {.least = 0, .most = 0};
 }
 
 }  // namespace
@@ -83,6 +84,10 @@ std::string_view to_string(MessageType type) {
             return "END_OF_STREAM";
     }
     return "unknown";
+}
+
+tl::unexpected<Error> corrupt_message(MessageType type, std::string_view what) {
+    return fail(ErrorCode::stream_corrupt, fmt::format("RDMA message {}: {}", to_string(type), what));
 }
 
 bool needs_ready(MessageType type) {
@@ -121,16 +126,21 @@ Result<Header> decode_header(std::span<const std::byte, header_bytes> in) {
     const auto type = reader.get<std::uint32_t>();
     const auto repeat = reader.get<std::uint32_t>();
     const auto padding = reader.get<std::uint32_t>();
-    if (type == 0 || type > last_message_type || padding != 0) {
+    if (type == 0 || type > last_message_type) {
         return fail(ErrorCode::stream_corrupt, fmt::format("RDMA message of the unknown type {}", type));
+    }
+    if (padding != 0) {
+        return corrupt_message(static_cast<MessageType>(type),
+                               fmt::format("its head ends with {} instead of 0", padding));
     }
     const Header header{payload_bytes, static_cast<MessageType>(type), repeat};
     const PayloadLimits limits = payload_limits(header.type);
     if (payload_bytes < limits.least || payload_bytes > limits.most) {
-        return corrupt(header.type, fmt::format("a payload of {} bytes", payload_bytes));
+        return corrupt_message(header.type, fmt::format("a payload of {} bytes", payload_bytes));
     }
-    if (repeat == 0 || repeat > max_repeat || (limits.entry != 0 && payload_bytes != repeat * limits.entry)) {
-        return corrupt(header.type, fmt::format("{} entries in {} bytes", repeat, payload_bytes));
+    const std::uint32_t most = limits.has_entries ? max_repeat : 1;
+    if (repeat == 0 || repeat > most || (limits.entry != 0 && payload_bytes != repeat * limits.entry)) {
+        return corrupt_message(header.type, fmt::format("{} entries in {} bytes", repeat, payload_bytes));
     }
     return header;
 }

@@ -11,10 +11,6 @@ namespace godwit::rdma {
 
 namespace {
 
-tl::unexpected<Error> corrupt(MessageType type, std::string_view what) {
-    return fail(ErrorCode::stream_corrupt, fmt::format("RDMA message {}: {}", to_string(type), what));
-}
-
 Message finish(MessageType type, std::size_t repeat, std::vector<std::byte> payload) {
     GODWIT_ASSERT(repeat >= 1 && repeat <= max_repeat && payload.size() <= max_payload_bytes,
                   "a message {} of {} entries and {} bytes", to_string(type), repeat, payload.size());
@@ -73,10 +69,10 @@ Result<RamBlocksRequest> decode_ram_blocks_request(const Message& message) {
     PayloadReader reader(message.payload);
     const auto flags = reader.get<std::uint32_t>();
     if (flags > 1) {
-        return corrupt(message.type, fmt::format("unknown flags 0x{:x}", flags));
+        return corrupt_message(message.type, fmt::format("unknown flags 0x{:x}", flags));
     }
     if (message.repeat > max_blocks) {
-        return corrupt(message.type, fmt::format("{} blocks", message.repeat));
+        return corrupt_message(message.type, fmt::format("{} blocks", message.repeat));
     }
     RamBlocksRequest request{.pin_all = flags == 1, .blocks = {}};
     for (std::uint32_t i = 0; i < message.repeat; ++i) {
@@ -88,7 +84,7 @@ Result<RamBlocksRequest> decode_ram_blocks_request(const Message& message) {
         request.blocks.push_back(std::move(block));
     }
     if (!reader.complete()) {
-        return corrupt(message.type, "its length does not fit its entries");
+        return corrupt_message(message.type, "its length does not fit its entries");
     }
     return request;
 }
@@ -107,7 +103,7 @@ Message encode(const RamBlocksResult& result) {
 
 Result<RamBlocksResult> decode_ram_blocks_result(const Message& message) {
     if (message.repeat > max_blocks) {
-        return corrupt(message.type, fmt::format("{} blocks", message.repeat));
+        return corrupt_message(message.type, fmt::format("{} blocks", message.repeat));
     }
     PayloadReader reader(message.payload);
     RamBlocksResult result;
@@ -119,12 +115,12 @@ Result<RamBlocksResult> decode_ram_blocks_result(const Message& message) {
         bool too_long = false;
         block.key = get_key(reader, too_long);
         if (too_long) {
-            return corrupt(message.type, "a key that is too long");
+            return corrupt_message(message.type, "a key that is too long");
         }
         result.blocks.push_back(std::move(block));
     }
     if (!reader.complete()) {
-        return corrupt(message.type, "its length does not fit its entries");
+        return corrupt_message(message.type, "its length does not fit its entries");
     }
     return result;
 }
@@ -146,7 +142,7 @@ Result<std::vector<ZeroRange>> decode_compress(const Message& message) {
     std::vector<ZeroRange> ranges;
     for (std::uint32_t i = 0; i < message.repeat; ++i) {
         if (const auto value = reader.get<std::uint32_t>(); value != 0) {
-            return corrupt(message.type, fmt::format("pages of 0x{:x}; only zeros are known", value));
+            return corrupt_message(message.type, fmt::format("pages of 0x{:x}; only zeros are known", value));
         }
         ZeroRange range;
         range.block = reader.get<std::uint32_t>();
@@ -155,7 +151,7 @@ Result<std::vector<ZeroRange>> decode_compress(const Message& message) {
         ranges.push_back(range);
     }
     if (!reader.complete()) {
-        return corrupt(message.type, "its length does not fit its entries");
+        return corrupt_message(message.type, "its length does not fit its entries");
     }
     return ranges;
 }
@@ -183,14 +179,14 @@ Result<std::vector<ChunkRange>> decode_chunk_ranges(const Message& message) {
         const auto padding = reader.get<std::uint32_t>();
         const auto further = reader.get<std::uint64_t>();
         if (padding != 0 || further >= max_chunks_per_request) {
-            return corrupt(message.type, fmt::format("{} further chunks", further));
+            return corrupt_message(message.type, fmt::format("{} further chunks", further));
         }
         range.count = further + 1;
         chunks += range.count;
         ranges.push_back(range);
     }
     if (!reader.complete() || chunks > max_chunks_per_request) {
-        return corrupt(message.type, fmt::format("{} chunks in {} entries", chunks, message.repeat));
+        return corrupt_message(message.type, fmt::format("{} chunks in {} entries", chunks, message.repeat));
     }
     return ranges;
 }
@@ -207,7 +203,7 @@ Message encode(std::span<const ChunkKey> keys) {
 
 Result<std::vector<ChunkKey>> decode_register_result(const Message& message) {
     if (message.repeat > max_chunks_per_request) {
-        return corrupt(message.type, fmt::format("{} keys", message.repeat));
+        return corrupt_message(message.type, fmt::format("{} keys", message.repeat));
     }
     PayloadReader reader(message.payload);
     std::vector<ChunkKey> keys;
@@ -217,12 +213,12 @@ Result<std::vector<ChunkKey>> decode_register_result(const Message& message) {
         bool too_long = false;
         key.key = get_key(reader, too_long);
         if (too_long) {
-            return corrupt(message.type, "a key that is too long");
+            return corrupt_message(message.type, "a key that is too long");
         }
         keys.push_back(std::move(key));
     }
     if (!reader.complete()) {
-        return corrupt(message.type, "its length does not fit its entries");
+        return corrupt_message(message.type, "its length does not fit its entries");
     }
     return keys;
 }
@@ -241,7 +237,7 @@ Result<RoundFigures> decode_register_finished(const Message& message) {
     figures.pages = reader.get<std::uint64_t>();
     figures.writes = reader.get<std::uint64_t>();
     if (!reader.complete()) {
-        return corrupt(message.type, "its length does not fit");
+        return corrupt_message(message.type, "its length does not fit");
     }
     return figures;
 }

@@ -36,6 +36,8 @@ std::string_view to_string(MessageType type);
 bool needs_ready(MessageType type);
 /// A message of these types answers a request.
 bool is_response(MessageType type);
+/// The error for a message that breaks the format or comes where it may not.
+tl::unexpected<Error> corrupt_message(MessageType type, std::string_view what);
 
 inline constexpr std::size_t header_bytes = 16;
 inline constexpr std::size_t max_payload_bytes = 512 * 1024 - header_bytes;
@@ -87,7 +89,7 @@ struct RamBlocksResult {
 };
 inline constexpr std::size_t max_blocks = 1024;
 
-/// Pages of one chunk that read as zeros.
+/// Pages of one block that follow each other and read as zeros.
 struct ZeroRange {
     std::uint32_t block = 0;
     BlockOffset offset;

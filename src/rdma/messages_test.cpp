@@ -42,6 +42,7 @@ TEST(RdmaMessages, HeadsThatMakeNoSenseAreRefused) {
     EXPECT_TRUE(refused(head(0, 0, 1))) << "type";
     EXPECT_TRUE(refused(head(0, last_message_type + 1, 1))) << "type";
     EXPECT_TRUE(refused(head(0, 2, 1, 9))) << "padding";
+    EXPECT_EQ(decode_header(head(0, 2, 1, 9)).error().message, "RDMA message READY: its head ends with 9 instead of 0");
     EXPECT_TRUE(refused(head(1, 2, 1))) << "READY has no payload";
     EXPECT_TRUE(refused(head(0, 3, 1))) << "a STREAM without bytes";
     EXPECT_TRUE(refused(head(512 * 1024, 3, 1))) << "length";
@@ -50,6 +51,8 @@ TEST(RdmaMessages, HeadsThatMakeNoSenseAreRefused) {
     EXPECT_TRUE(refused(head(24, 6, 2))) << "entries";
     EXPECT_TRUE(refused(head(24 * 4097, 6, 4097))) << "too many entries";
     EXPECT_TRUE(refused(head(1025, 1, 1))) << "a long ERROR";
+    EXPECT_TRUE(refused(head(0, 2, 2))) << "READY has no entries";
+    EXPECT_TRUE(refused(head(16, 9, 4))) << "REGISTER_FINISHED has one";
     EXPECT_FALSE(refused(head(512 * 1024 - 16, 3, 1)));
 }
 

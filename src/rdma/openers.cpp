@@ -1,5 +1,6 @@
 #include "rdma/openers.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -21,6 +22,9 @@ namespace rdma {
 
 namespace {
 
+/// What UCX itself keeps pinned, generously.
+constexpr ByteCount own_buffers(32 << 20);
+
 Transport to_transport(RdmaTransport wish) {
     switch (wish) {
         case RdmaTransport::automatic:
@@ -36,16 +40,41 @@ Transport to_transport(RdmaTransport wish) {
 }
 
 Result<std::unique_ptr<Channel>> make_channel(Role role, FileDescriptor socket, std::unique_ptr<Fabric> fabric,
-                                              const std::string& peer, Transport transport, const Clock& clock) {
+                                              const std::string& peer, Transport transport, bool can_pin_all,
+                                              const Clock& clock, Log& log) {
     std::string description = fmt::format("{} ({})", peer, to_string(transport));
+    log.write(LogLevel::info, fmt::format("RDMA with {}: pages travel by {}", peer, to_string(transport)));
     auto control = SocketControlConnection::create(std::move(socket), description, clock);
     if (!control) {
         return fail(control.error());
     }
-    // A device pins what is registered.
-    const std::optional<ByteCount> limit = transport == Transport::verbs ? pin_limit() : std::nullopt;
-    return std::make_unique<RdmaChannel>(role, std::move(*control), std::move(fabric), std::move(description),
-                                         limit.value_or(PageReceiver::no_limit));
+    PageTerms terms{.transport = to_string(transport), .can_pin_all = can_pin_all, .clock = &clock};
+    if (const auto limit = pin_limit(); transport == Transport::verbs && limit) {
+        // A device pins what is registered, and the library's own buffers.
+        terms.registration_limit = *limit - std::min(*limit, own_buffers);
+    }
+    return std::make_unique<RdmaChannel>(role, std::move(*control), std::move(fabric), std::move(description), terms);
+}
+
+Status check_host(const HostParts& parts, Transport transport) {
+    return needs_ucx(transport) ? parts.check_ucx() : Status();
+}
+
+Result<std::unique_ptr<Fabric>> open_fabric(const HostParts& parts, Transport transport, int control_socket, Log& log) {
+    if (Status usable = check_host(parts, transport); !usable) {
+        return fail(usable.error());
+    }
+    return parts.make_fabric(transport, control_socket, log);
+}
+
+/// Of a process that is killed, Linux closes the descriptors with the highest numbers first. The destination has to see
+/// the end of the control connection before the end of UCX's own, which it may not survive.
+void move_beyond_others(FileDescriptor& socket) {
+    constexpr int least_number = 512;
+    // Where there is no such number it stays where it is: only a killed source makes a difference.
+    if (const int moved = ::fcntl(socket.get(), F_DUPFD_CLOEXEC, least_number); moved >= 0) {
+        socket.reset(moved);
+    }
 }
 
 class RdmaConnectOpener : public ChannelOpener {
@@ -60,19 +89,20 @@ public:
           log_(log) {}
 
     Result<std::unique_ptr<Channel>> open(Instant deadline) override {
-        if (Status usable = parts_.check(); !usable) {
+        if (Status usable = check_host(parts_, wish_); !usable) {
             return fail(usable.error());
         }
         auto socket = connector_->connect(deadline);
         if (!socket) {
             return fail(socket.error());
         }
-        const HelloConnection connection{socket->get(), name_, connector_->cancel_event(), deadline, clock_};
+        const HelloConnection connection{socket->get(), name_, connector_->cancel_event(),
+                                         std::min(deadline, clock_.now() + parts_.hello_timeout), clock_};
         const auto answer = say_hello(connection, {.can_pin_all = true, .wish = wish_, .host = parts_.identity()});
         if (!answer) {
             return fail(answer.error());
         }
-        auto fabric = parts_.make_fabric(answer->transport, log_);
+        auto fabric = open_fabric(parts_, answer->transport, socket->get(), log_);
         if (!fabric) {
             return fail(fabric.error());
         }
@@ -82,7 +112,11 @@ public:
         if (connector_->cancel_event().cancelled()) {
             return fail_cancelled(name_);
         }
-        return make_channel(Role::source, std::move(*socket), std::move(*fabric), name_, answer->transport, clock_);
+        if (answer->transport == Transport::tcp) {
+            move_beyond_others(*socket);
+        }
+        return make_channel(Role::source, std::move(*socket), std::move(*fabric), name_, answer->transport,
+                            answer->can_pin_all, clock_, log_);
     }
     void cancel() override { connector_->cancel(); }
 
@@ -101,38 +135,67 @@ public:
         : parts_(std::move(parts)), listener_(std::move(listener)), clock_(clock), log_(log) {}
 
     Result<std::unique_ptr<Channel>> open(Instant deadline) override {
-        auto accepted = listener_->accept(deadline);
-        if (!accepted) {
-            return fail(accepted.error());
+        auto greeting = find_source(deadline);
+        listener_->stop_listening();
+        if (!greeting) {
+            return fail(greeting.error());
         }
-        const HelloConnection connection{accepted->socket.get(), accepted->name, listener_->cancel_event(),
-                                         std::min(deadline, clock_.now() + parts_.hello_timeout), clock_};
-        const auto hello = hear_hello(connection);
-        if (!hello) {
-            return fail(hello.error());
+        return answer(std::move(greeting->connection), greeting->hello, deadline);
+    }
+    void cancel() override { listener_->cancel(); }
+
+private:
+    struct Greeting {
+        AcceptedConnection connection;
+        Hello hello;
+    };
+
+    HelloConnection hello_connection(const AcceptedConnection& accepted, Instant deadline) const {
+        return {accepted.socket.get(), accepted.name, listener_->cancel_event(),
+                std::min(deadline, clock_.now() + parts_.hello_timeout), clock_};
+    }
+
+    /// The first that says hello as it should; who does not is a stray one.
+    Result<Greeting> find_source(Instant deadline) {
+        for (;;) {
+            auto accepted = listener_->find_migration(deadline);
+            if (!accepted) {
+                return fail(accepted.error());
+            }
+            const auto hello = hear_hello(hello_connection(*accepted, deadline));
+            if (hello) {
+                return Greeting{std::move(*accepted), *hello};
+            }
+            if (hello.error().code == ErrorCode::cancelled) {
+                return fail(hello.error());
+            }
+            listener_->reject(*accepted, hello.error().text());
         }
+    }
+
+    Result<std::unique_ptr<Channel>> answer(AcceptedConnection accepted, const Hello& hello, Instant deadline) {
+        const HelloConnection connection = hello_connection(accepted, deadline);
         const HostIdentity host = parts_.identity();
-        const Transport transport = choose_transport(hello->wish, hello->host, host);
-        auto fabric = parts_.make_fabric(transport, log_);
+        const auto transport = choose_transport(hello.wish, hello.host, host);
+        auto fabric = transport ? open_fabric(parts_, *transport, accepted.socket.get(), log_)
+                                : Result<std::unique_ptr<Fabric>>(fail(transport.error()));
         if (!fabric) {
             // The first error is the one that counts.
-            static_cast<void>(refuse_hello(connection, fabric.error().message));
+            static_cast<void>(refuse_hello(connection, fabric.error().text()));
             return fail(fabric.error());
         }
         const ConstBuffer address = (*fabric)->address();
-        const Status answered = answer_hello(connection, {.can_pin_all = hello->can_pin_all,
-                                                          .transport = transport,
+        const Status answered = answer_hello(connection, {.can_pin_all = hello.can_pin_all,
+                                                          .transport = *transport,
                                                           .host = host,
                                                           .fabric_address = {address.begin(), address.end()}});
         if (!answered) {
             return fail(answered.error());
         }
-        return make_channel(Role::destination, std::move(accepted->socket), std::move(*fabric), accepted->name,
-                            transport, clock_);
+        return make_channel(Role::destination, std::move(accepted.socket), std::move(*fabric), accepted.name,
+                            *transport, hello.can_pin_all, clock_, log_);
     }
-    void cancel() override { listener_->cancel(); }
 
-private:
     const HostParts parts_;
     const std::unique_ptr<ListenOpener> listener_;
     Clock& clock_;
@@ -143,7 +206,7 @@ private:
 
 HostParts this_host_parts() {
     HostParts parts;
-    parts.check = check_ucx;
+    parts.check_ucx = check_ucx;
     parts.make_fabric = make_fabric;
     parts.identity = this_host;
     return parts;
@@ -151,6 +214,10 @@ HostParts this_host_parts() {
 
 Result<std::unique_ptr<ChannelOpener>> make_rdma_opener(const RdmaAddress& address, HostParts parts, Clock& clock,
                                                         Log& log) {
+    if (address.port == 0) {
+        return fail(ErrorCode::invalid_argument,
+                    fmt::format("cannot connect to '{}': port 0 is only for listening", to_string(Address(address))));
+    }
     auto connector = ConnectOpener::create(TcpAddress{address.host, address.port}, clock);
     if (!connector) {
         return fail(connector.error());
@@ -159,15 +226,17 @@ Result<std::unique_ptr<ChannelOpener>> make_rdma_opener(const RdmaAddress& addre
 }
 
 Result<IncomingEndpoint> make_rdma_endpoint(const RdmaAddress& address, HostParts parts, Clock& clock, Log& log) {
-    if (Status usable = parts.check(); !usable) {
-        return fail(usable.error());
+    if (Status usable = parts.check_ucx(); !usable) {
+        log.write(LogLevel::warning, fmt::format("{}: only a source on this host can come: {}",
+                                                 to_string(Address(address)), usable.error().text()));
     }
     if (address.transport != RdmaTransport::automatic) {
         log.write(LogLevel::info, fmt::format("{}: the source chooses the transport; the option is ignored here",
                                               to_string(Address(address))));
     }
-    auto listener =
-        ListenOpener::create(TcpAddress{address.host, address.port}, clock, log, {.protocol = ListenProtocol::rdma});
+    auto listener = ListenOpener::create(
+        TcpAddress{address.host, address.port}, clock, log,
+        {.handshake_timeout = parts.hello_timeout, .protocol = ListenProtocol::rdma, .opening_bytes = hello_bytes});
     if (!listener) {
         return fail(listener.error());
     }

@@ -11,6 +11,7 @@
 #include "io/name_resolution.h"
 #include "io/socket_address.h"
 #include "rdma/control_testing.h"
+#include "rdma/hello.h"
 #include "rdma/testing.h"
 
 namespace godwit::rdma {
@@ -23,8 +24,8 @@ using Opened = Result<std::unique_ptr<Channel>>;
 class RdmaOpenersTest : public ::testing::Test {
 protected:
     HostParts parts() {
-        return {.check = [this]() -> Status { return usable_; },
-                .make_fabric = [this](Transport transport, Log&) -> Result<std::unique_ptr<Fabric>> {
+        return {.check_ucx = [this]() -> Status { return ucx_; },
+                .make_fabric = [this](Transport transport, int, Log&) -> Result<std::unique_ptr<Fabric>> {
                     transport_ = transport;
                     ++fabrics_;
                     if (!fabric_works_) {
@@ -32,7 +33,7 @@ protected:
                     }
                     return std::make_unique<FakeFabric>(network_);
                 },
-                .identity = [] { return HostIdentity{}; },
+                .identity = [this] { return host_; },
                 .hello_timeout = hello_timeout_};
     }
     static RdmaAddress rdma_at(const std::string& uri) { return std::get<RdmaAddress>(*parse_address(uri)); }
@@ -63,7 +64,9 @@ protected:
     RecordingLog log_;
     FakeNetwork network_{1};
     NamedDescriptors descriptors_;
-    Status usable_;
+    Status ucx_;
+    /// Of both sides.
+    HostIdentity host_{.boot_id = {std::byte{1}}, .pid_namespace = 1};
     Duration hello_timeout_ = patience;
     bool fabric_works_ = true;
     std::atomic<Transport> transport_{Transport::automatic};
@@ -90,14 +93,72 @@ TEST_F(RdmaOpenersTest, BothSidesGetAChannel) {
     EXPECT_EQ(fabrics_, 2);
 }
 
-TEST_F(RdmaOpenersTest, WithoutUcxNothingIsConnectedOrListenedAt) {
-    usable_ = fail(ErrorCode::unsupported, "there is no UCX", "install it");
-    EXPECT_CODE(make_rdma_endpoint(rdma_at("rdma:127.0.0.1:0"), parts(), clock_, log_), ErrorCode::unsupported);
-    EXPECT_CODE(connect("rdma:127.0.0.1:1")->open(in(patience)), ErrorCode::unsupported);
+TEST_F(RdmaOpenersTest, WithoutUcxBothSidesStillWorkWithinOneHost) {
+    ucx_ = fail(ErrorCode::unsupported, "there is no UCX", "install it");
+    auto endpoint = listen();
+    EXPECT_TRUE(log_.contains("only a source on this host can come: there is no UCX")) << log_.text();
+    auto destination = open_later(*endpoint.opener);
+    const Opened source = connect(*endpoint.socket_address)->open(in(patience));
+    ASSERT_OK(source);
+    EXPECT_TRUE((*source)->traits().description.ends_with("(shm)"));
+    EXPECT_OK(destination.get());
+}
+
+TEST_F(RdmaOpenersTest, ASourceWithoutUcxDoesNotConnectForATransportThatNeedsIt) {
+    ucx_ = fail(ErrorCode::unsupported, "there is no UCX", "install it");
+    for (const char* const transport : {"tcp", "verbs"}) {
+        const auto opened = connect(std::string("rdma:127.0.0.1:1,transport=") + transport)->open(in(patience));
+        EXPECT_CODE(opened, ErrorCode::unsupported);
+    }
+}
+
+TEST_F(RdmaOpenersTest, ASourceWithoutUcxLearnsFromTheAnswerThatItNeedsIt) {
+    host_.has_rdma_device = true;
+    auto endpoint = listen();
+    auto destination = open_later(*endpoint.opener);
+    HostParts without_ucx = parts();
+    without_ucx.identity = [other = host_]() mutable {
+        other.boot_id[0] ^= std::byte{1};
+        return other;
+    };
+    without_ucx.check_ucx = []() -> Status { return fail(ErrorCode::unsupported, "there is no UCX"); };
+    auto opener = make_rdma_opener(rdma_at(*endpoint.socket_address), without_ucx, clock_, log_);
+    ASSERT_OK(opener);
+    EXPECT_CODE((*opener)->open(in(patience)), ErrorCode::unsupported);
+    EXPECT_EQ(fabrics_, 1);
+    EXPECT_OK(destination.get());
+}
+
+TEST_F(RdmaOpenersTest, ADestinationWithoutUcxRefusesATransportThatNeedsIt) {
+    HostParts without_ucx = parts();
+    without_ucx.check_ucx = []() -> Status { return fail(ErrorCode::unsupported, "there is no UCX", "install it"); };
+    auto endpoint = make_rdma_endpoint(rdma_at("rdma:127.0.0.1:0"), without_ucx, clock_, log_);
+    ASSERT_OK(endpoint);
+    auto destination = open_later(*endpoint->opener);
+    const Opened source = connect(*endpoint->socket_address + ",transport=tcp")->open(in(patience));
+    EXPECT_CODE(source, ErrorCode::peer_failed);
+    EXPECT_NE(source.error().message.find("the destination refused: there is no UCX"), std::string::npos)
+        << source.error().message;
+    EXPECT_CODE(destination.get(), ErrorCode::unsupported);
+}
+
+TEST_F(RdmaOpenersTest, TwoHostsWithoutADeviceAreToldWhatToDo) {
+    host_ = {};
+    auto endpoint = listen();
+    auto destination = open_later(*endpoint.opener);
+    const Opened source = connect(*endpoint.socket_address)->open(in(patience));
+    EXPECT_CODE(source, ErrorCode::peer_failed);
+    for (const char* const part : {"no RDMA device on both hosts", "use tcp:HOST:PORT", "transport=tcp"}) {
+        EXPECT_NE(source.error().message.find(part), std::string::npos) << source.error().message;
+    }
+    EXPECT_CODE(destination.get(), ErrorCode::unsupported);
+    EXPECT_EQ(fabrics_, 0);
 }
 
 TEST_F(RdmaOpenersTest, APortToConnectToIsNeeded) {
-    EXPECT_CODE(make_rdma_opener(rdma_at("rdma:h:0"), parts(), clock_, log_), ErrorCode::invalid_argument);
+    const auto opener = make_rdma_opener(rdma_at("rdma:h:0"), parts(), clock_, log_);
+    EXPECT_CODE(opener, ErrorCode::invalid_argument);
+    EXPECT_EQ(opener.error().message, "cannot connect to 'rdma:h:0': port 0 is only for listening");
 }
 
 TEST_F(RdmaOpenersTest, ATransportIsTheSourcesToChoose) {
@@ -127,8 +188,8 @@ TEST_F(RdmaOpenersTest, ASourceThatComesToATcpPortIsToldSo) {
     EXPECT_CODE(destination.get(), ErrorCode::cancelled);
 }
 
-TEST_F(RdmaOpenersTest, StraysDoNotEndTheWaitAndASilentOneAfterTheMagicDoesInTime) {
-    hello_timeout_ = 50ms;
+TEST_F(RdmaOpenersTest, StraysDoNotEndTheWait) {
+    hello_timeout_ = 500ms;
     auto endpoint = listen();
     auto destination = open_later(*endpoint.opener);
     const FileDescriptor http = raw_connection(*endpoint.socket_address);
@@ -136,7 +197,30 @@ TEST_F(RdmaOpenersTest, StraysDoNotEndTheWaitAndASilentOneAfterTheMagicDoesInTim
     EXPECT_TRUE(eventually([&] { return log_.contains("it is no migration stream"); }));
     const FileDescriptor half = raw_connection(*endpoint.socket_address);
     ASSERT_EQ(::send(half.get(), "GWRD", 4, 0), 4);
-    EXPECT_CODE(destination.get(), ErrorCode::handshake_timeout);
+    EXPECT_TRUE(eventually([&] { return log_.contains("it said nothing in time"); })) << log_.text();
+    const FileDescriptor garbage = raw_connection(*endpoint.socket_address);
+    const std::string of_another_version = "GWRD" + std::string(hello_bytes - 4, 'x');
+    ASSERT_EQ(::send(garbage.get(), of_another_version.data(), hello_bytes, 0), static_cast<ssize_t>(hello_bytes));
+    EXPECT_TRUE(eventually([&] { return log_.contains("of the RDMA protocol, only 1 is known here"); })) << log_.text();
+    // One that hesitates does not keep the source waiting.
+    const FileDescriptor slow = raw_connection(*endpoint.socket_address);
+    ASSERT_EQ(::send(slow.get(), "GWRD", 4, 0), 4);
+    hello_timeout_ = patience;
+    EXPECT_OK(connect(*endpoint.socket_address)->open(in(patience)));
+    EXPECT_OK(destination.get());
+}
+
+TEST_F(RdmaOpenersTest, AWishForVerbsWithoutADeviceIsRefusedAndBothSidesSayWhatToDo) {
+    auto endpoint = listen();
+    auto destination = open_later(*endpoint.opener);
+    const Opened source = connect(*endpoint.socket_address + ",transport=verbs")->open(in(patience));
+    EXPECT_CODE(source, ErrorCode::peer_failed);
+    const Opened refused = destination.get();
+    EXPECT_CODE(refused, ErrorCode::unsupported);
+    for (const std::string& text : {source.error().text(), refused.error().text()}) {
+        EXPECT_NE(text.find("no RDMA device"), std::string::npos) << text;
+        EXPECT_NE(text.find("leave ,transport=verbs out"), std::string::npos) << text;
+    }
 }
 
 TEST_F(RdmaOpenersTest, CancelEndsEachStepOfTheDestination) {
@@ -170,6 +254,8 @@ TEST_F(RdmaOpenersTest, CancelEndsTheWaitForAnAnswer) {
     EXPECT_EQ(found, ErrorCode::cancelled);
     const auto late = connect(*endpoint.socket_address)->open(in(50ms));
     EXPECT_CODE(late, ErrorCode::handshake_timeout);
+    hello_timeout_ = 50ms;
+    EXPECT_CODE(connect(*endpoint.socket_address)->open(in(patience)), ErrorCode::handshake_timeout);
     const auto refused = connect(*endpoint.socket_address);
     refused->cancel();
     EXPECT_CODE(refused->open(in(patience)), ErrorCode::cancelled);

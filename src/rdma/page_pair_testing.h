@@ -47,7 +47,7 @@ class PagePair {
 public:
     using Memory = ::godwit::testing::VectorMemory;
 
-    explicit PagePair(std::uint32_t seed = 1, ByteCount limit = PageReceiver::no_limit)
+    explicit PagePair(std::uint32_t seed = 1, ByteCount limit = no_registration_limit)
         : network(seed),
           source({{"ram", 700}, {"small", 3}}),
           destination({{"small", 3}, {"ram", 700}}),
@@ -57,8 +57,9 @@ public:
         destination_control = std::move(there);
         auto fabric = std::make_unique<FakeFabric>(network);
         source_fabric = fabric.get();
-        sender = std::make_unique<PageSender>(*source_control, std::move(fabric));
-        receiver = std::make_unique<PageReceiver>(*destination_control, std::make_unique<FakeFabric>(network), limit);
+        sender = std::make_unique<PageSender>(*source_control, std::move(fabric), PageTerms{.clock = &clock});
+        receiver = std::make_unique<PageReceiver>(*destination_control, std::make_unique<FakeFabric>(network),
+                                                  PageTerms{.registration_limit = limit});
         thread = std::thread([this] { serve(); });
     }
     ~PagePair() {
@@ -81,14 +82,15 @@ public:
     /// Waits until the destination has used up all rounds. The source's thread.
     void settle(std::uint64_t rounds) {
         std::unique_lock lock(mutex);
-        served_changed.wait(lock, [&] { return served >= rounds || error; });
+        ASSERT_TRUE(served_changed.wait_for(lock, std::chrono::seconds(30), [&] { return served >= rounds || error; }));
     }
     Error destination_error() {
         std::unique_lock lock(mutex);
-        served_changed.wait(lock, [&] { return error.has_value(); });
-        return *error;
+        served_changed.wait_for(lock, std::chrono::seconds(30), [&] { return error.has_value(); });
+        return error.value_or(Error{ErrorCode::internal, "the destination goes on serving"});
     }
 
+    MonotonicClock clock;
     FakeNetwork network;
     Memory source;
     Memory destination;

@@ -6,17 +6,9 @@
 
 namespace godwit::rdma {
 
-namespace {
-
-tl::unexpected<Error> out_of_place(const Message& message, std::string_view why) {
-    return fail(ErrorCode::stream_corrupt, fmt::format("RDMA message {}: {}", to_string(message.type), why));
-}
-
-}  // namespace
-
-PageReceiver::PageReceiver(ControlConnection& control, std::unique_ptr<Fabric> fabric, ByteCount registration_limit)
-    : control_(control), fabric_(std::move(fabric)) {
-    memory_.emplace(*fabric_, registration_limit, [this] { return control_.status(); });
+PageReceiver::PageReceiver(ControlConnection& control, std::unique_ptr<Fabric> fabric, const PageTerms& terms)
+    : control_(control), terms_(terms), fabric_(std::move(fabric)) {
+    memory_.emplace(*fabric_, terms.registration_limit, [this] { return control_.status(); });
 }
 
 PageReceiver::~PageReceiver() {
@@ -24,6 +16,10 @@ PageReceiver::~PageReceiver() {
 }
 
 void PageReceiver::close() {
+    if (fabric_) {
+        // A source that has not heard of the end may still write, and memory may become something else from now on.
+        control_.wait_farewell();
+    }
     memory_.reset();
     fabric_.reset();
 }
@@ -37,7 +33,8 @@ DirectPageFigures PageReceiver::figures() const {
             .pages = pages_,
             .registrations = registrations_,
             .registered_bytes = registered_bytes_,
-            .pin_all = pin_all_};
+            .pin_all = pin_all_,
+            .transport = terms_.transport};
 }
 
 void PageReceiver::publish() {
@@ -69,17 +66,18 @@ Status PageReceiver::serve_round(DirectPageTarget& target) {
     return {};
 }
 
-/// Keeps the fabric going meanwhile: writes may need this side's help.
+/// Keeps the fabric going meanwhile: writes may need this side's help. Before each step what has come from the source
+/// is heard, for UCX over tcp can end the process when it works for a source that is gone.
 Result<Message*> PageReceiver::next_message() {
     for (;;) {
+        if (!control_.settle()) {
+            return control_.receive(never);  // the last message, or the error
+        }
         const Result<bool> moved = fabric_->progress(finished_);
         if (!moved) {
             return fail(moved.error());
         }
         if (*moved || !fabric_->arm()) {
-            if (Status fine = control_.status(); !fine) {
-                return fail(fine.error());
-            }
             continue;
         }
         Result<Message*> message = control_.receive(never, fabric_->descriptor());
@@ -91,8 +89,8 @@ Result<Message*> PageReceiver::next_message() {
 
 Status PageReceiver::handle(const Message& message, DirectPageTarget& target) {
     if (memory_->has_blocks() == (message.type == MessageType::ram_blocks_request)) {
-        return out_of_place(message, memory_->has_blocks() ? "the RAM blocks are known already"
-                                                           : "it comes before the RAM blocks are known");
+        return corrupt_message(message.type, memory_->has_blocks() ? "the RAM blocks are known already"
+                                                                   : "it comes before the RAM blocks are known");
     }
     switch (message.type) {
         case MessageType::ram_blocks_request:
@@ -106,7 +104,7 @@ Status PageReceiver::handle(const Message& message, DirectPageTarget& target) {
         case MessageType::register_finished:
             return finish_round(message);
         default:
-            return out_of_place(message, "not while pages are written");
+            return corrupt_message(message.type, "not while pages are written");
     }
 }
 

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <atomic>
-#include <limits>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -11,6 +10,7 @@
 #include "rdma/exposed_memory.h"
 #include "rdma/fabric.h"
 #include "rdma/messages.h"
+#include "rdma/page_terms.h"
 
 namespace godwit::rdma {
 
@@ -18,10 +18,8 @@ namespace godwit::rdma {
 /// the source writes.
 class PageReceiver : public DirectPageReceiver {
 public:
-    static constexpr ByteCount no_limit{std::numeric_limits<std::uint64_t>::max()};
-
-    /// `control` outlives this. No more than `registration_limit` is registered in chunks at the same time.
-    PageReceiver(ControlConnection& control, std::unique_ptr<Fabric> fabric, ByteCount registration_limit = no_limit);
+    /// `control` outlives this.
+    PageReceiver(ControlConnection& control, std::unique_ptr<Fabric> fabric, const PageTerms& terms = {});
     ~PageReceiver() override;
 
     Status serve_round(DirectPageTarget& target) override;
@@ -40,6 +38,7 @@ private:
     void publish();
 
     ControlConnection& control_;
+    const PageTerms terms_;
     std::unique_ptr<Fabric> fabric_;
     std::optional<ExposedMemory> memory_;  // uses the fabric: goes before it
     std::uint64_t message_bytes_ = 0;

@@ -15,8 +15,8 @@ protected:
         auto [here, there] = FakeControl::pair();
         here_ = std::move(here);
         there_ = std::move(there);
-        receiver_ =
-            std::make_unique<PageReceiver>(*there_, std::make_unique<FakeFabric>(network_), ByteCount(2 * chunk_bytes));
+        receiver_ = std::make_unique<PageReceiver>(*there_, std::make_unique<FakeFabric>(network_),
+                                                   PageTerms{.registration_limit = ByteCount(2 * chunk_bytes)});
         thread_ = std::thread([this] {
             result_ = receiver_->serve_round(target_);
             there_->shut_down(result_ ? "" : result_.error().message);

@@ -6,17 +6,20 @@
 #include <utility>
 
 #include "base/assert.h"
+#include "rdma/fabric_error.h"
 
 namespace godwit::rdma {
 
-PageSender::PageSender(ControlConnection& control, std::unique_ptr<Fabric> fabric)
-    : control_(control), fabric_(std::move(fabric)) {}
+PageSender::PageSender(ControlConnection& control, std::unique_ptr<Fabric> fabric, const PageTerms& terms)
+    : control_(control), terms_(terms), fabric_(std::move(fabric)) {}
 
 PageSender::~PageSender() {
     close();
 }
 
 void PageSender::close() {
+    // The destination hears that this is the end before it meets the end of the fabric, which UCX may not survive.
+    control_.wait_farewell();
     window_.reset();
     chunks_.reset();
     fabric_.reset();
@@ -28,7 +31,8 @@ void PageSender::close() {
 
 Status PageSender::keep(Status status) {
     if (!status && !error_) {
-        error_ = status.error();
+        error_ = find_cause(status.error(), control_, terms_.clock);
+        status = fail(*error_);
     }
     publish();
     return status;
@@ -49,7 +53,8 @@ DirectPageFigures PageSender::figures() const {
             .pages = pages_,
             .registrations = registrations_,
             .registered_bytes = registered_bytes_,
-            .pin_all = pinned_};
+            .pin_all = pinned_,
+            .transport = terms_.transport};
 }
 
 Status PageSender::send(const Message& message, Instant deadline) {
@@ -84,7 +89,14 @@ Status PageSender::open(std::span<const RamBlock> blocks, bool pin_all, Instant 
     blocks_ = blocks;
     pin_all_ = pin_all;
     pinned_ = pin_all;
-    chunks_.emplace(*fabric_, blocks);
+    if (pin_all && !terms_.can_pin_all) {
+        return keep(fail(ErrorCode::unsupported, "the destination cannot pin all memory", "switch rdma-pin-all off"));
+    }
+    if (blocks.size() > max_blocks) {
+        return keep(fail(ErrorCode::unsupported,
+                         fmt::format("{} RAM blocks; over RDMA {} can be moved", blocks.size(), max_blocks)));
+    }
+    chunks_.emplace(*fabric_, blocks, terms_.registration_limit);
     window_.emplace(control_, *fabric_);
     return keep(agree_on_blocks(pin_all, deadline));
 }

@@ -10,6 +10,7 @@
 #include "rdma/fabric.h"
 #include "rdma/memory_lock.h"
 #include "rdma/page_run.h"
+#include "rdma/page_terms.h"
 #include "rdma/remote_chunks.h"
 #include "rdma/write_window.h"
 
@@ -21,7 +22,7 @@ namespace godwit::rdma {
 class PageSender : public DirectPageSender {
 public:
     /// `control` outlives this; `fabric` is connected.
-    PageSender(ControlConnection& control, std::unique_ptr<Fabric> fabric);
+    PageSender(ControlConnection& control, std::unique_ptr<Fabric> fabric, const PageTerms& terms = {});
     ~PageSender() override;
 
     Status open(std::span<const RamBlock> blocks, bool pin_all, Instant deadline) override;
@@ -51,6 +52,7 @@ private:
     void publish();
 
     ControlConnection& control_;
+    const PageTerms terms_;
     std::unique_ptr<Fabric> fabric_;
     std::span<const RamBlock> blocks_;
     std::unique_ptr<MemoryLock> lock_;

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <random>
+#include <thread>
 
 #include "rdma/page_pair_testing.h"
 
@@ -33,6 +34,15 @@ TEST(RdmaPages, WritesPagesAndZerosIntoTheDestinationsMemory) {
     EXPECT_EQ(pair.sender->figures().pages, 21U);
     EXPECT_EQ(pair.receiver->figures().pages, 21U);
     EXPECT_EQ(pair.receiver->figures().registered_bytes, chunk_bytes + 3 * page_bytes);
+}
+
+TEST(RdmaPages, TheFirstRoundIsFlushedEvenWhereNothingIsWritten) {
+    PagePair pair;
+    ASSERT_TRUE(pair.open());
+    for (int round = 0; round < 3; ++round) {
+        ASSERT_TRUE(pair.sender->end_round(never));
+    }
+    EXPECT_EQ(pair.source_fabric->flushes(), 1U);
 }
 
 TEST(RdmaPages, ZerosRegisterNothing) {
@@ -90,7 +100,7 @@ TEST(RdmaPages, BelowALimitTheOldestChunksMakeRoom) {
             ASSERT_TRUE(pair.sender->push(never));
         }
         ASSERT_TRUE(pair.sender->end_round(never));
-        EXPECT_LE(pair.network.registered(), 1U);
+        EXPECT_LE(pair.network.registered(), 2U) << "one chunk on each side";
     }
     pair.settle(4);
     EXPECT_TRUE(pair.same());
@@ -139,7 +149,10 @@ TEST(RdmaPages, AfterTheEndNothingIsRegistered) {
     pair.settle(1);
     pair.source_control->shut_down("over");
     static_cast<void>(pair.destination_error());
+    EXPECT_EQ(pair.network.registered(), 4U);
     pair.receiver->close();
+    EXPECT_EQ(pair.network.registered(), 2U);
+    pair.sender->close();
     EXPECT_EQ(pair.network.registered(), 0U);
     EXPECT_EQ(pair.receiver->figures().registered_bytes, 703 * page_bytes) << "what it had";
 }
@@ -177,6 +190,40 @@ TEST(RdmaPages, AnyRoundsMakeTheMemoriesEqual) {
             ASSERT_TRUE(pair.same());
         }
     }
+}
+
+/// Pages whose memory the destination's fabric takes away meanwhile.
+Status write_to_lost_memory(PagePair& pair) {
+    EXPECT_TRUE(pair.open(true));
+    for (std::uint32_t key = 1; key <= 2; ++key) {
+        pair.network.remove(key);
+    }
+    put_filled(pair, 0, 1, 1);
+    return pair.sender->end_round(never);
+}
+
+TEST(RdmaPages, AnErrorOfTheFabricGivesWayToWhatTheControlConnectionHearsSoonAfter) {
+    PagePair pair;
+    std::thread destination([&] {
+        while (!pair.source_control->waits_for_error()) {
+            std::this_thread::yield();
+        }
+        pair.destination_control->shut_down("the destination's disk is full");
+    });
+    const Status status = write_to_lost_memory(pair);
+    destination.join();
+    ASSERT_FALSE(status);
+    EXPECT_EQ(status.error().code, ErrorCode::peer_closed);
+    EXPECT_EQ(status.error().message, "the destination's disk is full");
+    EXPECT_EQ(pair.sender->end_round(never).error().message, "the destination's disk is full") << "it sticks";
+}
+
+TEST(RdmaPages, AnErrorOfTheFabricAloneSaysWhereToLook) {
+    PagePair pair;
+    const Status status = write_to_lost_memory(pair);
+    ASSERT_FALSE(status);
+    EXPECT_EQ(status.error().code, ErrorCode::io);
+    EXPECT_NE(status.error().hint.find("the destination's messages"), std::string::npos) << status.error().text();
 }
 
 }  // namespace

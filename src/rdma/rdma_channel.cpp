@@ -10,12 +10,12 @@
 namespace godwit::rdma {
 
 RdmaChannel::RdmaChannel(Role role, std::unique_ptr<ControlConnection> control, std::unique_ptr<Fabric> fabric,
-                         std::string description, ByteCount registration_limit)
+                         std::string description, const PageTerms& terms)
     : role_(role), traits_{.bidirectional = true, .description = std::move(description)}, control_(std::move(control)) {
     if (role == Role::source) {
-        sender_.emplace(*control_, std::move(fabric));
+        sender_.emplace(*control_, std::move(fabric), terms);
     } else {
-        receiver_.emplace(*control_, std::move(fabric), registration_limit);
+        receiver_.emplace(*control_, std::move(fabric), terms);
     }
 }
 

@@ -11,6 +11,7 @@
 #include "rdma/fabric.h"
 #include "rdma/page_receiver.h"
 #include "rdma/page_sender.h"
+#include "rdma/page_terms.h"
 
 namespace godwit::rdma {
 
@@ -24,10 +25,9 @@ enum class Role { source, destination };
 /// tells the peer so, unless one of the two streams has ended in an orderly way; what was written before arrives.
 class RdmaChannel : public Channel {
 public:
-    /// `fabric` is connected, at the source. `description` is for messages ("rdma:10.0.0.1:4444 (shm)"). A destination
-    /// registers no more than `registration_limit` in chunks.
+    /// `fabric` is connected, at the source. `description` is for messages ("rdma:10.0.0.1:4444 (shm)").
     RdmaChannel(Role role, std::unique_ptr<ControlConnection> control, std::unique_ptr<Fabric> fabric,
-                std::string description, ByteCount registration_limit = PageReceiver::no_limit);
+                std::string description, const PageTerms& terms = {});
     ~RdmaChannel() override;
 
     const ChannelTraits& traits() const override { return traits_; }

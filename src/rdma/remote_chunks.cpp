@@ -11,9 +11,9 @@ namespace godwit::rdma {
 
 namespace {
 
-/// Enough for the answer to be there before the writes to the chunks asked for before are done; few enough for a
-/// request not to hold up the first pages.
-constexpr std::size_t chunks_per_request = 16;
+/// Enough for the answer to be there before the writes to the chunks asked for before are done; few enough for a slow
+/// network to write what waits for two requests within one deadline.
+constexpr std::size_t chunks_per_request = 4;
 static_assert(chunks_per_request <= max_chunks_per_request);
 
 tl::unexpected<Error> contradiction(const std::string& what) {
@@ -22,7 +22,8 @@ tl::unexpected<Error> contradiction(const std::string& what) {
 
 }  // namespace
 
-RemoteChunks::RemoteChunks(Fabric& fabric, std::span<const RamBlock> blocks) : fabric_(fabric) {
+RemoteChunks::RemoteChunks(Fabric& fabric, std::span<const RamBlock> blocks, ByteCount own_limit)
+    : fabric_(fabric), own_limit_bytes_(own_limit.value()) {
     for (const RamBlock& block : blocks) {
         const std::uint64_t chunks = (block.size.value() + chunk_bytes - 1) / chunk_bytes;
         Block known;
@@ -37,7 +38,7 @@ Status RemoteChunks::set_blocks(const RamBlocksResult& result, bool pin_all) {
     if (result.blocks.size() != blocks_.size()) {
         return contradiction(fmt::format("{} RAM blocks instead of {}", result.blocks.size(), blocks_.size()));
     }
-    limit_bytes_ = result.registration_limit.value();
+    limit_bytes_ = std::min(result.registration_limit.value(), own_limit_bytes_);
     for (std::size_t i = 0; i < blocks_.size(); ++i) {
         const DestinationBlock& told = result.blocks[i];
         const RamBlock& local = *blocks_[i].local;
@@ -50,11 +51,9 @@ Status RemoteChunks::set_blocks(const RamBlocksResult& result, bool pin_all) {
         if (!pin_all) {
             continue;
         }
-        Result<std::unique_ptr<RemoteMemory>> whole = fabric_.open_key(told.key);
-        if (!whole) {
-            return fail(whole.error());
+        if (Status known = make_known(blocks_[i].whole, {local.host, local.size.value()}, told.key); !known) {
+            return known;
         }
-        blocks_[i].whole = std::move(*whole);
         ++registrations_;
         registered_bytes_ += local.size.value();
     }
@@ -63,7 +62,7 @@ Status RemoteChunks::set_blocks(const RamBlocksResult& result, bool pin_all) {
 
 const RemoteMemory* RemoteChunks::memory(const PageRun& run) const {
     const Block& block = blocks_[run.block];
-    return block.whole ? block.whole.get() : block.chunks[run.chunk().value()].get();
+    return block.whole.there ? block.whole.there.get() : block.chunks[run.chunk().value()].there.get();
 }
 
 RemoteAddress RemoteChunks::address(const PageRun& run) const {
@@ -72,8 +71,8 @@ RemoteAddress RemoteChunks::address(const PageRun& run) const {
 
 void RemoteChunks::want(std::size_t block, ChunkNumber chunk) {
     Block& known = blocks_[block];
-    GODWIT_ASSERT(!known.whole && !known.chunks[chunk.value()], "chunk {} of block {} is registered already",
-                  chunk.value(), block);
+    GODWIT_ASSERT(!known.whole.there && !known.chunks[chunk.value()].there,
+                  "chunk {} of block {} is registered already", chunk.value(), block);
     if (!known.pending[chunk.value()]) {
         known.pending[chunk.value()] = true;
         wanted_.push_back({block, chunk});
@@ -116,17 +115,29 @@ Status RemoteChunks::answer(const std::vector<ChunkKey>& keys) {
                 "chunk {} of RAM block \"{}\" at 0x{:x}, which should be at 0x{:x}, with a key of {} bytes",
                 id.chunk.value(), block.local->id, keys[i].host_address, expected.value, keys[i].key.size()));
         }
-        Result<std::unique_ptr<RemoteMemory>> memory = fabric_.open_key(keys[i].key);
-        if (!memory) {
-            return fail(memory.error());
+        const MutableBuffer here{block.local->host + id.chunk.value() * chunk_bytes, bytes_of(id).value()};
+        if (Status known = make_known(block.chunks[id.chunk.value()], here, keys[i].key); !known) {
+            return known;
         }
-        block.chunks[id.chunk.value()] = std::move(*memory);
         block.pending[id.chunk.value()] = false;
         registered_.push_back(id);
         ++registrations_;
         registered_bytes_ += bytes_of(id).value();
     }
     asked_.clear();
+    return {};
+}
+
+Status RemoteChunks::make_known(Piece& piece, MutableBuffer memory, ConstBuffer key) {
+    Result<std::unique_ptr<RegisteredMemory>> here = fabric_.register_memory(memory);
+    if (!here) {
+        return fail(here.error());
+    }
+    Result<std::unique_ptr<RemoteMemory>> there = fabric_.open_key(key);
+    if (!there) {
+        return fail(there.error());
+    }
+    piece = {std::move(*here), std::move(*there)};
     return {};
 }
 
@@ -148,7 +159,7 @@ std::vector<ChunkRange> RemoteChunks::make_room() {
     while (needs_room() && leaving.size() < max_chunks_per_request) {
         const ChunkId oldest = registered_.front();
         registered_.pop_front();
-        blocks_[oldest.block].chunks[oldest.chunk.value()].reset();
+        blocks_[oldest.block].chunks[oldest.chunk.value()] = {};
         registered_bytes_ -= bytes_of(oldest).value();
         leaving.push_back(oldest);
     }

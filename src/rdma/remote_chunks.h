@@ -13,12 +13,13 @@
 namespace godwit::rdma {
 
 /// What the source knows of the destination's memory: where its blocks lie, and the keys of what is registered, which
-/// are those of chunks or, with everything pinned, of whole blocks. It keeps the registered bytes below a limit: then
-/// the chunks that were registered first have to go. The migration thread's.
+/// are those of chunks or, with everything pinned, of whole blocks. The same pieces are registered here, for a device
+/// reads them. It keeps the registered bytes below a limit: then the chunks that were registered first have to go. The
+/// migration thread's.
 class RemoteChunks {
 public:
-    /// `blocks` outlive this.
-    RemoteChunks(Fabric& fabric, std::span<const RamBlock> blocks);
+    /// `blocks` outlive this. No more than `own_limit` is registered here.
+    RemoteChunks(Fabric& fabric, std::span<const RamBlock> blocks, ByteCount own_limit);
 
     /// Takes what the destination said of its blocks. Errors: `stream_corrupt`; those of the fabric for a key.
     Status set_blocks(const RamBlocksResult& result, bool pin_all);
@@ -49,11 +50,16 @@ public:
     std::uint64_t registered_bytes() const { return registered_bytes_; }
 
 private:
+    /// A piece of memory, known to both sides' fabrics.
+    struct Piece {
+        std::unique_ptr<RegisteredMemory> here;
+        std::unique_ptr<RemoteMemory> there;
+    };
     struct Block {
         const RamBlock* local = nullptr;
         RemoteAddress address;
-        std::unique_ptr<RemoteMemory> whole;
-        std::vector<std::unique_ptr<RemoteMemory>> chunks;
+        Piece whole;
+        std::vector<Piece> chunks;
         std::vector<bool> pending;  // wanted or asked for
     };
     struct ChunkId {
@@ -61,11 +67,14 @@ private:
         ChunkNumber chunk;
     };
 
+    /// `memory` is this side's.
+    Status make_known(Piece& piece, MutableBuffer memory, ConstBuffer key);
     ByteCount bytes_of(const ChunkId& id) const;
     std::size_t batch_limit() const;
     static std::vector<ChunkRange> ranges_of(std::span<const ChunkId> ids);
 
     Fabric& fabric_;
+    const std::uint64_t own_limit_bytes_;
     std::vector<Block> blocks_;
     std::vector<ChunkId> wanted_;
     std::vector<ChunkId> asked_;

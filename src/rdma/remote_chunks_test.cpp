@@ -15,7 +15,11 @@ constexpr std::uint64_t there = 0x10000000;
 
 class RemoteChunksTest : public ::testing::Test {
 protected:
-    RemoteChunksTest() : network_(1), fabric_(network_), memory_({{"ram", 600}}), chunks_(fabric_, memory_.blocks()) {}
+    RemoteChunksTest()
+        : network_(1),
+          fabric_(network_),
+          memory_({{"ram", 600}}),
+          chunks_(fabric_, memory_.blocks(), no_registration_limit) {}
 
     static std::vector<std::byte> key() {
         const std::uint32_t number = 1;

@@ -11,7 +11,6 @@
 #include <array>
 #include <system_error>
 #include <utility>
-#include <vector>
 
 #include "base/assert.h"
 #include "io/poll_timeout.h"
@@ -252,6 +251,7 @@ void SocketControlConnection::shut_down(std::string_view reason) {
     if (!reason.empty() && !peer_gave_up_) {
         const bool peer_broke_rules = error_ && error_->code == ErrorCode::stream_corrupt;
         queue_.put(make_error(peer_broke_rules ? std::string_view(error_->message) : reason));
+        gave_up_ = true;
     }
     if (!error_) {
         error_ = Error{ErrorCode::cancelled, fmt::format("the connection was given up ({})", description_)};
@@ -283,6 +283,9 @@ void SocketControlConnection::update_flags() {
     flags_.message.set(message_.has_value() || over);
     flags_.response.set(response_ != nullptr || over);
     flags_.failure.set(over);
+    if (over) {
+        changed_.notify_all();
+    }
     if (shut_down_ || (!queue_.empty() && !over)) {
         flags_.wake.set(true);
     }

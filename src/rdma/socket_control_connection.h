@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <condition_variable>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -50,7 +51,9 @@ public:
     Result<std::unique_ptr<Message>> receive_response(Instant deadline) override;
     Status wait_readable(int descriptor, Instant deadline) override;
     Status status() const override;
+    Status settle() override;
     void shut_down(std::string_view reason) override;
+    void wait_farewell() override;
 
 private:
     /// One per condition that somebody waits for.
@@ -80,7 +83,9 @@ private:
     // The thread.
     void run();
     void work();
+    Status take_input();
     Result<bool> read_available();
+    bool has_unread() const;
     tl::unexpected<Error> fail_end() const;
     void write_queued();
     void give_up(const Error& error);
@@ -112,6 +117,13 @@ private:
     std::optional<Error> error_;
     bool peer_gave_up_ = false;
     bool shut_down_ = false;
+    /// ERROR was sent, to which the peer closes.
+    bool gave_up_ = false;
+    /// What the thread has taken from the socket is not all known yet.
+    bool reading_ = false;
+    bool farewell_over_ = false;
+    /// Told when `reading_` ends, `farewell_over_` begins or there is an error.
+    std::condition_variable changed_;
 
     // The thread's.
     MessageParser parser_;

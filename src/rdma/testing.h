@@ -3,12 +3,15 @@
 #include <sys/eventfd.h>
 
 #include <algorithm>
+#include <array>
+#include <chrono>
 #include <condition_variable>
 #include <cstring>
 #include <deque>
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <random>
 #include <string>
 #include <utility>
@@ -16,13 +19,14 @@
 
 #include "base/assert.h"
 #include "io/file_descriptor.h"
+#include "io/monotonic_clock.h"
 #include "rdma/control_connection.h"
 #include "rdma/fabric.h"
 
 namespace godwit::rdma {
 
-/// A network with one-sided writes within one process. Writes are finished late and in any order, copying only then;
-/// a write to memory that is not registered is an error, as a device would report it.
+/// A network with one-sided writes within one process. Writes are finished late and in any order, and arrive only with
+/// a flush; one to memory that is not registered when it arrives is an error, as a device would report it.
 class FakeNetwork {
 public:
     explicit FakeNetwork(std::uint32_t seed) : random_(seed) {}
@@ -46,7 +50,7 @@ public:
         if (found == regions_.end()) {
             return fail(ErrorCode::io, "a write to memory that is not registered");
         }
-        auto* const target = reinterpret_cast<std::byte*>(to.value);
+        auto* const target = reinterpret_cast<std::byte*>(to.value);  // NOLINT: an address as it travels
         if (target < found->second.host || target + from.size() > found->second.host + found->second.bytes) {
             return fail(ErrorCode::io, "a write past registered memory");
         }
@@ -98,29 +102,34 @@ public:
     Status start_flush(WriteId id) override {
         GODWIT_ASSERT(!flush_, "a flush within a flush{}", "");
         flush_ = id;
+        ++flushes_;
         return {};
     }
     Result<bool> progress(std::vector<WriteId>& finished) override {
-        if (under_way_.empty()) {
-            if (flush_) {
-                finished.push_back(*std::exchange(flush_, std::nullopt));
-                return true;
-            }
+        if (under_way_.empty() && !flush_) {
             return false;
         }
-        const auto which = under_way_.begin() + network_.random(static_cast<std::uint32_t>(under_way_.size()));
-        const Write write = *which;
-        under_way_.erase(which);
-        if (Status copied = network_.copy(write.key, write.to, write.from); !copied) {
-            return fail(copied.error());
+        if (under_way_.empty()) {
+            finished.push_back(*std::exchange(flush_, std::nullopt));
+            return land_all();
         }
+        const auto which = under_way_.begin() + network_.random(static_cast<std::uint32_t>(under_way_.size()));
+        Write& write = *which;
+        // The source's buffer may be written to again from now on, but the destination has the bytes only after a
+        // flush.
+        write.sent.assign(write.from.begin(), write.from.end());
         finished.push_back(write.id);
+        landing_.push_back(std::move(write));
+        under_way_.erase(which);
         return true;
     }
     int descriptor() const override { return event_.get(); }
     bool arm() override { return under_way_.empty() && !flush_; }
+    /// Writes that the destination does not have yet, though they are finished here.
+    std::size_t landing() const { return landing_.size(); }
 
     std::size_t writes() const { return writes_; }
+    std::size_t flushes() const { return flushes_; }
     std::size_t most_under_way() const { return most_under_way_; }
 
 private:
@@ -146,13 +155,27 @@ private:
         ConstBuffer from;
         RemoteAddress to;
         std::uint32_t key = 0;
+        std::vector<std::byte> sent = {};
     };
+
+    Result<bool> land_all() {
+        while (!landing_.empty()) {
+            const auto which = landing_.begin() + network_.random(static_cast<std::uint32_t>(landing_.size()));
+            if (Status copied = network_.copy(which->key, which->to, which->sent); !copied) {
+                return fail(copied.error());
+            }
+            landing_.erase(which);
+        }
+        return true;
+    }
 
     FakeNetwork& network_;
     std::vector<std::byte> address_;
     FileDescriptor event_;
     std::vector<Write> under_way_;
+    std::vector<Write> landing_;
     std::optional<WriteId> flush_;
+    std::size_t flushes_ = 0;
     std::size_t writes_ = 0;
     std::size_t most_under_way_ = 0;
 };
@@ -179,7 +202,7 @@ public:
             GODWIT_ASSERT(!inbox.response, "a second answer before the first was taken: {}", to_string(message.type));
             inbox.response = std::make_unique<Message>(message);
         } else {
-            shared_->changed.wait(lock, [&] { return !inbox.message || shared_->ended; });
+            wait(lock, [&] { return !inbox.message || shared_->ended; });
             if (shared_->ended) {
                 return fail(*shared_->ended);
             }
@@ -196,7 +219,7 @@ public:
     Result<Message*> receive(Instant, int) override {
         std::unique_lock lock(shared_->mutex);
         Inbox& inbox = shared_->inboxes[side_];
-        shared_->changed.wait(lock, [&] { return inbox.message || shared_->ended; });
+        wait(lock, [&] { return inbox.message || shared_->ended; });
         if (inbox.message) {
             return inbox.message.get();
         }
@@ -211,17 +234,31 @@ public:
     Result<std::unique_ptr<Message>> receive_response(Instant) override {
         std::unique_lock lock(shared_->mutex);
         Inbox& inbox = shared_->inboxes[side_];
-        shared_->changed.wait(lock, [&] { return inbox.response || shared_->ended; });
+        wait(lock, [&] { return inbox.response || shared_->ended; });
         if (inbox.response) {
             return std::move(inbox.response);
         }
         return fail(*shared_->ended);
     }
-    Status wait_readable(int, Instant) override { return status(); }
+    Status wait_readable(int descriptor, Instant deadline) override {
+        if (descriptor < 0) {
+            std::unique_lock lock(shared_->mutex);
+            shared_->waits_for_error = true;
+            shared_->changed.wait_for(lock, deadline - MonotonicClock().now(),
+                                      [&] { return shared_->ended.has_value(); });
+        }
+        return status();
+    }
+    /// Somebody has begun to wait for an error and nothing else.
+    bool waits_for_error() const {
+        const std::lock_guard lock(shared_->mutex);
+        return shared_->waits_for_error;
+    }
     Status status() const override {
         const std::lock_guard lock(shared_->mutex);
         return shared_->ended ? fail(*shared_->ended) : Status();
     }
+    Status settle() override { return status(); }
     void shut_down(std::string_view reason) override {
         const std::lock_guard lock(shared_->mutex);
         if (!shared_->ended) {
@@ -230,6 +267,8 @@ public:
         shared_->changed.notify_all();
     }
 
+    void wait_farewell() override {}
+
     /// How many messages of this type both sides have sent.
     std::size_t sent(MessageType type) const {
         const std::lock_guard lock(shared_->mutex);
@@ -237,6 +276,13 @@ public:
     }
 
 private:
+    /// A test that would hang fails instead.
+    template <typename Condition>
+    void wait(std::unique_lock<std::mutex>& lock, Condition condition) {
+        const bool met = shared_->changed.wait_for(lock, std::chrono::seconds(30), condition);
+        GODWIT_ASSERT(met, "side {} of a fake control connection waits in vain", side_);
+    }
+
     struct Inbox {
         std::unique_ptr<Message> message;
         std::unique_ptr<Message> response;
@@ -247,6 +293,7 @@ private:
         std::array<Inbox, 2> inboxes;  // these under mutex
         std::array<std::size_t, last_message_type + 1> counts{};
         std::optional<Error> ended;
+        bool waits_for_error = false;
     };
     FakeControl(std::shared_ptr<Shared> shared, std::size_t side) : shared_(std::move(shared)), side_(side) {}
 

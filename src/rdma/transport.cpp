@@ -1,5 +1,6 @@
 #include "rdma/transport.h"
 
+#include <fmt/format.h>
 #include <sys/stat.h>
 
 #include <filesystem>
@@ -74,14 +75,28 @@ HostIdentity this_host() {
     return {.boot_id = read_boot_id(), .pid_namespace = read_pid_namespace(), .has_rdma_device = find_rdma_device()};
 }
 
-Transport choose_transport(Transport wish, const HostIdentity& source, const HostIdentity& destination) {
+bool needs_ucx(Transport transport) {
+    return transport == Transport::tcp || transport == Transport::verbs;
+}
+
+Result<Transport> choose_transport(Transport wish, const HostIdentity& source, const HostIdentity& destination) {
+    if (wish == Transport::verbs && !(source.has_rdma_device && destination.has_rdma_device)) {
+        return fail(ErrorCode::unsupported,
+                    fmt::format("transport=verbs, but the {} has no RDMA device",
+                                source.has_rdma_device ? "destination's host" : "source's host"),
+                    "leave ,transport=verbs out of the source's URI");
+    }
     if (wish != Transport::automatic) {
         return wish;
+    }
+    if (on_one_host(source, destination)) {
+        return Transport::shared_memory;
     }
     if (source.has_rdma_device && destination.has_rdma_device) {
         return Transport::verbs;
     }
-    return on_one_host(source, destination) ? Transport::shared_memory : Transport::tcp;
+    return fail(ErrorCode::unsupported, "no RDMA device on both hosts",
+                "use tcp:HOST:PORT, or add ,transport=tcp to the source's URI to try RDMA without a device");
 }
 
 }  // namespace godwit::rdma

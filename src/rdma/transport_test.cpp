@@ -2,7 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <optional>
 #include <string>
+
+#include "io/test_support.h"
 
 namespace godwit::rdma {
 namespace {
@@ -18,31 +21,48 @@ struct Case {
     Transport wish;
     HostIdentity source;
     HostIdentity destination;
-    Transport chosen;
+    /// Absent: there is none.
+    std::optional<Transport> chosen;
 };
 
 class TransportTest : public ::testing::TestWithParam<Case> {};
 
 TEST_P(TransportTest, IsChosenByBothHosts) {
-    EXPECT_EQ(choose_transport(GetParam().wish, GetParam().source, GetParam().destination), GetParam().chosen);
+    const auto chosen = choose_transport(GetParam().wish, GetParam().source, GetParam().destination);
+    if (GetParam().chosen) {
+        EXPECT_EQ(chosen, *GetParam().chosen);
+    } else {
+        EXPECT_CODE(chosen, ErrorCode::unsupported);
+        const char* const way_out =
+            GetParam().wish == Transport::verbs ? "leave ,transport=verbs out" : "transport=tcp";
+        EXPECT_NE(chosen.error().hint.find(way_out), std::string::npos) << chosen.error().text();
+    }
 }
 
 INSTANTIATE_TEST_SUITE_P(
     Cases, TransportTest,
     ::testing::Values(
         Case{"OneHost", Transport::automatic, host(1, 5, false), host(1, 5, false), Transport::shared_memory},
-        Case{"TwoHosts", Transport::automatic, host(1, 5, false), host(2, 5, false), Transport::tcp},
-        Case{"TwoNamespaces", Transport::automatic, host(1, 5, false), host(1, 6, false), Transport::tcp},
-        Case{"UnknownBoot", Transport::automatic, host(0, 5, false), host(0, 5, false), Transport::tcp},
-        Case{"UnknownNamespace", Transport::automatic, host(1, 0, false), host(1, 0, false), Transport::tcp},
+        Case{"TwoHosts", Transport::automatic, host(1, 5, false), host(2, 5, false), {}},
+        Case{"TwoNamespaces", Transport::automatic, host(1, 5, false), host(1, 6, false), {}},
+        Case{"UnknownBoot", Transport::automatic, host(0, 5, false), host(0, 5, false), {}},
+        Case{"UnknownNamespace", Transport::automatic, host(1, 0, false), host(1, 0, false), {}},
         Case{"BothHaveDevices", Transport::automatic, host(1, 5, true), host(2, 5, true), Transport::verbs},
-        Case{"OneHostWithDevices", Transport::automatic, host(1, 5, true), host(1, 5, true), Transport::verbs},
-        Case{"OneHasADevice", Transport::automatic, host(1, 5, true), host(2, 5, false), Transport::tcp},
+        Case{"OneHostWithDevices", Transport::automatic, host(1, 5, true), host(1, 5, true), Transport::shared_memory},
+        Case{"OneHasADevice", Transport::automatic, host(1, 5, true), host(2, 5, false), {}},
         Case{"WishForTcp", Transport::tcp, host(1, 5, true), host(1, 5, true), Transport::tcp},
-        Case{"WishForVerbs", Transport::verbs, host(1, 5, false), host(2, 5, false), Transport::verbs},
+        Case{"WishForVerbs", Transport::verbs, host(1, 5, true), host(2, 5, true), Transport::verbs},
+        Case{"WishForVerbsWithoutDevices", Transport::verbs, host(1, 5, false), host(2, 5, false), {}},
+        Case{"WishForVerbsAndNoneHere", Transport::verbs, host(1, 5, true), host(2, 5, false), {}},
         Case{"WishForMemory", Transport::shared_memory, host(1, 5, false), host(2, 5, false),
              Transport::shared_memory}),
     [](const auto& tested) { return std::string(tested.param.name); });
+
+TEST(TransportNeedsUcxTest, OnlyWhatLeavesTheHostDoes) {
+    EXPECT_FALSE(needs_ucx(Transport::shared_memory));
+    EXPECT_TRUE(needs_ucx(Transport::tcp));
+    EXPECT_TRUE(needs_ucx(Transport::verbs));
+}
 
 TEST(TransportNameTest, NamesAreThoseOfTheUri) {
     EXPECT_EQ(to_string(Transport::automatic), "auto");

@@ -18,19 +18,17 @@ namespace {
 
 /// UCX reads an address without knowing where it ends: a false one finds zeros behind it.
 constexpr std::size_t address_padding_bytes = 4096;
-/// Steps within one call of `progress`, so that it comes back while more and more arrives.
-constexpr int progress_steps = 16;
+/// Steps within one call of `progress`, so that it comes back while more and more arrives. A destination looks after
+/// each whether the source is still there: over tcp, UCX may survive one step with a source that is gone, but not two.
+constexpr int source_steps = 16;
+constexpr int destination_steps = 1;
 /// Steps for an endpoint to close. It needs one or two; with a peer that hangs, more would not help.
 constexpr int close_steps = 1000;
 
 class UcxFabric : public Fabric {
 public:
     UcxFabric(std::unique_ptr<UcxWorker> worker, Transport transport)
-        : worker_(std::move(worker)),
-          ucx_(&worker_->ucx()),
-          // Shared memory has no failure detection, and with it UCX would not use shared memory.
-          detects_failure_(transport != Transport::shared_memory),
-          keys_differ_(transport == Transport::verbs) {}
+        : worker_(std::move(worker)), ucx_(&worker_->ucx()), keys_differ_(transport == Transport::verbs) {}
     ~UcxFabric() override;
     UcxFabric(const UcxFabric&) = delete;
     UcxFabric& operator=(const UcxFabric&) = delete;
@@ -61,6 +59,8 @@ private:
     static void endpoint_failed(void* fabric, ucp_ep_h endpoint, ucs_status_t status);
 
     Operation& add_operation(WriteId id);
+    /// UCX tells of the operation's end.
+    static ucp_request_param_t parameters_of(Operation& operation);
     /// Takes up what UCX returned when the operation was begun.
     Status begun(Operation& operation, void* result, const char* what);
     void end(Operation& operation, ucs_status_t status);
@@ -68,11 +68,12 @@ private:
     void close_endpoint();
     Status check_key(ConstBuffer key);
 
-    std::unique_ptr<UcxWorker> worker_;
+    const std::unique_ptr<UcxWorker> worker_;
     const UcxFunctions* ucx_;
-    bool detects_failure_;
     /// Only with devices a key says something of its memory.
     bool keys_differ_;
+    /// The one that all keys equal otherwise; empty before the first has come.
+    std::vector<std::byte> common_key_;
     ucp_ep_h endpoint_ = nullptr;
     std::list<Operation> operations_;
     std::vector<WriteId> finished_;
@@ -87,13 +88,12 @@ UcxFabric::~UcxFabric() {
         // Not before the operation is finished, but then at once.
         ucx_->request_free(std::exchange(operation.request, nullptr));
     }
-    // Before the operations go: UCX may still report some while the worker ends.
-    worker_.reset();
+    // While the worker ends, UCX may still report operations: they and the worker's object are there until it is done.
+    worker_->close();
 }
 
 void UcxFabric::close_endpoint() {
-    // Without failure detection nothing may be closed by force; the worker's end takes the endpoint along.
-    if (endpoint_ == nullptr || !detects_failure_) {
+    if (endpoint_ == nullptr) {
         return;
     }
     ucp_request_param_t parameters{};
@@ -119,7 +119,7 @@ Status UcxFabric::connect(ConstBuffer peer) {
     parameters.field_mask =
         UCP_EP_PARAM_FIELD_REMOTE_ADDRESS | UCP_EP_PARAM_FIELD_ERR_HANDLING_MODE | UCP_EP_PARAM_FIELD_ERR_HANDLER;
     parameters.address = reinterpret_cast<const ucp_address_t*>(padded.data());  // NOLINT
-    parameters.err_mode = detects_failure_ ? UCP_ERR_HANDLING_MODE_PEER : UCP_ERR_HANDLING_MODE_NONE;
+    parameters.err_mode = UCP_ERR_HANDLING_MODE_PEER;
     parameters.err_handler = {.cb = endpoint_failed, .arg = this};
     const UcxLogScope scope(worker_->log());
     if (const ucs_status_t status = ucx_->ep_create(worker_->worker(), &parameters, &endpoint_); status != UCS_OK) {
@@ -142,16 +142,27 @@ Status UcxFabric::check_key(ConstBuffer key) {
     if (keys_differ_) {
         return {};
     }
-    std::array<std::byte, page_bytes> memory{};
-    const auto own = register_memory(memory);
-    if (!own) {
-        return fail(own.error());
+    if (common_key_.empty()) {
+        std::array<std::byte, page_bytes> memory{};
+        const auto own = register_memory(memory);
+        if (!own) {
+            return fail(own.error());
+        }
+        common_key_.assign((*own)->key().begin(), (*own)->key().end());
     }
-    if (!std::ranges::equal(key, (*own)->key())) {
+    if (!std::ranges::equal(key, common_key_)) {
         return fail(ErrorCode::io, "the peer's key is not one that this host's UCX makes",
                     "use the same version of UCX on both hosts");
     }
     return {};
+}
+
+ucp_request_param_t UcxFabric::parameters_of(Operation& operation) {
+    ucp_request_param_t parameters{};
+    parameters.op_attr_mask = UCP_OP_ATTR_FIELD_CALLBACK | UCP_OP_ATTR_FIELD_USER_DATA;
+    parameters.cb.send = operation_ended;
+    parameters.user_data = &operation;
+    return parameters;
 }
 
 Status UcxFabric::start_write(ConstBuffer from, RemoteAddress to, const RemoteMemory& memory, WriteId id) {
@@ -160,10 +171,7 @@ Status UcxFabric::start_write(ConstBuffer from, RemoteAddress to, const RemoteMe
         return status_;
     }
     Operation& operation = add_operation(id);
-    ucp_request_param_t parameters{};
-    parameters.op_attr_mask = UCP_OP_ATTR_FIELD_CALLBACK | UCP_OP_ATTR_FIELD_USER_DATA;
-    parameters.cb.send = operation_ended;
-    parameters.user_data = &operation;
+    ucp_request_param_t parameters = parameters_of(operation);
     if (auto* const handle = worker_->handle_of(from); handle != nullptr) {
         parameters.op_attr_mask |= UCP_OP_ATTR_FIELD_MEMH;
         parameters.memh = handle;
@@ -180,10 +188,7 @@ Status UcxFabric::start_flush(WriteId id) {
         return status_;
     }
     Operation& operation = add_operation(id);
-    ucp_request_param_t parameters{};
-    parameters.op_attr_mask = UCP_OP_ATTR_FIELD_CALLBACK | UCP_OP_ATTR_FIELD_USER_DATA;
-    parameters.cb.send = operation_ended;
-    parameters.user_data = &operation;
+    const ucp_request_param_t parameters = parameters_of(operation);
     const UcxLogScope scope(worker_->log());
     void* const result = ucx_->ep_flush_nbx(endpoint_, &parameters);
     return begun(operation, result, "UCX cannot wait for its writes");
@@ -243,7 +248,8 @@ void UcxFabric::set_error(const char* what, ucs_status_t status) {
 Result<bool> UcxFabric::progress(std::vector<WriteId>& finished) {
     const UcxLogScope scope(worker_->log());
     bool busy = false;
-    for (int step = 0; step < progress_steps && ucx_->worker_progress(worker_->worker()) != 0; ++step) {
+    const int steps = endpoint_ == nullptr ? destination_steps : source_steps;
+    for (int step = 0; step < steps && ucx_->worker_progress(worker_->worker()) != 0; ++step) {
         busy = true;
     }
     worker_->release_idle();
@@ -270,13 +276,13 @@ bool UcxFabric::arm() {
 
 }  // namespace
 
-Result<std::unique_ptr<Fabric>> make_ucx_fabric(Transport transport, Log& log) {
+Result<std::unique_ptr<Fabric>> make_ucx_fabric(Transport transport, const std::string& devices, Log& log) {
     const UcxLogScope scope(log);
     const auto ucx = load_ucx();
     if (!ucx) {
         return fail(ucx.error());
     }
-    auto worker = UcxWorker::open(*ucx, transport, log);
+    auto worker = UcxWorker::open(*ucx, transport, devices, log);
     if (!worker) {
         return fail(worker.error());
     }

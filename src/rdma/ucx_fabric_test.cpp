@@ -1,7 +1,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <array>
+#include <filesystem>
+#include <fstream>
 #include <numeric>
+#include <set>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -15,16 +20,52 @@ using namespace std::chrono_literals;  // NOLINT(google-build-using-namespace)
 using namespace test_fabric;           // NOLINT(google-build-using-namespace)
 using test::RecordingLog;
 
-class UcxFabricTest : public ::testing::TestWithParam<Transport> {
+/// The sockets of this process, as /proc/net names them.
+std::set<std::string> own_sockets() {
+    std::set<std::string> inodes;
+    for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) {
+        std::error_code closed_meanwhile;
+        const std::string target = std::filesystem::read_symlink(entry.path(), closed_meanwhile).string();
+        if (target.starts_with("socket:[")) {
+            inodes.insert(target.substr(8, target.size() - 9));
+        }
+    }
+    return inodes;
+}
+
+/// 127.0.0.1 as /proc/net/tcp has it: a number in the host's order of bytes.
+constexpr const char* loopback_in_hex = "0100007F";
+
+/// "ADDRESS:PORT" in hexadecimal digits of each tcp socket at which this process listens.
+std::set<std::string> own_listeners() {
+    constexpr const char* listening = "0A";
+    const std::set<std::string> own = own_sockets();
+    std::set<std::string> listeners;
+    for (const char* const table : {"/proc/net/tcp", "/proc/net/tcp6"}) {
+        std::ifstream file(table);
+        for (std::string line; std::getline(file, line);) {
+            std::istringstream words(line);
+            std::array<std::string, 10> columns;
+            for (std::string& column : columns) {
+                words >> column;
+            }
+            const auto& [number, local, remote, state, queues, timer, retransmits, user, timeout, inode] = columns;
+            if (state == listening && own.contains(inode)) {
+                listeners.insert(local);
+            }
+        }
+    }
+    return listeners;
+}
+
+class UcxFabricTest : public ::testing::Test {
 protected:
     RecordingLog log_;
 };
-INSTANTIATE_TEST_SUITE_P(Transports, UcxFabricTest, ::testing::Values(Transport::shared_memory, Transport::tcp),
-                         [](const auto& tested) { return std::string(to_string(tested.param)); });
 
-TEST_P(UcxFabricTest, WritesArriveAndEachIsReportedOnce) {
-    Destination destination(GetParam(), log_);
-    Source source(GetParam(), log_);
+TEST_F(UcxFabricTest, WritesArriveAndEachIsReportedOnce) {
+    Destination destination(log_);
+    Source source(log_);
     ASSERT_OK(connect(source, destination.address(), destination.key(), destination.remote_address()));
     std::vector<WriteId> finished;
     ASSERT_OK(source.write_all(finished));
@@ -37,9 +78,9 @@ TEST_P(UcxFabricTest, WritesArriveAndEachIsReportedOnce) {
     EXPECT_EQ(log_.text(), "");
 }
 
-TEST_P(UcxFabricTest, RegisteredMemoryOfTheSourceServesToo) {
-    Destination destination(GetParam(), log_);
-    Source source(GetParam(), log_);
+TEST_F(UcxFabricTest, RegisteredMemoryOfTheSourceServesToo) {
+    Destination destination(log_);
+    Source source(log_);
     const auto registered = source.fabric->register_memory(source.memory.bytes);
     ASSERT_OK(registered);
     ASSERT_OK(connect(source, destination.address(), destination.key(), destination.remote_address()));
@@ -48,8 +89,20 @@ TEST_P(UcxFabricTest, RegisteredMemoryOfTheSourceServesToo) {
     EXPECT_TRUE(is_filled(destination.memory()));
 }
 
-TEST_P(UcxFabricTest, KeysAndAddressesStayWithinTheirLimits) {
-    const auto fabric = make(GetParam(), log_);
+TEST_F(UcxFabricTest, NobodyCanComeButFromTheInterfaceThatWasNamed) {
+    const auto before = own_listeners();
+    const auto fabric = make(log_);
+    const auto now = own_listeners();
+    EXPECT_GT(now.size(), before.size());
+    for (const std::string& address : now) {
+        if (!before.contains(address)) {
+            EXPECT_EQ(address.substr(0, address.find(':')), loopback_in_hex) << address;
+        }
+    }
+}
+
+TEST_F(UcxFabricTest, KeysAndAddressesStayWithinTheirLimits) {
+    const auto fabric = make(log_);
     ASSERT_NE(fabric, nullptr);
     EXPECT_GT(fabric->address().size(), 0U);
     EXPECT_LE(fabric->address().size(), max_fabric_address_bytes);
@@ -60,9 +113,9 @@ TEST_P(UcxFabricTest, KeysAndAddressesStayWithinTheirLimits) {
     EXPECT_LE((*registered)->key().size(), max_key_bytes);
 }
 
-TEST_P(UcxFabricTest, KeysAndAddressesOfImpossibleSizeAreRefused) {
-    Destination destination(GetParam(), log_);
-    Source source(GetParam(), log_);
+TEST_F(UcxFabricTest, KeysAndAddressesOfImpossibleSizeAreRefused) {
+    Destination destination(log_);
+    Source source(log_);
     const std::vector<std::byte> long_address(max_fabric_address_bytes + 1);
     EXPECT_CODE(source.fabric->connect(long_address), ErrorCode::io);
     EXPECT_CODE(source.fabric->connect({}), ErrorCode::io);
@@ -72,9 +125,9 @@ TEST_P(UcxFabricTest, KeysAndAddressesOfImpossibleSizeAreRefused) {
     EXPECT_CODE(source.fabric->open_key({}), ErrorCode::io);
 }
 
-TEST_P(UcxFabricTest, AKeyThatIsNoneIsRefused) {
-    Destination destination(GetParam(), log_);
-    Source source(GetParam(), log_);
+TEST_F(UcxFabricTest, AKeyThatIsNoneIsRefused) {
+    Destination destination(log_);
+    Source source(log_);
     ASSERT_OK(source.fabric->connect(destination.address()));
     const ConstBuffer key = destination.key();
     for (std::size_t at = 0; at < key.size(); ++at) {
@@ -85,9 +138,9 @@ TEST_P(UcxFabricTest, AKeyThatIsNoneIsRefused) {
     EXPECT_CODE(source.fabric->open_key(key.first(key.size() - 1)), ErrorCode::io);
 }
 
-TEST_P(UcxFabricTest, EndsWithWritesOnTheirWayThoughTheKeyGoesFirst) {
-    Destination destination(GetParam(), log_);
-    Source source(GetParam(), log_);
+TEST_F(UcxFabricTest, EndsWithWritesOnTheirWayThoughTheKeyGoesFirst) {
+    Destination destination(log_);
+    Source source(log_);
     ASSERT_OK(connect(source, destination.address(), destination.key(), destination.remote_address()));
     for (std::size_t chunk = 0; chunk < window; ++chunk) {
         ASSERT_OK(source.write(chunk));

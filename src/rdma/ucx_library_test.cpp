@@ -48,7 +48,7 @@ TEST(UcxLibraryTest, LeavesTheSignalHandlersAlone) {
     };
     handlers(before);
     RecordingLog log;
-    ASSERT_OK(make_ucx_fabric(Transport::tcp, log));
+    ASSERT_OK(make_ucx_fabric(Transport::tcp, "lo", log));
     std::array<void (*)(int), watched_signals.size()> after{};
     handlers(after);
     EXPECT_EQ(after, before);
@@ -60,7 +60,7 @@ TEST(UcxLibraryTest, ItsLogIsOursAndNotTheStandardOutput) {
     }
     RecordingLog log;
     ::testing::internal::CaptureStdout();
-    const auto fabric = make_ucx_fabric(Transport::verbs, log);
+    const auto fabric = make_ucx_fabric(Transport::verbs, {}, log);
     std::fflush(stdout);
     EXPECT_EQ(::testing::internal::GetCapturedStdout(), "");
     EXPECT_CODE(fabric, ErrorCode::io);

@@ -8,7 +8,7 @@ Status check_ucx() {
                 "build it where the headers of UCX are installed (Debian: libucx-dev); to run it needs libucx0");
 }
 
-Result<std::unique_ptr<Fabric>> make_ucx_fabric(Transport /*transport*/, Log& /*log*/) {
+Result<std::unique_ptr<Fabric>> make_ucx_fabric(Transport /*transport*/, const std::string& /*devices*/, Log& /*log*/) {
     return fail(check_ucx().error());
 }
 

@@ -31,12 +31,12 @@ struct Hello {
 /// A destination in a process of its own, which takes writes until it is killed.
 class ChildDestination {
 public:
-    explicit ChildDestination(Transport transport) {
+    ChildDestination() {
         EXPECT_EQ(::pipe(pipe_.data()), 0);
         pid_ = ::fork();
         if (pid_ == 0) {
             ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-            serve(transport);
+            serve();
         }
         ::close(pipe_[1]);
     }
@@ -64,9 +64,9 @@ public:
     void signal(int number) const { EXPECT_EQ(::kill(pid_, number), 0); }
 
 private:
-    [[noreturn]] void serve(Transport transport) {
+    [[noreturn]] void serve() {
         RecordingLog log;
-        auto fabric = make(transport, log);
+        auto fabric = make(log);
         const Memory memory(std::byte{0});
         const auto registered = fabric->register_memory(memory.bytes);
         Hello hello{};
@@ -91,9 +91,9 @@ private:
 
 /// Writes until some have arrived, does something to the child, and goes on until there is an error or some time has
 /// passed without one. Then everything has to end quickly.
-Status write_to_child(Transport transport, Log& log, int signal, Duration silence) {
-    ChildDestination child(transport);
-    Source source(transport, log);
+Status write_to_child(Log& log, int signal, Duration silence) {
+    ChildDestination child;
+    Source source(log);
     if (Status connected = child.connect(source); !connected) {
         return connected;
     }
@@ -127,22 +127,17 @@ Status write_to_child(Transport transport, Log& log, int signal, Duration silenc
     return status;
 }
 
-class UcxPeerTest : public ::testing::TestWithParam<Transport> {
+class UcxPeerTest : public ::testing::Test {
 protected:
     RecordingLog log_;
 };
-INSTANTIATE_TEST_SUITE_P(Transports, UcxPeerTest, ::testing::Values(Transport::shared_memory, Transport::tcp),
-                         [](const auto& tested) { return std::string(to_string(tested.param)); });
 
-TEST_P(UcxPeerTest, APeerThatIsKilledIsAnErrorOrNothing) {
-    const Status status = write_to_child(GetParam(), log_, SIGKILL, 300ms);
-    if (GetParam() == Transport::tcp) {
-        EXPECT_CODE(status, ErrorCode::io);
-    }
+TEST_F(UcxPeerTest, APeerThatIsKilledIsAnError) {
+    EXPECT_CODE(write_to_child(log_, SIGKILL, 300ms), ErrorCode::io);
 }
 
-TEST_P(UcxPeerTest, APeerThatIsStoppedIsSilent) {
-    EXPECT_OK(write_to_child(GetParam(), log_, SIGSTOP, 300ms));
+TEST_F(UcxPeerTest, APeerThatIsStoppedIsSilent) {
+    EXPECT_OK(write_to_child(log_, SIGSTOP, 300ms));
 }
 
 }  // namespace

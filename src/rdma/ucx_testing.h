@@ -54,8 +54,9 @@ inline bool is_filled(ConstBuffer memory) {
     return true;
 }
 
-inline std::unique_ptr<Fabric> make(Transport transport, Log& log) {
-    auto fabric = make_ucx_fabric(transport, log);
+/// Over tcp within this host: what can be tested without a device.
+inline std::unique_ptr<Fabric> make(Log& log) {
+    auto fabric = make_ucx_fabric(Transport::tcp, "lo", log);
     EXPECT_OK(fabric);
     return fabric ? std::move(*fabric) : nullptr;
 }
@@ -75,7 +76,7 @@ inline Status step(Fabric& fabric, std::vector<WriteId>& finished) {
 
 /// A source that has connected, and its memory.
 struct Source {
-    Source(Transport transport, Log& log) : fabric(make(transport, log)), memory(std::byte{0}) { fill(memory.bytes); }
+    explicit Source(Log& log) : fabric(make(log)), memory(std::byte{0}) { fill(memory.bytes); }
 
     Status write(std::size_t chunk) {
         const ConstBuffer from = memory.bytes.subspan(chunk * chunk_size, chunk_size);
@@ -123,7 +124,7 @@ struct Source {
 /// A destination whose fabric moves on a thread of its own.
 class Destination {
 public:
-    Destination(Transport transport, Log& log) : fabric_(make(transport, log)), memory_(std::byte{0xee}) {
+    explicit Destination(Log& log) : fabric_(make(log)), memory_(std::byte{0xee}) {
         auto registered = fabric_->register_memory(memory_.bytes);
         EXPECT_OK(registered);
         registered_ = std::move(*registered);

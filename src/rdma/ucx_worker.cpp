@@ -14,16 +14,15 @@ namespace {
 /// What UCX may use for a transport. For verbs, UCX adds by itself what it needs to set a connection up.
 const char* transports_of(Transport transport) {
     switch (transport) {
-        case Transport::shared_memory:
-            return "posix,sysv,cma,self";
         case Transport::tcp:
             return "tcp,self";
         case Transport::verbs:
             return "rc,dc,ud";
         case Transport::automatic:
+        case Transport::shared_memory:
             break;
     }
-    GODWIT_ASSERT(false, "a fabric needs a transport, not a wish");
+    GODWIT_ASSERT(false, "UCX is not for the transport {}", to_string(transport));
 }
 
 }  // namespace
@@ -32,9 +31,10 @@ tl::unexpected<Error> fail_ucx(const UcxFunctions& ucx, std::string_view what, u
     return fail(ErrorCode::io, fmt::format("{}: {}", what, ucx.status_string(status)));
 }
 
-Result<std::unique_ptr<UcxWorker>> UcxWorker::open(const UcxFunctions& ucx, Transport transport, Log& log) {
+Result<std::unique_ptr<UcxWorker>> UcxWorker::open(const UcxFunctions& ucx, Transport transport,
+                                                   const std::string& devices, Log& log) {
     std::unique_ptr<UcxWorker> worker(new UcxWorker(ucx, log));
-    if (const Status opened = worker->open_context(transport); !opened) {
+    if (const Status opened = worker->open_context(transport, devices); !opened) {
         return fail(opened.error());
     }
     if (const Status opened = worker->open_worker(); !opened) {
@@ -43,13 +43,16 @@ Result<std::unique_ptr<UcxWorker>> UcxWorker::open(const UcxFunctions& ucx, Tran
     return worker;
 }
 
-Status UcxWorker::open_context(Transport transport) {
+Status UcxWorker::open_context(Transport transport, const std::string& devices) {
     ucp_config_t* config = nullptr;
     // The environment's UCX_* variables are in it.
     if (const ucs_status_t status = ucx_.config_read(nullptr, nullptr, &config); status != UCS_OK) {
         return fail_ucx(ucx_, "UCX cannot read its configuration", status);
     }
     ucs_status_t status = ucx_.config_modify(config, "TLS", transports_of(transport));
+    if (status == UCS_OK && !devices.empty()) {
+        status = ucx_.config_modify(config, "NET_DEVICES", devices.c_str());
+    }
     if (status == UCS_OK) {
         ucp_params_t parameters{};
         parameters.field_mask = UCP_PARAM_FIELD_FEATURES;
@@ -59,7 +62,12 @@ Status UcxWorker::open_context(Transport transport) {
     ucx_.config_release(config);
     if (status != UCS_OK) {
         context_ = nullptr;
-        return fail_ucx(ucx_, fmt::format("UCX cannot use the transport {}", to_string(transport)), status);
+        auto error = fail_ucx(ucx_, fmt::format("UCX cannot use the transport {}", to_string(transport)), status);
+        if (transport == Transport::verbs) {
+            error.value().hint =
+                "see with ibv_devinfo whether a port is active, or leave ,transport=verbs out of the source's URI";
+        }
+        return error;
     }
     return {};
 }
@@ -89,17 +97,21 @@ Status UcxWorker::open_worker() {
 }
 
 UcxWorker::~UcxWorker() {
+    close();
+}
+
+void UcxWorker::close() {
     const UcxLogScope scope(*log_);
     release_all();
     GODWIT_ASSERT(memory_.empty(), "registered memory has to die before its fabric");
     if (address_ != nullptr) {
-        ucx_.worker_release_address(worker_, address_);
+        ucx_.worker_release_address(worker_, std::exchange(address_, nullptr));
     }
     if (worker_ != nullptr) {
-        ucx_.worker_destroy(worker_);
+        ucx_.worker_destroy(std::exchange(worker_, nullptr));
     }
     if (context_ != nullptr) {
-        ucx_.cleanup(context_);
+        ucx_.cleanup(std::exchange(context_, nullptr));
     }
 }
 

@@ -21,11 +21,16 @@ tl::unexpected<Error> fail_ucx(const UcxFunctions& ucx, std::string_view what, u
 /// A context of UCX with one worker, and what has to be released before they are. One thread at a time.
 class UcxWorker {
 public:
-    /// Errors: `io`.
-    static Result<std::unique_ptr<UcxWorker>> open(const UcxFunctions& ucx, Transport transport, Log& log);
+    /// `transport` and `devices` as for `make_ucx_fabric`. Errors: `io`.
+    static Result<std::unique_ptr<UcxWorker>> open(const UcxFunctions& ucx, Transport transport,
+                                                   const std::string& devices, Log& log);
     ~UcxWorker();
     UcxWorker(const UcxWorker&) = delete;
     UcxWorker& operator=(const UcxWorker&) = delete;
+
+    /// Ends what is UCX's; then only `end_operation` may be called, as UCX does meanwhile. All memory that was
+    /// registered has gone before. Once is enough.
+    void close();
 
     const UcxFunctions& ucx() const { return ucx_; }
     Log& log() const { return *log_; }
@@ -57,7 +62,7 @@ private:
     };
 
     UcxWorker(const UcxFunctions& ucx, Log& log) : ucx_(ucx), log_(&log) {}
-    Status open_context(Transport transport);
+    Status open_context(Transport transport, const std::string& devices);
     Status open_worker();
 
     UcxFunctions ucx_;

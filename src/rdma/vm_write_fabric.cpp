@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <poll.h>
 #include <sys/eventfd.h>
+#include <sys/random.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -27,7 +28,7 @@ namespace {
 
 constexpr std::uint32_t magic = 0x474d5650;  // "GMVP"
 constexpr const char* permission_hint =
-    "run both sides as the same user and see that kernel.yama.ptrace_scope allows it, or add ,transport=tcp to the URI";
+    "run both sides as the same user and see that kernel.yama.ptrace_scope allows it, or use tcp: on both sides";
 
 /// When a process was started, in the kernel's ticks: with the number it names a process for good.
 std::optional<std::uint64_t> start_time(std::uint32_t pid) {
@@ -45,6 +46,12 @@ std::optional<std::uint64_t> start_time(std::uint32_t pid) {
     }
     std::uint64_t ticks = 0;
     return fields && std::istringstream(field) >> ticks ? std::optional(ticks) : std::nullopt;
+}
+
+using Secret = std::array<std::byte, 32>;
+
+tl::unexpected<Error> fail_gone() {
+    return fail(ErrorCode::peer_closed, "the destination's process has ended", "look at its messages for the reason");
 }
 
 struct Region {
@@ -79,13 +86,15 @@ private:
 
 class VmWriteFabric : public Fabric {
 public:
-    explicit VmWriteFabric(FileDescriptor event) : event_(std::move(event)) {
+    VmWriteFabric(FileDescriptor event, const Secret& secret)
+        : event_(std::move(event)), secret_(std::make_unique<const Secret>(secret)) {
         const auto self = static_cast<std::uint32_t>(::getpid());
         PayloadWriter writer(address_);
         writer.put(magic);
         writer.put(self);
         writer.put(start_time(self).value_or(0));
-        writer.put(reinterpret_cast<std::uint64_t>(probe_.get()));
+        writer.put(reinterpret_cast<std::uint64_t>(secret_.get()));
+        writer.put_bytes(*secret_);
     }
 
     ConstBuffer address() const override { return address_; }
@@ -109,12 +118,13 @@ public:
     bool arm() override { return finished_.empty(); }
 
 private:
+    static Status check_secret(pid_t process, RemoteAddress place, ConstBuffer expected);
     Status write(ConstBuffer from, RemoteAddress to);
     bool peer_is_gone() const;
 
     const FileDescriptor event_;  // never readable: nothing happens by itself
-    /// A source writes here once, to find out whether it may. Kept apart from what else this process has.
-    const std::unique_ptr<std::uint64_t> probe_ = std::make_unique<std::uint64_t>(0);
+    /// A source reads it here before it writes anything: only who has told the address can have put it there.
+    const std::unique_ptr<const Secret> secret_;
     std::vector<std::byte> address_;
     pid_t peer_ = 0;
     FileDescriptor peer_process_;
@@ -127,18 +137,36 @@ Status VmWriteFabric::connect(ConstBuffer peer) {
     const auto mark = reader.get<std::uint32_t>();
     const auto pid = reader.get<std::uint32_t>();
     const auto started = reader.get<std::uint64_t>();
-    const auto probe = reader.get<std::uint64_t>();
-    if (!reader.complete() || mark != magic || pid == 0) {
+    const auto place = reader.get<std::uint64_t>();
+    const ConstBuffer secret = reader.get_bytes(sizeof(Secret));
+    if (!reader.complete() || mark != magic || pid == 0 || static_cast<pid_t>(pid) == ::getpid()) {
         return fail(ErrorCode::stream_corrupt, "the destination's address in shared memory makes no sense");
     }
     peer_process_.reset(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
     if (!peer_process_.valid() || start_time(pid) != started) {
         return fail(ErrorCode::io, fmt::format("the destination's process {} cannot be found on this host", pid),
-                    "both sides must see the same processes; add ,transport=tcp to the URI otherwise");
+                    "both sides must see the same processes; otherwise use tcp: on both sides");
+    }
+    if (Status proven = check_secret(static_cast<pid_t>(pid), RemoteAddress{place}, secret); !proven) {
+        return proven;
     }
     peer_ = static_cast<pid_t>(pid);
-    constexpr std::uint64_t word = 1;
-    return write(std::as_bytes(std::span(&word, 1)), RemoteAddress{probe});
+    return {};
+}
+
+/// A peer could name any process, and have guest memory written over it.
+Status VmWriteFabric::check_secret(pid_t process, RemoteAddress place, ConstBuffer expected) {
+    Secret found{};
+    const iovec local{found.data(), found.size()};
+    const iovec remote{reinterpret_cast<void*>(place.value), found.size()};  // NOLINT
+    const ssize_t got = ::process_vm_readv(process, &local, 1, &remote, 1, 0);
+    if (got < 0 && errno == EPERM) {
+        return fail_errno(ErrorCode::io, "the destination's process may not be written to", EPERM, permission_hint);
+    }
+    if (got != static_cast<ssize_t>(found.size()) || !std::ranges::equal(found, expected)) {
+        return fail(ErrorCode::stream_corrupt, fmt::format("process {} is not the destination", process));
+    }
+    return {};
 }
 
 Result<std::unique_ptr<RemoteMemory>> VmWriteFabric::open_key(ConstBuffer key) {
@@ -176,15 +204,20 @@ bool VmWriteFabric::peer_is_gone() const {
 Status VmWriteFabric::write(ConstBuffer from, RemoteAddress to) {
     while (!from.empty()) {
         if (peer_is_gone()) {
-            return fail(ErrorCode::peer_closed, "the destination's process has ended");
+            return fail_gone();
         }
         const iovec local{const_cast<std::byte*>(from.data()), from.size()};  // NOLINT: it is only read
         const iovec remote{reinterpret_cast<void*>(to.value), from.size()};   // NOLINT
         const ssize_t written = ::process_vm_writev(peer_, &local, 1, &remote, 1, 0);
         if (written <= 0) {
             const int error = written < 0 ? errno : EFAULT;
+            if (error == ESRCH) {
+                return fail_gone();
+            }
             return fail_errno(ErrorCode::io, "cannot write to the memory of the destination's process", error,
-                              error == EPERM ? permission_hint : "");
+                              error == EPERM    ? permission_hint
+                              : error == EFAULT ? "see whether the destination's host, or its file of memory, is full"
+                                                : "");
         }
         from = from.subspan(static_cast<std::size_t>(written));
         to = to + static_cast<std::uint64_t>(written);
@@ -199,7 +232,11 @@ Result<std::unique_ptr<Fabric>> make_vm_write_fabric() {
     if (!event.valid()) {
         return fail_errno(ErrorCode::io, "cannot make an event descriptor", errno);
     }
-    return std::make_unique<VmWriteFabric>(std::move(event));
+    Secret secret{};
+    if (::getrandom(secret.data(), secret.size(), 0) != static_cast<ssize_t>(secret.size())) {
+        return fail_errno(ErrorCode::io, "cannot get random numbers", errno);
+    }
+    return std::make_unique<VmWriteFabric>(std::move(event), secret);
 }
 
 }  // namespace godwit::rdma

@@ -146,6 +146,11 @@ TEST_F(VmWriteFabricTest, AddressesAndKeysThatMakeNoSenseAreRefused) {
     const Status connected = fabric_->connect(other_time);
     ASSERT_FALSE(connected) << "another process with the same number";
     EXPECT_NE(connected.error().message.find("cannot be found"), std::string::npos);
+    std::vector<std::byte> other_secret = address_;
+    other_secret.back() ^= std::byte{1};
+    EXPECT_EQ(fabric_->connect(other_secret).error().message,
+              "process " + std::to_string(child_) + " is not the destination");
+    EXPECT_FALSE(fabric_->connect(fabric_->address())) << "itself";
     for (std::size_t length = 0; length < key_.size(); ++length) {
         EXPECT_FALSE(fabric_->open_key(ConstBuffer(key_).first(length)));
     }

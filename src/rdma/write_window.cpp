@@ -33,6 +33,10 @@ Status WriteWindow::start(const PageRun& run, ConstBuffer from, RemoteAddress to
         !room) {
         return room;
     }
+    // A fabric whose writes are finished at once never waits: then a cancel, or a peer that gives up, is noticed here.
+    if (Status fine = control_.status(); !fine) {
+        return fine;
+    }
     for (const PageRun& other : runs_) {
         GODWIT_ASSERT(!run.overlaps(other), "pages {}+{} of block {} are written twice at the same time",
                       run.first.value(), run.count.value(), run.block);

@@ -44,7 +44,9 @@ private:
     std::uint64_t bytes_in_flight_ = 0;
     std::uint64_t finished_pages_ = 0;
     bool flush_done_ = false;
-    bool unflushed_ = false;  // something was written since the last flush
+    /// Something was written since the last flush. The first flush comes in any case: it takes the connection's own
+    /// messages to the other side, and UCX aborts a process that gives up a connection while its answer still waits.
+    bool unflushed_ = true;
 };
 
 }  // namespace godwit::rdma

@@ -141,6 +141,8 @@ def destination_settled(destination):
             return "waits" if stray.recv(1) == b"" else None
     except ConnectionResetError:
         return "waits"
+    except QmpError:
+        return "ended"
     except OSError:
         return None
 

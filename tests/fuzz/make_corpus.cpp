@@ -14,6 +14,8 @@
 #include "machine/kvmclock_state.h"
 #include "migration/return_path.h"
 #include "migration/sections.h"
+#include "rdma/messages.h"
+#include "rdma/payload.h"
 #include "stream/commands.h"
 #include "stream/testing.h"
 #include "stream/vmstate_codec.h"
@@ -51,6 +53,31 @@ public:
     std::vector<std::byte> make() {
         put_introduction();
         put_memory();
+        return put_rest();
+    }
+    /// The pages go past the stream: its parts between the rounds.
+    std::vector<std::vector<std::byte>> make_direct() {
+        std::vector<std::vector<std::byte>> parts;
+        put_introduction();
+        begin_memory();
+        parts.push_back(cut_for_round());
+        for (const SectionType type : {SectionType::part, SectionType::end}) {
+            end_ram_section();
+            sections_.begin(type, format::ram_section_id);
+            parts.push_back(cut_for_round());
+        }
+        end_ram_section();
+        parts.push_back(put_rest());
+        return parts;
+    }
+
+private:
+    std::vector<std::byte> cut_for_round() {
+        writer_.put_u64(format::ram_flag::direct);
+        writer_.flush();
+        return channel_.take();
+    }
+    std::vector<std::byte> put_rest() {
         put_devices();
         if (peer_ == Peer::godwit) {
             put_command(writer_, format::Command::commit, 0);
@@ -58,8 +85,6 @@ public:
         writer_.flush();
         return channel_.take();
     }
-
-private:
     void put_introduction() {
         writer_.put_u32(format::file_magic);
         writer_.put_u32(format::file_version);
@@ -74,7 +99,7 @@ private:
         }
     }
 
-    void put_memory() {
+    void begin_memory() {
         sections_.begin_named(SectionType::start, format::ram_section_id, format::ram_section_name, 0,
                               format::ram_version);
         writer_.put_u64((ram_pages + rom_pages) * page_bytes | format::ram_flag::mem_size);
@@ -82,6 +107,9 @@ private:
             writer_.put_string8(id);
             writer_.put_u64(pages * page_bytes);
         }
+    }
+    void put_memory() {
+        begin_memory();
         end_ram_section();
         sections_.begin(SectionType::part, format::ram_section_id);
         put_record(0, format::ram_flag::page, "ram");
@@ -180,6 +208,110 @@ void make_state(Corpus& corpus, std::uint8_t choice, const VmState& layout, cons
     corpus.add("vmstate", layout.name(), choice, channel.take());
 }
 
+/// Control messages as they travel.
+class MessageMaker {
+public:
+    MessageMaker& put(const rdma::Message& message) {
+        std::array<std::byte, rdma::header_bytes> header{};
+        encode(rdma::Header{static_cast<std::uint32_t>(message.payload.size()), message.type, message.repeat}, header);
+        bytes_.insert(bytes_.end(), header.begin(), header.end());
+        bytes_.insert(bytes_.end(), message.payload.begin(), message.payload.end());
+        return *this;
+    }
+    MessageMaker& put(rdma::MessageType type) { return put(rdma::make_message(type)); }
+    MessageMaker& put_stream(std::vector<std::byte> bytes) {
+        return put(rdma::Message{rdma::MessageType::stream, 1, std::move(bytes)});
+    }
+    const std::vector<std::byte>& bytes() const { return bytes_; }
+
+private:
+    std::vector<std::byte> bytes_;
+};
+
+constexpr std::uint8_t to_destination = 0;
+constexpr std::uint8_t to_page_sender = 1;
+constexpr std::uint8_t to_hello = 2;
+constexpr std::uint8_t to_connection = 3;
+constexpr std::uint8_t flag = 16;
+
+/// A whole migration with rounds of pages that go past the stream.
+std::vector<std::byte> make_rdma_migration(Peer peer, bool pin_all) {
+    using rdma::MessageType;
+    const std::vector<std::vector<std::byte>> parts = StreamMaker(peer).make_direct();
+    GODWIT_ASSERT(parts.size() == 4, "{} parts of the stream", parts.size());
+    const rdma::RamBlocksRequest blocks{
+        .pin_all = pin_all,
+        .blocks = {{"ram", ByteCount(ram_pages * page_bytes)}, {"rom", ByteCount(rom_pages * page_bytes)}}};
+    const std::array ranges{rdma::ChunkRange{0, rdma::ChunkNumber(0), 1}};
+    const std::array zeros{rdma::ZeroRange{0, BlockOffset(page_bytes), ByteCount(2 * page_bytes)},
+                           rdma::ZeroRange{1, BlockOffset(0), ByteCount(page_bytes)}};
+    MessageMaker maker;
+    maker.put(MessageType::ready).put_stream(parts[0]);
+    maker.put(encode(blocks)).put(encode(rdma::RoundFigures{})).put_stream(parts[1]);
+    if (!pin_all) {
+        maker.put(encode(MessageType::register_request, ranges));
+    }
+    maker.put(MessageType::heartbeat).put(rdma::encode(zeros)).put(encode(rdma::RoundFigures{.pages = 5, .writes = 1}));
+    maker.put_stream(parts[2]);
+    if (!pin_all) {
+        maker.put(encode(MessageType::unregister_request, ranges));
+    }
+    maker.put(encode(rdma::RoundFigures{})).put_stream(parts[3]).put(MessageType::end_of_stream);
+    return maker.bytes();
+}
+
+/// What a destination answers to a source that asks for the blocks and then for keys.
+std::vector<std::byte> make_rdma_answers(bool pin_all, std::uint64_t limit_bytes) {
+    using rdma::MessageType;
+    const std::vector<std::byte> key = pin_all ? std::vector<std::byte>{std::byte{1}} : std::vector<std::byte>{};
+    constexpr std::uint64_t big_bytes = 2 * rdma::chunk_bytes + 4 * page_bytes;
+    constexpr std::uint64_t host = 0x100000;
+    const rdma::RamBlocksResult blocks{
+        .registration_limit = ByteCount(limit_bytes),
+        .blocks = {{host, ByteCount(big_bytes), key}, {2 * host, ByteCount(2 * page_bytes), key}}};
+    MessageMaker maker;
+    maker.put(MessageType::ready).put(encode(blocks));
+    for (int answers = 0; answers < 4 && !pin_all; ++answers) {
+        const std::vector<rdma::ChunkKey> keys(4, {host, {std::byte{1}}});
+        maker.put(rdma::encode(keys)).put(MessageType::unregister_finished);
+    }
+    return maker.bytes();
+}
+
+void make_hello(Corpus& corpus, const std::string& name, std::uint8_t choice, std::uint8_t transport, bool refusal,
+                std::string_view rest) {
+    std::vector<std::byte> bytes;
+    rdma::PayloadWriter writer(bytes);
+    writer.put_text("GWRD");
+    writer.put(std::uint32_t{1});  // version
+    writer.put(std::uint32_t{1});  // flags
+    writer.put(std::uint32_t{transport});
+    for (int i = 0; i < 24; ++i) {  // the host
+        writer.put(std::uint8_t{1});
+    }
+    writer.put(std::uint8_t{1});  // a device
+    writer.put(static_cast<std::uint8_t>(refusal));
+    writer.put(std::uint16_t{0});
+    writer.put(static_cast<std::uint32_t>(rest.size()));
+    writer.put_text(rest);
+    corpus.add("rdma", name, choice, bytes);
+}
+
+void make_rdma(Corpus& corpus) {
+    constexpr std::uint64_t no_limit = ~std::uint64_t{0};
+    corpus.add("rdma", "migration", to_destination, make_rdma_migration(Peer::silent, false));
+    corpus.add("rdma", "migration_pinned", to_destination, make_rdma_migration(Peer::silent, true));
+    corpus.add("rdma", "migration_limited", to_destination | flag, make_rdma_migration(Peer::godwit, false));
+    corpus.add("rdma", "answers", to_page_sender, make_rdma_answers(false, no_limit));
+    corpus.add("rdma", "answers_limited", to_page_sender, make_rdma_answers(false, rdma::chunk_bytes));
+    corpus.add("rdma", "answers_pinned", to_page_sender | flag, make_rdma_answers(true, no_limit));
+    corpus.add("rdma", "connection", to_connection, make_rdma_migration(Peer::silent, false));
+    corpus.add("rdma", "connection_asks", to_connection | flag, make_rdma_answers(false, no_limit));
+    make_hello(corpus, "hello", to_hello | flag, 0, false, "");
+    make_hello(corpus, "hello_answer", to_hello, 2, false, "an address");
+    make_hello(corpus, "hello_refused", to_hello, 0, true, "no room");
+}
+
 void make_requests(Corpus& corpus) {
     const std::string text =
         "{\"execute\": \"qmp_capabilities\"}\n"
@@ -209,5 +341,6 @@ int main(int argc, char** argv) {
     make_state(corpus, 3, ioapic_state_layout(), IoapicState{});
     make_state(corpus, 4, kvmclock_state_layout(), KvmClockState{.clock_ns = 1, .reliable = true});
     make_requests(corpus);
+    make_rdma(corpus);
     return 0;
 }

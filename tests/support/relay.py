@@ -15,6 +15,8 @@ class Direction:
         self.bytes = 0
         self.ended = False      # the sender closed its end
         self.stalled = False    # bytes wait in the relay or in the sender
+        self.flow = threading.Event()
+        self.flow.set()
 
 
 class Relay:
@@ -34,8 +36,6 @@ class Relay:
         self.forward = Direction("forward")
         self.backward = Direction("backward")
         self.was_cut = threading.Event()
-        self._flow = threading.Event()
-        self._flow.set()
         self._family = family
         self._closing = False
         self._lock = threading.Lock()
@@ -82,7 +82,7 @@ class Relay:
                 left = self.stall_after - direction.bytes
                 if left <= 0:
                     self.stall_after = None
-                    self._flow.clear()
+                    self.stall()
                 else:
                     wanted = min(wanted, left)
             if self.cut_after is not None:
@@ -91,8 +91,8 @@ class Relay:
                     self.cut()
                     return 0
                 wanted = min(wanted, left)
-        direction.stalled = not self._flow.is_set()
-        self._flow.wait()
+        direction.stalled = not direction.flow.is_set()
+        direction.flow.wait()
         direction.stalled = False
         return 0 if self._closing else wanted
 
@@ -115,9 +115,9 @@ class Relay:
                 data = source.recv(allowed) if allowed else b""
                 if not data:
                     break
-                if not self._flow.is_set():
+                if not direction.flow.is_set():
                     direction.stalled = True
-                    self._flow.wait()
+                    direction.flow.wait()
                     direction.stalled = False
                 if self.spoil and direction is self.forward:
                     data = self._spoilt(data)
@@ -147,11 +147,14 @@ class Relay:
             each.close()
         self.was_cut.set()
 
-    def stall(self):
-        self._flow.clear()
+    def stall(self, *directions):
+        """Both of them unless told."""
+        for direction in directions or (self.forward, self.backward):
+            direction.flow.clear()
 
     def resume(self):
-        self._flow.set()
+        for direction in (self.forward, self.backward):
+            direction.flow.set()
 
     def wait_forwarded(self, count, timeout_s=30):
         wait_for(lambda: self.forward.bytes >= count, timeout_s, lambda: f"{count} bytes, {self.forward.bytes} went through")
@@ -167,7 +170,7 @@ class Relay:
         except OSError:
             pass
         self._listener.close()
-        self._flow.set()
+        self.resume()
         self.cut()
         for thread in self._threads:
             thread.join(5)

@@ -7,6 +7,8 @@
 #include <vector>
 
 #include "godwit/error.h"
+#include "monitor/json.h"
+#include "tools/device_field.h"
 
 namespace godwit {
 
@@ -18,20 +20,50 @@ struct DeviceSection {
     std::string name;
     std::uint32_t instance = 0;
     std::uint32_t version = 0;
+    std::size_t payload_offset = 0;  ///< of the device's state, from the beginning of the part
     std::size_t payload_bytes = 0;
 };
 
-/// The part of a stream from the first FULL section to its end.
-struct DevicePart {
-    std::vector<DeviceSection> sections;
-    std::size_t eof_offset = 0;
-    /// Size of the JSON; 0 without a description.
-    std::size_t description_bytes = 0;
-};
+/// The part of a stream from the first FULL section to its end, taken apart with the help of the description at its
+/// end, since device sections do not tell their length. One thread.
+class DevicePart {
+public:
+    /// `footers`: sections end with one.
+    DevicePart(std::vector<std::byte> bytes, bool footers) : bytes_(std::move(bytes)), footers_(footers) {}
 
-/// Takes the device part apart with the help of the description at its end, since device sections do not tell their
-/// length. Errors: `unsupported` without a description, `stream_corrupt` with the offset where the sections and the
-/// description part ways; `sections` so far are then in `part`.
-Status split_device_part(std::span<const std::byte> bytes, bool footers, DevicePart& part);
+    /// Finds the sections. Errors: `unsupported` without a description, `stream_corrupt` with the offset where the
+    /// sections and the description part ways; `sections` has those before it.
+    Status split();
+    /// Tells the fields of a section that `split` has found. Errors: `stream_corrupt`, with the field that does not
+    /// fit; what came before it has then been told.
+    Status walk(const DeviceSection& section, DeviceFieldVisitor& visitor) const;
+
+    const std::vector<DeviceSection>& sections() const { return sections_; }
+    std::span<const std::byte> bytes() const { return bytes_; }
+    std::span<const std::byte> payload(const DeviceSection& section) const {
+        return bytes().subspan(section.payload_offset, section.payload_bytes);
+    }
+    /// Of the byte that ends the sections.
+    std::size_t eof_offset() const { return eof_offset_; }
+    /// Size of the JSON; 0 without a description.
+    std::size_t description_bytes() const { return description_bytes_; }
+    /// A godwit's COMMIT follows the description.
+    bool has_commit() const { return has_commit_; }
+    static constexpr std::size_t commit_bytes = 5;
+
+private:
+    bool find_description();
+    bool find_description_in(std::span<const std::byte> bytes);
+    Status split_sections();
+    Status split_section(std::size_t& at, const Json& device);
+
+    const std::vector<std::byte> bytes_;
+    const bool footers_;
+    Json description_;
+    std::vector<DeviceSection> sections_;
+    std::size_t eof_offset_ = 0;
+    std::size_t description_bytes_ = 0;
+    bool has_commit_ = false;
+};
 
 }  // namespace godwit

@@ -9,6 +9,7 @@
 #include "stream/format.h"
 #include "stream/testing.h"
 #include "stream/writer.h"
+#include "tools/text_listing.h"
 
 namespace godwit {
 namespace {
@@ -81,11 +82,12 @@ struct Seen {
     std::string text;
 };
 
-Seen inspect(std::vector<std::byte> bytes) {
+Seen inspect(std::vector<std::byte> bytes, TextListing::Detail detail = {}) {
     testing::ManualClock clock;
     MemoryChannel channel(std::move(bytes));
     Seen seen;
-    StreamInspector inspector(channel, clock, [&](const std::string& line) { seen.text += line + "\n"; });
+    TextListing listing([&](const std::string& line) { seen.text += line + "\n"; }, detail);
+    StreamInspector inspector(channel, clock, listing);
     seen.status = inspector.inspect();
     return seen;
 }

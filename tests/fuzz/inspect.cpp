@@ -6,6 +6,7 @@
 #include "fuzz/input.h"
 #include "stream/testing.h"
 #include "tools/stream_inspector.h"
+#include "tools/text_listing.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     using namespace godwit;
@@ -17,10 +18,13 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     std::vector<std::byte> answers;
     FuzzChannel channel(input.rest(), conduct, answers);
     std::size_t lines = 0;
-    StreamInspector inspector(channel, clock, [&](const std::string& line) {
-        ++lines;
-        GODWIT_ASSERT(printable(line) == line, "a line that is not fit to print");
-    });
+    TextListing listing(
+        [&](const std::string& line) {
+            ++lines;
+            GODWIT_ASSERT(printable(line) == line, "a line that is not fit to print");
+        },
+        TextListing::Detail{.fields = true});
+    StreamInspector inspector(channel, clock, listing);
     const Status inspected = inspector.inspect();
     GODWIT_ASSERT(lines > 0, "nothing was printed");
     GODWIT_ASSERT(inspected || printable(inspected.error().message) == inspected.error().message,

@@ -1,0 +1,242 @@
+#include "tools/device_description.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "stream/format.h"
+#include "tools/byte_cursor.h"
+
+namespace godwit {
+namespace {
+
+/// More of one thing, or of bytes of a state, than any stream has. A description that claims more is taken for claiming
+/// this: it then does not fit the stream.
+constexpr std::uint64_t max_count = 1 << 20;
+constexpr std::uint64_t max_state_bytes = std::uint64_t{1} << 40;
+constexpr int max_depth = 16;
+/// Fields of one section; the largest devices of QEMU have some ten thousand.
+constexpr std::size_t max_fields = 1 << 20;
+/// That many may be of no bytes.
+constexpr std::size_t max_empty_fields = 1 << 16;
+
+const Json& list(const Json& state, const char* name) {
+    static const Json nothing = Json::array();
+    const auto found = state.find(name);
+    return found == state.end() ? nothing : *found;
+}
+
+std::uint64_t state_bytes(const Json& state, int depth) {
+    std::uint64_t bytes = 0;
+    if (depth > max_depth) {
+        return 0;
+    }
+    for (const Json& field : list(state, "fields")) {
+        const std::uint64_t count = field.contains("array_len") ? described_number(field["array_len"], max_count) : 1;
+        const std::uint64_t size = described_number(field.at("size"), max_state_bytes);
+        bytes = std::min(bytes + size * count, max_state_bytes);
+    }
+    for (const Json& subsection : list(state, "subsections")) {
+        const std::size_t head = 6 + subsection.at("vmsd_name").get_ref<const std::string&>().size();
+        bytes = std::min(bytes + head + state_bytes(subsection, depth + 1), max_state_bytes);
+    }
+    return bytes;
+}
+
+/// What the type's first word says, where the size agrees: "int32 equal" is one too.
+DeviceField::Form form_of(std::string_view type, std::uint64_t size) {
+    using Form = DeviceField::Form;
+    const std::string_view word = type.substr(0, type.find(' '));
+    if (word == "bool" && size == 1) {
+        return Form::boolean;
+    }
+    if (word == "timer" && size == 8) {
+        return Form::unsigned_number;
+    }
+    for (const unsigned bytes : {1U, 2U, 4U, 8U}) {
+        if (size == bytes && word == fmt::format("uint{}", 8 * bytes)) {
+            return Form::unsigned_number;
+        }
+        if (size == bytes && word == fmt::format("int{}", 8 * bytes)) {
+            return Form::signed_number;
+        }
+    }
+    return Form::bytes;
+}
+
+class FieldWalk {
+public:
+    FieldWalk(std::span<const std::byte> payload, DeviceFieldVisitor& visitor)
+        : cursor_(payload), visitor_(visitor), fields_left_(std::min(max_fields, payload.size() + max_empty_fields)) {}
+
+    Status run(const Json& state) {
+        Status walked = walk_state(state, 0);
+        if (walked && cursor_.left() > 0) {
+            return misfit(fmt::format("{} bytes follow the last field", cursor_.left()));
+        }
+        return walked;
+    }
+
+private:
+    using Keys = std::map<std::string, std::size_t, std::less<>>;
+
+    Status walk_state(const Json& state, int depth);
+    Status walk_field(const Json& field, Keys& keys, int depth);
+    Status walk_structures(const Json& structure, std::uint64_t size, std::optional<std::uint64_t> count, int depth);
+    Status walk_structure(const Json& structure, std::uint64_t size, int depth);
+    Status walk_subsection(const Json& subsection, Keys& keys, int depth);
+    Status take_field(DeviceField field, std::uint64_t size, std::uint64_t count);
+    Status misfit(const std::string& what) const;
+
+    static std::string unique(std::string key, Keys& keys) {
+        while (const std::size_t times = ++keys[key] - 1) {
+            key += fmt::format("#{}", times + 1);
+        }
+        return key;
+    }
+
+    ByteCursor cursor_;
+    DeviceFieldVisitor& visitor_;
+    std::size_t fields_left_;
+    std::vector<std::string> path_;
+};
+
+Status FieldWalk::misfit(const std::string& what) const {
+    std::string path;
+    for (const std::string& part : path_) {
+        path += (path.empty() || part.starts_with('[') ? "" : ".") + part;
+    }
+    return path.empty() ? fail(ErrorCode::stream_corrupt, what)
+                        : fail(ErrorCode::stream_corrupt, fmt::format("field \"{}\": {}", path, what));
+}
+
+Status FieldWalk::walk_state(const Json& state, int depth) {
+    if (depth > max_depth) {
+        return misfit(fmt::format("more than {} structures within each other", max_depth));
+    }
+    Keys keys;
+    for (const Json& field : list(state, "fields")) {
+        if (Status walked = walk_field(field, keys, depth); !walked) {
+            return walked;
+        }
+    }
+    for (const Json& subsection : list(state, "subsections")) {
+        if (Status walked = walk_subsection(subsection, keys, depth); !walked) {
+            return walked;
+        }
+    }
+    return {};
+}
+
+Status FieldWalk::walk_field(const Json& json, Keys& keys, int depth) {
+    if (fields_left_-- == 0) {
+        fields_left_ = 0;
+        return misfit(fmt::format("more fields than the {} that a section may have", max_fields));
+    }
+    DeviceField field;
+    field.key = json.at("name").get<std::string>();
+    if (json.contains("index")) {
+        field.key += fmt::format("[{}]", described_number(json["index"], max_count));
+    }
+    field.key = unique(std::move(field.key), keys);
+    field.type = json.at("type").get_ref<const std::string&>();
+    const std::uint64_t size = described_number(json.at("size"), max_state_bytes);
+    if (json.contains("array_len")) {
+        field.count = described_number(json["array_len"], max_count);
+    }
+    path_.push_back(field.key);
+    Status walked;
+    // Some have their structure's members among their own, and not always all of them.
+    const std::size_t looked_at = list(json, "fields").size() + list(json, "subsections").size();
+    fields_left_ -= std::min(fields_left_, looked_at);
+    const bool is_inline = looked_at > 0 && !field.count && state_bytes(json, depth) == size;
+    if (json.contains("struct") || is_inline) {
+        const auto group = field.count ? DeviceGroup::structures : DeviceGroup::structure;
+        visitor_.begin(group, field.key, 0);
+        walked = walk_structures(is_inline ? json : json["struct"], size, field.count, depth + 1);
+        visitor_.end(group);
+    } else {
+        const std::uint64_t count = field.count.value_or(1);
+        walked = take_field(std::move(field), size, count);
+    }
+    path_.pop_back();
+    return walked;
+}
+
+Status FieldWalk::take_field(DeviceField field, std::uint64_t size, std::uint64_t count) {
+    if (count != 0 && size > cursor_.left() / count) {
+        return misfit(fmt::format("{} times {} bytes, where {} are left", count, size, cursor_.left()));
+    }
+    field.form = form_of(field.type, size);
+    field.element_bytes = size;
+    field.bytes = cursor_.take(size * count);
+    visitor_.field(field);
+    return {};
+}
+
+Status FieldWalk::walk_structures(const Json& structure, std::uint64_t size, std::optional<std::uint64_t> count,
+                                  int depth) {
+    if (!count) {
+        return walk_structure(structure, size, depth);
+    }
+    Status walked;
+    for (std::uint64_t index = 0; index < *count && walked; ++index) {
+        if (fields_left_ == 0) {
+            return misfit("more elements than a section may have");
+        }
+        --fields_left_;
+        path_.push_back(fmt::format("[{}]", index));
+        visitor_.begin(DeviceGroup::element, "", 0);
+        walked = walk_structure(structure, size, depth);
+        visitor_.end(DeviceGroup::element);
+        path_.pop_back();
+    }
+    return walked;
+}
+
+Status FieldWalk::walk_structure(const Json& structure, std::uint64_t size, int depth) {
+    const std::size_t before = cursor_.at();
+    if (Status walked = walk_state(structure, depth); !walked) {
+        return walked;
+    }
+    const std::size_t had = cursor_.at() - before;
+    return had == size ? Status() : misfit(fmt::format("its members have {} bytes, it has {}", had, size));
+}
+
+Status FieldWalk::walk_subsection(const Json& subsection, Keys& keys, int depth) {
+    const std::string& name = subsection.at("vmsd_name").get_ref<const std::string&>();
+    path_.push_back(name);
+    const std::uint64_t type = cursor_.integer(1);
+    const std::string_view found = cursor_.text8();
+    const auto version = static_cast<std::uint32_t>(cursor_.integer(4));
+    if (!cursor_.ok() || type != static_cast<std::uint64_t>(format::SectionType::subsection) || found != name ||
+        version != described_number(subsection.at("version"), max_state_bytes)) {
+        return misfit("this subsection is not where the description has it");
+    }
+    visitor_.begin(DeviceGroup::subsection, unique(name, keys), version);
+    Status walked = walk_state(subsection, depth + 1);
+    visitor_.end(DeviceGroup::subsection);
+    path_.pop_back();
+    return walked;
+}
+
+}  // namespace
+
+std::uint64_t described_number(const Json& value, std::uint64_t limit) {
+    const bool is_odd = value.is_number() && !value.is_number_unsigned();
+    return is_odd ? limit : std::min(value.get<std::uint64_t>(), limit);
+}
+
+std::uint64_t described_bytes(const Json& state) {
+    return state_bytes(state, 0);
+}
+
+Status walk_described(const Json& state, std::span<const std::byte> payload, DeviceFieldVisitor& visitor) {
+    return FieldWalk(payload, visitor).run(state);
+}
+
+}  // namespace godwit

@@ -21,17 +21,19 @@ std::string several(std::uint64_t count, const char* what) {
     return fmt::format("{} {}{}", count, what, count == 1 ? "" : "s");
 }
 
+std::string several_differ(std::uint64_t count, const char* what) {
+    return several(count, what) + (count == 1 ? " differs" : " differ");
+}
+
 /// Bytes that are long, from where they differ on.
-std::pair<std::string, std::string> long_texts(const DeviceField& a, const DeviceField& b) {
+std::string long_line(const std::string& path, const DeviceField& a, const DeviceField& b) {
     const auto at = std::mismatch(a.bytes.begin(), a.bytes.end(), b.bytes.begin(), b.bytes.end());
     const auto first = static_cast<std::size_t>(at.first - a.bytes.begin());
     const auto text = [&](const DeviceField& field) {
-        DeviceField rest = field;
-        rest.bytes = field.bytes.subspan(first, std::min(field.bytes.size() - first, value_chars / 2));
-        return fmt::format("{}{} from byte {} on", hex_text(rest.bytes),
-                           first + rest.bytes.size() < field.bytes.size() ? "..." : "", first);
+        const auto shown = field.bytes.subspan(first, std::min(field.bytes.size() - first, value_chars / 2));
+        return hex_text(shown) + (first + shown.size() < field.bytes.size() ? "..." : "");
     };
-    return {text(a), text(b)};
+    return fmt::format("    {}: from byte {} on {} | {}", path, first, text(a), text(b));
 }
 
 std::string text_of(const std::optional<DeviceField>& field, std::optional<std::size_t> element) {
@@ -42,8 +44,7 @@ std::string line_of(const FieldDifference& field) {
     const bool is_long = field.a && field.b && !field.element && field.a->form == DeviceField::Form::bytes &&
                          !field.a->count && !field.b->count && field.a->bytes.size() > value_chars / 2;
     if (is_long) {
-        const auto [a, b] = long_texts(*field.a, *field.b);
-        return fmt::format("    {}: {} | {}", field.path, a, b);
+        return long_line(field.path, *field.a, *field.b);
     }
     if (!field.a || !field.b) {
         const DeviceField& there = field.a ? *field.a : *field.b;
@@ -55,7 +56,7 @@ std::string line_of(const FieldDifference& field) {
 
 void tell_content(const ContentDifference& difference, const std::string& what, const char* unit,
                   const std::function<void(const std::string&)>& print) {
-    std::string line = fmt::format("{} \"{}\": {} differ", what, difference.name, several(difference.differing, unit));
+    std::string line = fmt::format("{} \"{}\": {}", what, difference.name, several_differ(difference.differing, unit));
     if (difference.only_a + difference.only_b > 0) {
         line += fmt::format(" ({} only in A, {} only in B)", difference.only_a, difference.only_b);
     }
@@ -82,7 +83,7 @@ void tell_device(const DeviceDifference& device, const std::function<void(const 
     if (device.version_a != device.version_b) {
         line += fmt::format(", version {} | version {}", device.version_a, device.version_b);
     }
-    print(fmt::format("{}: {} differ", line, several(device.differing, "field")));
+    print(fmt::format("{}: {}", line, several_differ(device.differing, "field")));
     for (const FieldDifference& field : device.fields) {
         print(line_of(field));
     }

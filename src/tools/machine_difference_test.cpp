@@ -93,7 +93,7 @@ TEST_F(MachineDifferenceTest, IsOfWhatDeltasHaveMade) {
     EXPECT_EQ(diff(a, b.end_ram().end()), "");
     SavedStreamMaker c;
     c.blocks({{"ram", 8}}).begin_ram().page("ram", 0, 1).zero("ram", 1).delta("ram", 0, 8).delta("ram", 1, 3);
-    EXPECT_EQ(diff(a, c.end_ram().end()), "RAM block \"ram\": 1 page differ\n    0x1000: 1 page\n");
+    EXPECT_EQ(diff(a, c.end_ram().end()), "RAM block \"ram\": 1 page differs\n    0x1000: 1 page\n");
 }
 
 TEST_F(MachineDifferenceTest, OfDisksIsThatOfTheirChunks) {

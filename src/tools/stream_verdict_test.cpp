@@ -138,6 +138,7 @@ TEST(StreamVerdict, WhatNoDestinationTakesIsAProblem) {
         {early_delta.bytes(), "a delta to page 0 of RAM block \"ram\", which was never sent"},
         {outside.bytes(), "is outside RAM block \"ram\""},
         {SavedStreamMaker().command(77).end().bytes(), "command 77 at byte 17: it is not supported"},
+        {SavedStreamMaker().end(false).bytes(), "it has no description at its end"},
         {SavedStreamMaker().bytes(), "the stream ends without its EOF byte"},
         {SavedStreamMaker().end().device("x", 0, {}, "").bytes(), "the stream goes on after its end"},
     };

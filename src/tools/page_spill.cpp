@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdlib>
 
 #include "io/system_error.h"
 
@@ -49,16 +50,16 @@ Status PageSpill::read_stream(std::uint64_t offset, std::span<std::byte> bytes) 
 }
 
 Status PageSpill::read_spill(std::uint64_t offset, std::span<std::byte> bytes) const {
-    return read_at(spill_->fd(), "the temporary file", offset, bytes);
+    return read_at(spill_.get(), "the temporary file", offset, bytes);
 }
 
 Result<std::uint64_t> PageSpill::add(std::span<const std::byte> page) {
-    if (!spill_) {
-        Result<TemporaryFile> made = TemporaryFile::create(directory_ + "/godwit-pages");
-        if (!made) {
-            return fail(made.error());
+    if (!spill_.valid()) {
+        std::string path = directory_ + "/godwit-pages-XXXXXX";
+        spill_.reset(::mkostemp(path.data(), O_CLOEXEC));
+        if (!spill_.valid() || ::unlink(path.c_str()) != 0) {
+            return fail_errno(ErrorCode::io, fmt::format("cannot make a temporary file in {}", directory_), errno);
         }
-        spill_.emplace(std::move(*made));
     }
     const std::uint64_t offset = spill_bytes_;
     if (Status written = replace(offset, page); !written) {
@@ -70,7 +71,7 @@ Result<std::uint64_t> PageSpill::add(std::span<const std::byte> page) {
 
 Status PageSpill::replace(std::uint64_t offset, std::span<const std::byte> page) {
     while (!page.empty()) {
-        const ssize_t written = ::pwrite(spill_->fd(), page.data(), page.size(), static_cast<off_t>(offset));
+        const ssize_t written = ::pwrite(spill_.get(), page.data(), page.size(), static_cast<off_t>(offset));
         if (written < 0 && errno == EINTR) {
             continue;
         }

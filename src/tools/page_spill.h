@@ -1,14 +1,12 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <span>
 #include <string>
 
 #include "godwit/error.h"
 #include "godwit/units.h"
 #include "io/file_descriptor.h"
-#include "io/temporary_file.h"
 
 namespace godwit {
 
@@ -34,7 +32,7 @@ private:
     FileDescriptor stream_;
     std::string name_;
     std::string directory_;
-    std::optional<TemporaryFile> spill_;
+    FileDescriptor spill_;
     std::uint64_t spill_bytes_ = 0;
 };
 

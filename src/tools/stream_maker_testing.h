@@ -90,18 +90,18 @@ public:
     }
     /// `state` is the section's contents, `described` the members "fields" and "subsections" of its description.
     SavedStreamMaker& device(std::string_view name, std::uint32_t instance, const std::vector<std::uint8_t>& state,
-                             const std::string& described) {
+                             const std::string& described, std::uint32_t version = 1) {
         const std::uint32_t id = next_id_++;
         writer_.put_u8(4);
         writer_.put_u32(id);
         writer_.put_string8(name);
         writer_.put_u32(instance);
-        writer_.put_u32(1);
+        writer_.put_u32(version);
         for (const std::uint8_t byte : state) {
             writer_.put_u8(byte);
         }
         devices_.push_back(
-            fmt::format(R"({{"name":"{}","instance_id":{},"version":1,{}}})", name, instance, described));
+            fmt::format(R"({{"name":"{}","instance_id":{},"version":{},{}}})", name, instance, version, described));
         return footer(id);
     }
     SavedStreamMaker& command(std::uint16_t number) {

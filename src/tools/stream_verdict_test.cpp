@@ -70,7 +70,7 @@ SavedStreamMaker& none(SavedStreamMaker& maker) {
 TEST(StreamVerdict, AGoodStreamHasNoProblems) {
     SavedStreamMaker maker;
     none(maker);
-    maker.device("timer", 0, timer(), blob(24));
+    maker.device("timer", 0, timer(), blob(24), 2);
     const Verdict verdict = judge(globalstate(maker, "running").end().bytes(), MachineKind::none);
     EXPECT_TRUE(verdict.problems.empty()) << verdict.text;
     EXPECT_TRUE(verdict.notes.empty()) << verdict.text;
@@ -84,7 +84,7 @@ TEST(StreamVerdict, SaysWhatAMachineOfGodwitWouldRefuse) {
     const auto with = [](const char* machine, const char* device, std::uint32_t instance, std::uint8_t size) {
         SavedStreamMaker maker(machine);
         none(maker);
-        return maker.device(device, instance, timer(size), blob(size)).end().bytes();
+        return maker.device(device, instance, timer(size), blob(size), 2).end().bytes();
     };
     const Case cases[] = {
         {with("none", "timer", 0, 20), "device \"timer\" (0): its state has 20 bytes, which is too little"},
@@ -132,7 +132,7 @@ TEST(StreamVerdict, WhatNoDestinationTakesIsAProblem) {
     SavedStreamMaker outside;
     outside.blocks({{"ram", 1}}).begin_ram().zero("ram", 1).end_ram().end();
     const Case cases[] = {
-        {twice.bytes(), "section \"x\" (0) at byte 45 comes twice"},
+        {twice.bytes(), "section \"x\" (0) at byte 38 comes twice"},
         {odd_state.bytes(), "run state that no guest to move can have: 'sideways'"},
         {lists_twice.bytes(), "is announced twice"},
         {early_delta.bytes(), "a delta to page 0 of RAM block \"ram\", which was never sent"},
@@ -153,7 +153,7 @@ TEST(StreamVerdict, WhatNoDestinationTakesIsAProblem) {
 TEST(StreamVerdict, NoStreamWithAFlippedBitEndsInAnythingButAVerdict) {
     SavedStreamMaker maker;
     none(maker);
-    maker.begin_ram().delta("ram", 0, 3).end_ram().device("timer", 0, timer(), blob(24));
+    maker.begin_ram().delta("ram", 0, 3).end_ram().device("timer", 0, timer(), blob(24), 2);
     const std::vector<std::byte> whole = globalstate(maker, "paused").end().bytes();
     ASSERT_TRUE(judge(whole, MachineKind::none).problems.empty()) << judge(whole, MachineKind::none).text;
     std::size_t refused = 0;

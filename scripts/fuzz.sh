@@ -30,8 +30,7 @@ fuzz_one() {
     local target=$1 new=$build/corpus/$1 log=$build/$1.log
     local seeds=("tests/fuzz/corpus/$1") words=tests/fuzz/$1.dict
     if [ "$1" = inspect ]; then # it reads what a destination reads
-        seeds=(tests/fuzz/corpus/incoming)
-        words=tests/fuzz/incoming.dict
+        seeds+=(tests/fuzz/corpus/incoming)
     fi
     local options=("$limit" -seed=1 -max_len=65536 -timeout=10 -rss_limit_mb=1024 -malloc_limit_mb=192 -print_final_stats=1
         "-artifact_prefix=$build/findings/$1-")

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "godwit/units.h"
 #include "stream/format.h"
 #include "stream/testing.h"
 #include "stream/writer.h"

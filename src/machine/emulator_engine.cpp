@@ -3,6 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
+#include <cstring>
+#include <utility>
 
 #include "base/assert.h"
 
@@ -19,6 +22,14 @@ Status failed(const char* what, uc_err error) {
     return fail(ErrorCode::vcpu, fmt::format("the emulator failed: {}: {}", what, uc_strerror(error)));
 }
 
+// Second bytes of the instructions; the third one names both registers.
+constexpr std::uint8_t move_to_control_register = 0x22;
+constexpr std::uint8_t move_to_debug_register = 0x23;
+
+PageNumber page_in(const EmulatorMemory& memory, std::uint64_t address) {
+    return PageNumber(memory.first_page.value() + (address - memory.where.value()) / page_bytes);
+}
+
 bool is_interrupt_controller(std::uint64_t address) {
     return address - local_apic.value() < controller_bytes || address - ioapic.value() < controller_bytes;
 }
@@ -29,11 +40,19 @@ bool is_interrupt_controller(std::uint64_t address) {
 struct EmulatorEngine::Hooks {
     static EmulatorEngine& engine(void* data) { return *static_cast<EmulatorEngine*>(data); }
 
-    static void before_block(uc_engine* uc, std::uint64_t /*address*/, std::uint32_t /*size*/, void* data) {
+    static void before_block(uc_engine* uc, std::uint64_t address, std::uint32_t size, void* data) {
         EmulatorEngine& self = engine(data);
         self.mark_written();
-        if (self.stop_.load() || self.request_) {
-            self.stopped_ = true;
+        if (std::exchange(self.changes_mode_, false)) {
+            self.check_mode();
+        }
+        self.stopped_ = self.stop_.load() || self.request_;
+        self.forgetting_ = !self.stopped_ && !self.is_current(address, address + size - 1);
+        if (!self.stopped_ && !self.forgetting_) {
+            self.look_at_end(address + size);
+            self.stopped_ = self.request_.has_value();
+        }
+        if (self.stopped_ || self.forgetting_) {
             uc_emu_stop(uc);
         }
     }
@@ -93,8 +112,8 @@ struct EmulatorEngine::Hooks {
 };
 
 EmulatorEngine::EmulatorEngine(const std::atomic<bool>& stop, const std::vector<EmulatorMemory>& memory,
-                               PageMarks* marks)
-    : stop_(stop), memory_(memory), marks_(marks) {}
+                               PageMarks* marks, EmulatorCode* code)
+    : stop_(stop), memory_(memory), marks_(marks), code_(code) {}
 
 EmulatorEngine::~EmulatorEngine() {
     if (uc_ != nullptr) {
@@ -159,19 +178,86 @@ EmulatorEngine::End EmulatorEngine::run(const GuestBuses& buses) {
     buses_ = &buses;
     stopped_ = false;
     request_.reset();
+    changes_mode_ = false;
     check_mode();
-    // No address is there, so nothing but a stop ends it.
-    constexpr std::uint64_t until = ~std::uint64_t{0};
-    const uc_err error = request_ ? UC_ERR_OK : uc_emu_start(uc_, instruction_pointer(), until, 0, 0);
+    const uc_err error = start();
     buses_ = nullptr;
-    mark_written();
-    if (error != UC_ERR_OK && !request_) {
+    if (error != UC_ERR_OK) {
         fail_cpu(uc_strerror(error));
     }
     if (request_) {
         return End::request;
     }
     return stopped_ ? End::stopped : End::halted;
+}
+
+uc_err EmulatorEngine::start() {
+    // No address is there, so nothing but a stop ends it.
+    constexpr std::uint64_t until = ~std::uint64_t{0};
+    uc_err error = UC_ERR_OK;
+    forgetting_ = !request_;
+    while (forgetting_) {
+        forget_stale_code();
+        forgetting_ = false;
+        error = uc_emu_start(uc_, instruction_pointer(), until, 0, 0);
+        mark_written();
+    }
+    return error;
+}
+
+bool EmulatorEngine::is_current(std::uint64_t first, std::uint64_t last) {
+    if (code_ == nullptr) {
+        return true;
+    }
+    for (const std::uint64_t address : {first, last}) {
+        if (const EmulatorMemory* memory = memory_at(address)) {
+            code_->note(page_in(*memory, address));
+        }
+    }
+    return !code_->is_stale();
+}
+
+void EmulatorEngine::forget_stale_code() {
+    if (code_ == nullptr) {
+        return;
+    }
+    code_->take_stale([this](PageNumber page) {
+        for (const EmulatorMemory& memory : memory_) {
+            const std::uint64_t inside = (page.value() - memory.first_page.value()) * page_bytes;
+            if (page >= memory.first_page && inside < memory.size.value()) {
+                const std::uint64_t address = memory.where.value() + inside;
+                const uc_err error = uc_ctl_remove_cache(uc_, address, address + page_bytes);
+                GODWIT_ASSERT(error == UC_ERR_OK, "translated code at {:#x}: {}", address, uc_strerror(error));
+            }
+        }
+    });
+}
+
+void EmulatorEngine::look_at_end(std::uint64_t end) {
+    std::array<std::uint8_t, 3> bytes{};
+    const EmulatorMemory* memory = memory_at(end - bytes.size());
+    if (memory == nullptr || memory_at(end - 1) != memory) {
+        return;
+    }
+    std::memcpy(bytes.data(), memory->host + (end - bytes.size() - memory->where.value()), bytes.size());
+    const unsigned number = bytes[2] >> 3 & 7;
+    if (bytes[0] != 0x0f) {
+        return;
+    }
+    changes_mode_ = bytes[1] == move_to_control_register && number == 0;
+    // What switches breakpoints on pulls the translated code away under the one that is running.
+    if (bytes[1] == move_to_debug_register && (number == 5 || number == 7)) {
+        fail_cpu("the guest sets its breakpoints (debug register 7), which are not emulated");
+    }
+}
+
+const EmulatorMemory* EmulatorEngine::memory_at(std::uint64_t address) const {
+    for (const EmulatorMemory& memory : memory_) {
+        if (address - memory.where.value() < memory.size.value()) {
+            return &memory;
+        }
+    }
+    return nullptr;
 }
 
 void EmulatorEngine::fail_cpu(std::string what) {
@@ -233,11 +319,8 @@ void EmulatorEngine::mark_written() {
 }
 
 void EmulatorEngine::mark(std::uint64_t address) {
-    for (const EmulatorMemory& memory : memory_) {
-        const std::uint64_t offset = address - memory.where.value();
-        if (address >= memory.where.value() && offset < memory.size.value()) {
-            marks_->mark(PageNumber(memory.first_page.value() + offset / page_bytes), PageCount(1));
-        }
+    if (const EmulatorMemory* memory = memory_at(address)) {
+        marks_->mark(page_in(*memory, address), PageCount(1));
     }
 }
 

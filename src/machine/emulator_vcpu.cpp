@@ -96,7 +96,10 @@ Status EmulatorVcpu::bring_engine_up() {
         }
     }
     engine_.reset();
-    auto engine = std::make_unique<EmulatorEngine>(stop_, memory_, marks_);
+    if (code_) {
+        code_->clear();
+    }
+    auto engine = std::make_unique<EmulatorEngine>(stop_, memory_, marks_, code_ ? &*code_ : nullptr);
     if (Status opened = engine->open(); !opened) {
         return opened;
     }
@@ -179,6 +182,12 @@ void EmulatorVcpu::set_marks(PageMarks* marks) {
         stop_.store(true);
         stop_.notify_all();
         changed_.wait(lock, [this, run = runs_] { return !running_ || runs_ != run; });
+    }
+}
+
+void EmulatorVcpu::memory_written(PageNumber first, PageCount count) {
+    if (code_) {
+        code_->written(first, count);
     }
 }
 

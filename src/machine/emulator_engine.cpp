@@ -3,11 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
-#include <cstring>
 #include <utility>
 
 #include "base/assert.h"
+#include "machine/emulator_block_end.h"
 
 namespace godwit {
 
@@ -20,14 +19,6 @@ constexpr std::uint64_t controller_bytes = 0x1000;
 
 Status failed(const char* what, uc_err error) {
     return fail(ErrorCode::vcpu, fmt::format("the emulator failed: {}: {}", what, uc_strerror(error)));
-}
-
-// Second bytes of the instructions; the third one names both registers.
-constexpr std::uint8_t move_to_control_register = 0x22;
-constexpr std::uint8_t move_to_debug_register = 0x23;
-
-PageNumber page_in(const EmulatorMemory& memory, std::uint64_t address) {
-    return PageNumber(memory.first_page.value() + (address - memory.where.value()) / page_bytes);
 }
 
 bool is_interrupt_controller(std::uint64_t address) {
@@ -180,28 +171,29 @@ EmulatorEngine::End EmulatorEngine::run(const GuestBuses& buses) {
     request_.reset();
     changes_mode_ = false;
     check_mode();
-    const uc_err error = start();
+    const bool ran = !request_;
+    const uc_err error = ran ? start() : UC_ERR_OK;
     buses_ = nullptr;
+    halted_ = error == UC_ERR_OK && ran && !stopped_;
     if (error != UC_ERR_OK) {
         fail_cpu(uc_strerror(error));
     }
     if (request_) {
         return End::request;
     }
-    return stopped_ ? End::stopped : End::halted;
+    return halted_ ? End::halted : End::stopped;
 }
 
 uc_err EmulatorEngine::start() {
     // No address is there, so nothing but a stop ends it.
     constexpr std::uint64_t until = ~std::uint64_t{0};
     uc_err error = UC_ERR_OK;
-    forgetting_ = !request_;
-    while (forgetting_) {
+    do {
         forget_stale_code();
         forgetting_ = false;
         error = uc_emu_start(uc_, instruction_pointer(), until, 0, 0);
         mark_written();
-    }
+    } while (forgetting_ && error == UC_ERR_OK);
     return error;
 }
 
@@ -210,8 +202,8 @@ bool EmulatorEngine::is_current(std::uint64_t first, std::uint64_t last) {
         return true;
     }
     for (const std::uint64_t address : {first, last}) {
-        if (const EmulatorMemory* memory = memory_at(address)) {
-            code_->note(page_in(*memory, address));
+        if (const EmulatorMemory* memory = memory_at(memory_, address)) {
+            code_->note(memory->page_at(address));
         }
     }
     return !code_->is_stale();
@@ -234,30 +226,17 @@ void EmulatorEngine::forget_stale_code() {
 }
 
 void EmulatorEngine::look_at_end(std::uint64_t end) {
-    std::array<std::uint8_t, 3> bytes{};
-    const EmulatorMemory* memory = memory_at(end - bytes.size());
-    if (memory == nullptr || memory_at(end - 1) != memory) {
-        return;
+    switch (block_end(memory_, end)) {
+        case BlockEnd::ordinary:
+            break;
+        case BlockEnd::writes_cr0:
+            changes_mode_ = true;
+            break;
+        case BlockEnd::writes_dr7:
+            // Breakpoints pull the translated code away under the one that is running.
+            fail_cpu("the guest sets its breakpoints (debug register 7), which are not emulated");
+            break;
     }
-    std::memcpy(bytes.data(), memory->host + (end - bytes.size() - memory->where.value()), bytes.size());
-    const unsigned number = bytes[2] >> 3 & 7;
-    if (bytes[0] != 0x0f) {
-        return;
-    }
-    changes_mode_ = bytes[1] == move_to_control_register && number == 0;
-    // What switches breakpoints on pulls the translated code away under the one that is running.
-    if (bytes[1] == move_to_debug_register && (number == 5 || number == 7)) {
-        fail_cpu("the guest sets its breakpoints (debug register 7), which are not emulated");
-    }
-}
-
-const EmulatorMemory* EmulatorEngine::memory_at(std::uint64_t address) const {
-    for (const EmulatorMemory& memory : memory_) {
-        if (address - memory.where.value() < memory.size.value()) {
-            return &memory;
-        }
-    }
-    return nullptr;
 }
 
 void EmulatorEngine::fail_cpu(std::string what) {
@@ -319,8 +298,8 @@ void EmulatorEngine::mark_written() {
 }
 
 void EmulatorEngine::mark(std::uint64_t address) {
-    if (const EmulatorMemory* memory = memory_at(address)) {
-        marks_->mark(page_in(*memory, address), PageCount(1));
+    if (const EmulatorMemory* memory = memory_at(memory_, address)) {
+        marks_->mark(memory->page_at(address), PageCount(1));
     }
 }
 

@@ -11,20 +11,12 @@
 #include "godwit/error.h"
 #include "godwit/units.h"
 #include "machine/emulator_code.h"
+#include "machine/emulator_memory.h"
 #include "machine/guest_buses.h"
 #include "machine/guest_request.h"
 #include "machine/page_marks.h"
 
 namespace godwit {
-
-/// A stretch of guest addresses that is memory.
-struct EmulatorMemory {
-    GuestAddress where;
-    std::byte* host = nullptr;
-    ByteCount size;
-    /// Of its block: where it begins.
-    PageNumber first_page{0};
-};
 
 /// An instance of Unicorn: translated code and a CPU. Costs half a millisecond to make, and is made anew when memory
 /// has become another one. Where a device has written over code, the translations of that page are forgotten.
@@ -60,6 +52,8 @@ public:
     /// Runs from the present instruction until `stop`.
     End run(const GuestBuses& buses);
     const GuestRequest& request() const { return *request_; }
+    /// Whether the last run came to a HLT, perhaps after a request.
+    bool has_halted() const { return halted_; }
 
 private:
     struct Hooks;
@@ -77,7 +71,6 @@ private:
     void forget_stale_code();
     /// Looks at the last instruction of a block before it runs.
     void look_at_end(std::uint64_t end);
-    const EmulatorMemory* memory_at(std::uint64_t address) const;
     /// Goes on until something stops it. Errors: Unicorn's.
     uc_err start();
     std::uint32_t instruction_pointer() const;
@@ -93,6 +86,7 @@ private:
     /// Inside `run` only.
     const GuestBuses* buses_ = nullptr;
     bool stopped_ = false;
+    bool halted_ = false;
     /// It stops to forget code, and goes on.
     bool forgetting_ = false;
     /// The block that runs writes to CR0.

@@ -72,16 +72,14 @@ ExitOutcome EmulatorVcpu::wait_halted() {
 
 ExitOutcome EmulatorVcpu::enter(const GuestBuses& buses) {
     ExitOutcome outcome;
-    switch (engine_->run(buses)) {
-        case EmulatorEngine::End::stopped:
-            outcome.kind = ExitOutcome::Kind::interrupted;
-            return outcome;
-        case EmulatorEngine::End::request:
-            outcome.request = engine_->request();
-            return outcome;
-        case EmulatorEngine::End::halted:
-            state_.cpu.mp_state = CpuState::mp_halted;
-            return outcome;
+    const EmulatorEngine::End end = engine_->run(buses);
+    if (engine_->has_halted()) {
+        state_.cpu.mp_state = CpuState::mp_halted;
+    }
+    if (end == EmulatorEngine::End::stopped) {
+        outcome.kind = ExitOutcome::Kind::interrupted;
+    } else if (end == EmulatorEngine::End::request) {
+        outcome.request = engine_->request();
     }
     return outcome;
 }

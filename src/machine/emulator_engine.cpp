@@ -7,22 +7,16 @@
 
 #include "base/assert.h"
 #include "machine/emulator_block_end.h"
+#include "machine/emulator_interrupts.h"
 
 namespace godwit {
 
 namespace {
 
 constexpr std::uint64_t address_space_end = std::uint64_t{1} << 32;
-constexpr GuestAddress local_apic{0xfee0'0000};
-constexpr GuestAddress ioapic{0xfec0'0000};
-constexpr std::uint64_t controller_bytes = 0x1000;
 
 Status failed(const char* what, uc_err error) {
     return fail(ErrorCode::vcpu, fmt::format("the emulator failed: {}: {}", what, uc_strerror(error)));
-}
-
-bool is_interrupt_controller(std::uint64_t address) {
-    return address - local_apic.value() < controller_bytes || address - ioapic.value() < controller_bytes;
 }
 
 }  // namespace
@@ -277,7 +271,7 @@ GuestAddress EmulatorEngine::device_address(std::uint64_t offset) const {
 }
 
 bool EmulatorEngine::refuse_controller(GuestAddress address) {
-    if (!is_interrupt_controller(address.value())) {
+    if (!is_interrupt_controller(address)) {
         return false;
     }
     fail_cpu(

@@ -191,16 +191,13 @@ uc_err EmulatorEngine::start() {
     return error;
 }
 
-bool EmulatorEngine::is_current(std::uint64_t first, std::uint64_t last) {
-    if (code_ == nullptr) {
-        return true;
-    }
+void EmulatorEngine::note_code(std::uint64_t first, std::uint64_t last) {
     for (const std::uint64_t address : {first, last}) {
         if (const EmulatorMemory* memory = memory_at(memory_, address)) {
             code_->note(memory->page_at(address));
         }
     }
-    return !code_->is_stale();
+    noted_page_ = last / page_bytes;
 }
 
 void EmulatorEngine::forget_stale_code() {
@@ -227,7 +224,7 @@ void EmulatorEngine::look_at_end(std::uint64_t end) {
             changes_mode_ = true;
             break;
         case BlockEnd::writes_dr7:
-            // Breakpoints pull the translated code away under the one that is running.
+            // Unicorn would pull the translated code away under the one that is running.
             fail_cpu("the guest sets its breakpoints (debug register 7), which are not emulated");
             break;
     }

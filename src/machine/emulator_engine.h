@@ -66,8 +66,14 @@ private:
     /// The hook comes before the write, and a mark has to come after it: else a page could be sent in between.
     void mark_written();
     void mark(std::uint64_t address);
-    /// What has code on the pages from `first` to `last`, which are about to run; whether it may run as translated.
-    bool is_current(std::uint64_t first, std::uint64_t last);
+    /// Code from `first` to `last` is about to run; whether it may run as it is translated.
+    bool is_current(std::uint64_t first, std::uint64_t last) {
+        if (code_ != nullptr && (first / page_bytes != noted_page_ || last / page_bytes != noted_page_)) {
+            note_code(first, last);
+        }
+        return code_ == nullptr || !code_->is_stale();
+    }
+    void note_code(std::uint64_t first, std::uint64_t last);
     void forget_stale_code();
     /// Looks at the last instruction of a block before it runs.
     void look_at_end(std::uint64_t end);
@@ -91,6 +97,8 @@ private:
     bool forgetting_ = false;
     /// The block that runs writes to CR0.
     bool changes_mode_ = false;
+    /// Of guest addresses: the last one on which code was noted, since most blocks follow one of the same page.
+    std::uint64_t noted_page_ = ~std::uint64_t{0};
     std::optional<GuestRequest> request_;
     /// Addresses of the last write that is not marked yet.
     struct Written {

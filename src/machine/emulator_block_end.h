@@ -1,7 +1,7 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
-#include <cstring>
 #include <vector>
 
 #include "machine/emulator_memory.h"
@@ -20,19 +20,22 @@ enum class BlockEnd {
 inline BlockEnd block_end(const std::vector<EmulatorMemory>& memory, std::uint64_t end) {
     // Instructions that write to control and debug registers end their blocks, and have three bytes, which begin with
     // these two; the third one names both registers.
-    constexpr std::uint16_t to_control_register = 0x220f;
-    constexpr std::uint16_t to_debug_register = 0x230f;
+    constexpr unsigned to_control_register = 0x220f;
+    constexpr unsigned to_debug_register = 0x230f;
     const std::uint64_t address = end - 3;
     const EmulatorMemory* const stretch = memory_at(memory, address);
     if (stretch == nullptr || !stretch->has(end - 1)) {
         return BlockEnd::ordinary;
     }
-    std::uint16_t bytes = 0;
-    std::memcpy(&bytes, stretch->at(address), sizeof bytes);
+    // A device may write there at the same time.
+    const auto byte = [&](std::uint64_t offset) -> unsigned {
+        return std::atomic_ref(*reinterpret_cast<std::uint8_t*>(stretch->at(address + offset))).load();
+    };
+    const unsigned bytes = byte(0) | byte(1) << 8;
     if (bytes != to_control_register && bytes != to_debug_register) {
         return BlockEnd::ordinary;
     }
-    const unsigned number = static_cast<std::uint8_t>(*stretch->at(end - 1)) >> 3 & 7;
+    const unsigned number = byte(2) >> 3 & 7;
     if (bytes == to_control_register) {
         return number == 0 ? BlockEnd::writes_cr0 : BlockEnd::ordinary;
     }

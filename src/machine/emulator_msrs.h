@@ -10,7 +10,7 @@
 namespace godwit {
 
 // The model-specific registers that Unicorn holds. Of the others, EFER among them, a guest's CPU state keeps what it
-// had: what a guest writes there has no effect, and it reads 0.
+// had: what a guest writes there has no effect, and it reads what Unicorn says, mostly 0.
 
 /// Errors: `device_state`.
 Status load_msrs(uc_engine* uc, const CpuState& state);

@@ -7,7 +7,10 @@
 namespace godwit {
 
 EmulatorDirtySource::EmulatorDirtySource(GuestMemory& memory, EmulatorVcpu& vcpu, Log& log, EmulatorTracking tracking)
-    : vcpu_(vcpu), marks_(pages_in(memory.blocks().front().size)) {
+    : vcpu_(vcpu) {
+    for (const RamBlock& block : memory.blocks()) {
+        marks_.emplace_back(pages_in(block.size));
+    }
     if (tracking == EmulatorTracking::write_hook) {
         return;
     }
@@ -25,7 +28,9 @@ EmulatorDirtySource::~EmulatorDirtySource() {
 }
 
 Status EmulatorDirtySource::start() {
-    marks_.clear();
+    for (PageMarks& marks : marks_) {
+        marks.clear();
+    }
     if (kernel_) {
         return kernel_->start();
     }
@@ -42,13 +47,13 @@ void EmulatorDirtySource::stop() {
 }
 
 Status EmulatorDirtySource::collect(std::size_t block, std::span<std::uint64_t> bitmap) {
-    GODWIT_ASSERT(block == 0, "block {} of an emulated machine, which has one", block);
+    GODWIT_ASSERT(block < marks_.size(), "block {} is no guest memory", block);
     if (kernel_) {
         if (Status collected = kernel_->collect(block, bitmap); !collected) {
             return collected;
         }
     }
-    marks_.move_to(bitmap);
+    marks_[block].move_to(bitmap);
     return {};
 }
 
@@ -58,8 +63,8 @@ Status EmulatorDirtySource::clear(std::size_t /*block*/, PageNumber /*first*/,
 }
 
 void EmulatorDirtySource::mark(std::size_t block, PageNumber first, PageCount count) {
-    GODWIT_ASSERT(block == 0, "block {} of an emulated machine, which has one", block);
-    marks_.mark(first, count);
+    GODWIT_ASSERT(block < marks_.size(), "block {} is no guest memory", block);
+    marks_[block].mark(first, count);
 }
 
 }  // namespace godwit

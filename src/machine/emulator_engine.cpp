@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/assert.h"
+#include "machine/guest_ram.h"
 
 namespace godwit {
 
@@ -93,7 +94,7 @@ struct EmulatorEngine::Hooks {
 };
 
 EmulatorEngine::EmulatorEngine(const std::atomic<bool>& stop, const std::vector<EmulatorMemory>& memory,
-                               PageMarks* marks)
+                               BlockMarks* marks)
     : stop_(stop), memory_(memory), marks_(marks) {}
 
 EmulatorEngine::~EmulatorEngine() {
@@ -121,8 +122,8 @@ Status EmulatorEngine::open() {
 }
 
 Status EmulatorEngine::map_devices() {
-    const uc_err error = uc_mmio_map(uc_, devices_start(), address_space_end - devices_start(), Hooks::device_read,
-                                     this, Hooks::device_write, this);
+    const uc_err error = uc_mmio_map(uc_, devices_start(), devices_end() - devices_start(), Hooks::device_read, this,
+                                     Hooks::device_write, this);
     return error == UC_ERR_OK ? Status() : failed("devices", error);
 }
 
@@ -202,9 +203,21 @@ std::uint32_t EmulatorEngine::instruction_pointer() const {
 std::uint64_t EmulatorEngine::devices_start() const {
     std::uint64_t end = 0;
     for (const EmulatorMemory& memory : memory_) {
-        end = std::max(end, memory.where.value() + memory.size.value());
+        if (memory.where < low_ram_end) {
+            end = std::max(end, memory.where.value() + memory.size.value());
+        }
     }
     return end;
+}
+
+std::uint64_t EmulatorEngine::devices_end() const {
+    std::uint64_t start = address_space_end;
+    for (const EmulatorMemory& memory : memory_) {
+        if (memory.where >= low_ram_end) {
+            start = std::min(start, memory.where.value());
+        }
+    }
+    return start;
 }
 
 GuestAddress EmulatorEngine::device_address(std::uint64_t offset) const {
@@ -236,7 +249,7 @@ void EmulatorEngine::mark(std::uint64_t address) {
     for (const EmulatorMemory& memory : memory_) {
         const std::uint64_t offset = address - memory.where.value();
         if (address >= memory.where.value() && offset < memory.size.value()) {
-            marks_->mark(PageNumber(memory.first_page.value() + offset / page_bytes), PageCount(1));
+            (*marks_)[memory.block].mark(PageNumber(memory.first_page.value() + offset / page_bytes), PageCount(1));
         }
     }
 }

@@ -21,7 +21,8 @@ struct EmulatorMemory {
     GuestAddress where;
     std::byte* host = nullptr;
     ByteCount size;
-    /// Of its block: where it begins.
+    /// Which block it shows, and from which page on.
+    std::size_t block = 0;
     PageNumber first_page{0};
 };
 
@@ -39,8 +40,9 @@ public:
         request,  ///< `request()` says what the guest asked for, or what it did that cannot be emulated
     };
 
-    /// Not yet usable. `stop` and `memory` outlive it. With `marks` it tells which pages the CPU writes to.
-    EmulatorEngine(const std::atomic<bool>& stop, const std::vector<EmulatorMemory>& memory, PageMarks* marks);
+    /// Not yet usable. `stop` and `memory` outlive it. With `marks`, one for each block, it tells which pages the CPU
+    /// writes to.
+    EmulatorEngine(const std::atomic<bool>& stop, const std::vector<EmulatorMemory>& memory, BlockMarks* marks);
     ~EmulatorEngine();
     EmulatorEngine(const EmulatorEngine&) = delete;
     EmulatorEngine& operator=(const EmulatorEngine&) = delete;
@@ -70,13 +72,14 @@ private:
     void mark_written();
     void mark(std::uint64_t address);
     std::uint32_t instruction_pointer() const;
-    /// From there to 4 GiB there are no memory, but devices.
+    /// Between RAM and the firmware there is no memory, but devices.
     std::uint64_t devices_start() const;
+    std::uint64_t devices_end() const;
     GuestAddress device_address(std::uint64_t offset) const;
 
     const std::atomic<bool>& stop_;
     const std::vector<EmulatorMemory>& memory_;
-    PageMarks* const marks_;
+    BlockMarks* const marks_;
     uc_engine* uc_ = nullptr;
     /// Inside `run` only.
     const GuestBuses* buses_ = nullptr;

@@ -31,7 +31,6 @@ public:
 private:
     Log& log_;
     const EmulatorTracking tracking_;
-    /// Of one block.
     std::vector<EmulatorMemory> memory_;
     EmulatorVcpu vcpu_;
     IoapicState ioapic_;

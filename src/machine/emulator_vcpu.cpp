@@ -171,7 +171,7 @@ bool EmulatorVcpu::accepts_interrupts() const {
     return !known || (now.rflags & interrupts_on) != 0;
 }
 
-void EmulatorVcpu::set_marks(PageMarks* marks) {
+void EmulatorVcpu::set_marks(BlockMarks* marks) {
     std::unique_lock lock(mutex_);
     marks_ = marks;
     // A run that begins from now on sees it.

@@ -40,7 +40,7 @@ public:
 
     /// From the return on the pages that it writes to are marked there, or nowhere (null). Not on its thread. The marks
     /// outlive what uses them.
-    void set_marks(PageMarks* marks);
+    void set_marks(BlockMarks* marks);
 
 private:
     /// Errors: `vcpu`, `device_state`. Under mutex_.
@@ -57,11 +57,11 @@ private:
 
     std::mutex mutex_;
     std::condition_variable changed_;
-    bool running_ = false;        ///< under mutex_
-    std::uint64_t runs_ = 0;      ///< under mutex_: how often it has begun to run
-    PageMarks* marks_ = nullptr;  ///< under mutex_
+    bool running_ = false;         ///< under mutex_
+    std::uint64_t runs_ = 0;       ///< under mutex_: how often it has begun to run
+    BlockMarks* marks_ = nullptr;  ///< under mutex_
     /// Those that `engine_` tells.
-    PageMarks* engine_marks_ = nullptr;
+    BlockMarks* engine_marks_ = nullptr;
 
     // The CPU's thread while it runs, else whoever may use the paused CPU.
     VcpuState state_;

@@ -106,12 +106,12 @@ Status KvmDirtySource::collect_slot(const Slot& slot, std::span<std::uint64_t> b
     }
     const auto words = bitmap.subspan(static_cast<std::size_t>(first_page(slot) / word_pages));
     const auto count = static_cast<std::size_t>((page_count(slot) + word_pages - 1) / word_pages);
-    for (std::size_t n = 0; n < count; ++n) {
-        words[n] |= log_[n];
-    }
     // The log may have bits past its slot.
     if (const std::uint64_t rest = page_count(slot) % word_pages; rest != 0) {
-        words[count - 1] &= mask(0, rest);
+        log_[count - 1] &= mask(0, rest);
+    }
+    for (std::size_t n = 0; n < count; ++n) {
+        words[n] |= log_[n];
     }
     return {};
 }

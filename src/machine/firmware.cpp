@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 
 #include "base/assert.h"
 #include "machine/image_file.h"
@@ -38,6 +39,24 @@ Status install_firmware(GuestRam& ram, std::span<const std::byte> image) {
     std::vector<std::byte> none(firmware_size.value());
     std::copy(stand_still.begin(), stand_still.end(), none.begin() + reset_vector);
     return ram.write(firmware_start, none);
+}
+
+std::span<std::byte> FirmwareWrites::find(std::uint64_t offset, unsigned bytes) const {
+    const auto found = ram_.find(GuestAddress(firmware_start.value() + offset), ByteCount(bytes));
+    GODWIT_ASSERT(found, "byte {:#x} of the firmware", offset);
+    return *found;
+}
+
+std::uint64_t FirmwareWrites::read(std::uint64_t offset, unsigned bytes) {
+    std::uint64_t value = 0;
+    std::memcpy(&value, find(offset, bytes).data(), bytes);
+    return value;
+}
+
+void FirmwareWrites::write(std::uint64_t offset, unsigned bytes, std::uint64_t value) {
+    const std::span<std::byte> target = find(offset, bytes);
+    std::memcpy(target.data(), &value, bytes);
+    ram_.mark_written(target);
 }
 
 }  // namespace godwit

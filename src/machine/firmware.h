@@ -9,6 +9,7 @@
 #include "godwit/error.h"
 #include "godwit/units.h"
 #include "machine/guest_ram.h"
+#include "machine/mmio_bus.h"
 
 namespace godwit {
 
@@ -26,5 +27,21 @@ Result<std::vector<std::byte>> read_firmware_file(const std::string& path);
 /// Fills the block as after power-on: with `image`, or, where that is empty, with code that stops the CPU for good.
 /// Errors: those of `GuestRam::write`.
 Status install_firmware(GuestRam& ram, std::span<const std::byte> image);
+
+/// Carries the guest's writes to its firmware out, where they come to the bus. They are rare: firmware keeps a few
+/// variables there while it boots.
+class FirmwareWrites : public MmioDevice {
+public:
+    /// `ram` outlives this object.
+    explicit FirmwareWrites(GuestRam& ram) : ram_(ram) {}
+
+    std::uint64_t read(std::uint64_t offset, unsigned bytes) override;
+    void write(std::uint64_t offset, unsigned bytes, std::uint64_t value) override;
+
+private:
+    std::span<std::byte> find(std::uint64_t offset, unsigned bytes) const;
+
+    GuestRam& ram_;
+};
 
 }  // namespace godwit

@@ -11,20 +11,18 @@
 namespace godwit {
 
 std::vector<RamRange> microvm_ram_ranges(ByteCount memory) {
-    constexpr std::size_t ram = 0;
-    constexpr std::size_t firmware = 1;
     const ByteCount low(std::min(memory.value(), low_ram_end.value()));
     const std::uint64_t below_firmware = std::min(low.value(), low_firmware_start.value());
     const std::uint64_t above_firmware = low_firmware_start.value() + firmware_size.value();
-    std::vector<RamRange> ranges{{GuestAddress(0), ByteCount(below_firmware), BlockOffset(0), ram},
-                                 {low_firmware_start, firmware_size, BlockOffset(0), firmware}};
+    std::vector<RamRange> ranges{{GuestAddress(0), ByteCount(below_firmware), BlockOffset(0), ram_block},
+                                 {low_firmware_start, firmware_size, BlockOffset(0), firmware_block}};
     if (low.value() > above_firmware) {
-        ranges.push_back(
-            {GuestAddress(above_firmware), ByteCount(low.value() - above_firmware), BlockOffset(above_firmware), ram});
+        ranges.push_back({GuestAddress(above_firmware), ByteCount(low.value() - above_firmware),
+                          BlockOffset(above_firmware), ram_block});
     }
-    ranges.push_back({firmware_start, firmware_size, BlockOffset(0), firmware});
+    ranges.push_back({firmware_start, firmware_size, BlockOffset(0), firmware_block});
     if (memory > low) {
-        ranges.push_back({high_ram_start, memory - low, BlockOffset(low.value()), ram});
+        ranges.push_back({high_ram_start, memory - low, BlockOffset(low.value()), ram_block});
     }
     return ranges;
 }

@@ -22,12 +22,16 @@ struct RamRange {
     std::size_t block = 0;
 };
 
+/// The places of a microvm's blocks.
+inline constexpr std::size_t ram_block = 0;
+inline constexpr std::size_t firmware_block = 1;
+
 /// Low RAM ends here; what is more lies from 4 GiB up.
 inline constexpr GuestAddress low_ram_end{0xc000'0000};
 inline constexpr GuestAddress high_ram_start{0x1'0000'0000};
 
-/// The layout of a microvm's memory: block 0, RAM, up to 3 GiB from address 0, the rest from 4 GiB up; block 1, the
-/// firmware, below 4 GiB, and once more below 1 MiB, where it hides RAM. In the order of their addresses.
+/// The layout of a microvm's memory: RAM up to 3 GiB from address 0, the rest from 4 GiB up; the
+/// firmware below 4 GiB, and once more below 1 MiB, where it hides RAM. In the order of their addresses.
 std::vector<RamRange> microvm_ram_ranges(ByteCount memory);
 
 /// The machine's RAM as the guest addresses it, for accesses by the host: those of boot under the machine lock, those

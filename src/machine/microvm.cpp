@@ -82,13 +82,19 @@ Status Microvm::map_memory(GuestMemory& memory) {
     for (const RamRange& range : ranges) {
         const auto slot = static_cast<std::uint32_t>(slots.size());
         std::byte* host = memory.blocks()[range.block].host + range.offset.value();
-        if (auto status = accelerator_->add_memory(slot, range.start, host, range.size); !status) {
-            return status;
+        const Status added = range.block == firmware_block
+                                 ? accelerator_->add_firmware(slot, range.start, host, range.size)
+                                 : accelerator_->add_memory(slot, range.start, host, range.size);
+        if (!added) {
+            return added;
         }
         slots.push_back({slot, range.block, range.offset, range.size});
     }
     dirty_source_ = accelerator_->make_dirty_source(memory, std::move(slots));
     ram_ = std::make_unique<GuestRam>(memory, ranges);
+    firmware_writes_ = std::make_unique<FirmwareWrites>(*ram_);
+    buses_.mmio.add(firmware_start, firmware_size, *firmware_writes_);
+    buses_.mmio.add(low_firmware_start, firmware_size, *firmware_writes_);
     ram_->set_write_handler(
         [this](std::size_t block, PageNumber first, PageCount count) { dirty_source_->mark(block, first, count); });
     return {};

@@ -17,6 +17,7 @@
 #include "machine/cpu_devices.h"
 #include "machine/deferred_log.h"
 #include "machine/exit_port.h"
+#include "machine/firmware.h"
 #include "machine/guest_buses.h"
 #include "machine/guest_ram.h"
 #include "machine/options.h"
@@ -78,6 +79,7 @@ private:
     std::vector<std::byte> firmware_;
     std::unique_ptr<Accelerator> accelerator_;
     std::unique_ptr<GuestRam> ram_;
+    std::unique_ptr<FirmwareWrites> firmware_writes_;
     std::unique_ptr<GuestDirtySource> dirty_source_;
     GuestBuses buses_;
     ExitPorts exit_ports_;

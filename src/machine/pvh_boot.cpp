@@ -90,7 +90,7 @@ std::vector<MemoryMapEntry> pvh_memory_map(std::span<const RamRange> ranges) {
             continue;  // within the hole, which has an entry of its own
         }
         if (range.start.value() != 0) {
-            const bool is_ram = range.block == 0;
+            const bool is_ram = range.block == ram_block;
             map.push_back({range.start, range.size, is_ram ? MemoryMapEntry::ram : MemoryMapEntry::reserved});
             continue;
         }

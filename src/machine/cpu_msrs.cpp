@@ -61,6 +61,9 @@ std::vector<MsrPlace> places(CpuState& s) {
     }
     list.push_back({0x4b564d05, "KVM_POLL_CONTROL", &s.poll_control});
     // Last: they make KVM write to guest memory, after everything else is in place.
+    list.push_back({0x4b564d02, "KVM_ASYNC_PF_EN", &s.async_page_fault_msr});
+    list.push_back({0x4b564d03, "KVM_STEAL_TIME", &s.steal_time_msr});
+    list.push_back({0x4b564d04, "KVM_EOI_EN", &s.pv_eoi_msr});
     list.push_back({0x11, "KVM_WALL_CLOCK", &s.wall_clock_msr});
     list.push_back({0x12, "KVM_SYSTEM_TIME", &s.system_time_msr});
     return list;

@@ -14,6 +14,7 @@
 #include "io/file_descriptor.h"
 #include "machine/accelerator.h"
 #include "machine/cpu_model.h"
+#include "machine/kvm_cpuid.h"
 #include "machine/kvm_features.h"
 
 struct kvm_run;
@@ -26,6 +27,8 @@ struct KvmShared {
 
     Log& log;
     KvmFeatures features;
+    /// What CPUID answers, but for what differs from CPU to CPU.
+    CpuidTable cpuid;
     /// EAX of CPUID leaf 1.
     std::uint32_t cpu_signature = 0;
     /// Guest physical addresses are below 2 to the power of this.

@@ -54,8 +54,8 @@ class Machine:
 
 
 def qemu_command(*, kernel=None, append="", memory="64M", cpus=1, accel="kvm", cpu=None, incoming=None, paused=False,
-                 memory_file=None, qmp_path=None, extra=()):
-    command = [QEMU, "-M", QEMU_MACHINE, "-accel", accel, "-smp", str(cpus), "-m", memory, "-nodefaults",
+                 memory_file=None, qmp_path=None, machine_options="", extra=()):
+    command = [QEMU, "-M", QEMU_MACHINE + machine_options, "-accel", accel, "-smp", str(cpus), "-m", memory, "-nodefaults",
                "-no-user-config", "-display", "none", "-serial", "stdio",
                "-device", "isa-debug-exit,iobase=0x501,iosize=4"]
     if cpu:

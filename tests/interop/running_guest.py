@@ -1,6 +1,8 @@
 """One running guest moves along a route of QEMUs and godwits while it dirties memory and writes its disks, and is judged as one run."""
 
+import json
 import pathlib
+import subprocess
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
@@ -98,6 +100,20 @@ def move(setup, source, name):
     return destination, statistics
 
 
+def record(arguments):
+    """What was moved, for docs/qemu-compatibility.md."""
+    version = subprocess.run([machines.QEMU, "--version"], check=True, capture_output=True, text=True).stdout.split()[3]
+    names = {"qemu": "QEMU " + ".".join(version.split(".")[:2]), "godwit": "godwit"}
+    disks = "none"
+    if arguments.disks:
+        disks = f"{arguments.virtio}, " + ("moved (block migration)" if arguments.block else "shared")
+    rows = [{"from": names[source], "to": names[destination], "virtual CPUs": str(arguments.cpus), "transport": arguments.transport,
+             "return path": arguments.return_path, "deltas (xbzrle)": "on" if arguments.xbzrle else "off", "disks": disks}
+            for source, destination in zip(arguments.route, arguments.route[1:]) if "qemu" in (source, destination)]
+    arguments.record.parent.mkdir(exist_ok=True)
+    arguments.record.write_text(json.dumps(rows), encoding="utf-8")
+
+
 def main():
     parser = moving.argument_parser()
     parser.add_argument("--route", nargs="+", required=True, choices=["qemu", "godwit"])
@@ -109,7 +125,10 @@ def main():
     parser.add_argument("--block", action="store_true", help="the disks move with the guest; else all machines have the same images")
     parser.add_argument("--virtio", default="legacy", choices=["legacy", "modern"])
     parser.add_argument("--ring", default="plain", choices=["plain", "event", "indirect"])
+    parser.add_argument("--record", type=pathlib.Path, help="file that says afterwards what was moved")
     arguments = parser.parse_args()
+    if arguments.record:
+        arguments.record.unlink(missing_ok=True)
     arguments.route = arguments.route[:-1] * arguments.rounds + arguments.route[-1:]
     with moving.Workspace() as workspace:
         setup = TravellingGuest(workspace, arguments)
@@ -123,6 +142,8 @@ def main():
         machine.serial.join()
         beats, durable = setup.check(setup.images(machine.name))
         print(f"{len(downtimes)} moves: {beats} heartbeats, {durable} durable writes, downtimes {downtimes} ms")
+        if arguments.record:
+            record(arguments)
 
 
 main()

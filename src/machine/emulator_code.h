@@ -17,25 +17,26 @@ namespace godwit {
 /// had no reason to tell.
 class EmulatorCode {
 public:
-    explicit EmulatorCode(PageCount pages) : translated_(pages), stale_(pages), taken_(stale_.word_count()) {}
+    /// `pages` of each block.
+    explicit EmulatorCode(const std::vector<PageCount>& pages);
 
     /// Tells that others have written to these pages; after the writing, and before the guest can learn of it. Any
     /// thread.
-    void written(PageNumber first, PageCount count);
+    void written(std::size_t block, PageNumber first, PageCount count);
 
     // The CPU's thread.
     /// Code of this page is about to run.
-    void note(PageNumber page);
+    void note(std::size_t block, PageNumber page);
     /// Whether code may not be what memory says.
     bool is_stale() const { return any_stale_.load(); }
     /// Calls `forget` for each page whose translated code has to be forgotten.
-    void take_stale(const std::function<void(PageNumber)>& forget);
+    void take_stale(const std::function<void(std::size_t block, PageNumber page)>& forget);
     /// Nothing is translated now.
     void clear();
 
 private:
-    PageMarks translated_;
-    PageMarks stale_;
+    BlockMarks translated_;
+    BlockMarks stale_;
     /// Set after the mark in `stale_`.
     std::atomic<bool> any_stale_ = false;
     /// The CPU's thread: room for what is taken from `stale_`.

@@ -21,27 +21,31 @@ using Pages = std::vector<std::uint64_t>;
 
 Pages stale_pages(EmulatorCode& code) {
     Pages pages;
-    code.take_stale([&](PageNumber page) { pages.push_back(page.value()); });
+    code.take_stale([&](std::size_t block, PageNumber page) { pages.push_back(1000 * block + page.value()); });
     return pages;
 }
 
 TEST(EmulatorCode, A_page_is_stale_once_when_it_is_noted_and_whenever_it_is_written) {
-    EmulatorCode code(PageCount(200));
-    code.written(PageNumber(0), PageCount(200));
+    EmulatorCode code({PageCount(200), PageCount(16)});
+    code.written(0, PageNumber(0), PageCount(200));
     EXPECT_FALSE(code.is_stale());
-    code.note(PageNumber(3));
-    code.note(PageNumber(130));
+    code.note(0, PageNumber(3));
+    code.note(0, PageNumber(130));
     EXPECT_TRUE(code.is_stale());
     EXPECT_EQ(stale_pages(code), (Pages{3, 130}));
-    code.note(PageNumber(3));
+    code.note(0, PageNumber(3));
     EXPECT_FALSE(code.is_stale());
-    code.written(PageNumber(4), PageCount(126));
+    code.written(0, PageNumber(4), PageCount(126));
     EXPECT_FALSE(code.is_stale());
-    code.written(PageNumber(4), PageCount(127));
+    code.written(0, PageNumber(4), PageCount(127));
     EXPECT_TRUE(code.is_stale());
     EXPECT_EQ(stale_pages(code), Pages{130});
+    code.note(1, PageNumber(3));
+    EXPECT_EQ(stale_pages(code), Pages{1003});
+    code.written(1, PageNumber(0), PageCount(16));
+    EXPECT_EQ(stale_pages(code), Pages{1003});
     code.clear();
-    code.written(PageNumber(3), PageCount(1));
+    code.written(0, PageNumber(3), PageCount(1));
     EXPECT_FALSE(code.is_stale());
 }
 
@@ -112,7 +116,9 @@ private:
 
 TEST_F(EmulatorCodeTest, A_guest_runs_what_it_has_loaded_a_moment_ago) {
     GuestRam ram(machine.memory(), {{GuestAddress(0), ByteCount(machine.bytes()), BlockOffset(0)}});
-    ram.set_write_handler([&](PageNumber first, PageCount count) { machine.dirty_source().mark(0, first, count); });
+    ram.set_write_handler([&](std::size_t /*block*/, PageNumber first, PageCount count) {
+        machine.dirty_source().mark(0, first, count);
+    });
     CodeLoader loader(ram);
     machine.buses().mmio.add(GuestAddress(0xfeb0'0000), ByteCount(0x1000), loader);
     // At 0x3005, jmp *%ebx.

@@ -8,6 +8,7 @@
 #include "base/assert.h"
 #include "machine/emulator_block_end.h"
 #include "machine/emulator_interrupts.h"
+#include "machine/guest_ram.h"
 
 namespace godwit {
 
@@ -97,7 +98,7 @@ struct EmulatorEngine::Hooks {
 };
 
 EmulatorEngine::EmulatorEngine(const std::atomic<bool>& stop, const std::vector<EmulatorMemory>& memory,
-                               PageMarks* marks, EmulatorCode* code)
+                               BlockMarks* marks, EmulatorCode* code)
     : stop_(stop), memory_(memory), marks_(marks), code_(code) {}
 
 EmulatorEngine::~EmulatorEngine() {
@@ -125,8 +126,8 @@ Status EmulatorEngine::open() {
 }
 
 Status EmulatorEngine::map_devices() {
-    const uc_err error = uc_mmio_map(uc_, devices_start(), address_space_end - devices_start(), Hooks::device_read,
-                                     this, Hooks::device_write, this);
+    const uc_err error = uc_mmio_map(uc_, devices_start(), devices_end() - devices_start(), Hooks::device_read, this,
+                                     Hooks::device_write, this);
     return error == UC_ERR_OK ? Status() : failed("devices", error);
 }
 
@@ -194,7 +195,7 @@ uc_err EmulatorEngine::start() {
 void EmulatorEngine::note_code(std::uint64_t first, std::uint64_t last) {
     for (const std::uint64_t address : {first, last}) {
         if (const EmulatorMemory* memory = memory_at(memory_, address)) {
-            code_->note(memory->page_at(address));
+            code_->note(memory->block, memory->page_at(address));
         }
     }
     noted_page_ = last / page_bytes;
@@ -204,10 +205,10 @@ void EmulatorEngine::forget_stale_code() {
     if (code_ == nullptr) {
         return;
     }
-    code_->take_stale([this](PageNumber page) {
+    code_->take_stale([this](std::size_t block, PageNumber page) {
         for (const EmulatorMemory& memory : memory_) {
             const std::uint64_t inside = (page.value() - memory.first_page.value()) * page_bytes;
-            if (page >= memory.first_page && inside < memory.size.value()) {
+            if (block == memory.block && page >= memory.first_page && inside < memory.size.value()) {
                 const std::uint64_t address = memory.where.value() + inside;
                 const uc_err error = uc_ctl_remove_cache(uc_, address, address + page_bytes);
                 GODWIT_ASSERT(error == UC_ERR_OK, "translated code at {:#x}: {}", address, uc_strerror(error));
@@ -258,9 +259,21 @@ std::uint32_t EmulatorEngine::instruction_pointer() const {
 std::uint64_t EmulatorEngine::devices_start() const {
     std::uint64_t end = 0;
     for (const EmulatorMemory& memory : memory_) {
-        end = std::max(end, memory.where.value() + memory.size.value());
+        if (memory.where < low_ram_end) {
+            end = std::max(end, memory.where.value() + memory.size.value());
+        }
     }
     return end;
+}
+
+std::uint64_t EmulatorEngine::devices_end() const {
+    std::uint64_t start = address_space_end;
+    for (const EmulatorMemory& memory : memory_) {
+        if (memory.where >= low_ram_end) {
+            start = std::min(start, memory.where.value());
+        }
+    }
+    return start;
 }
 
 GuestAddress EmulatorEngine::device_address(std::uint64_t offset) const {
@@ -290,7 +303,7 @@ void EmulatorEngine::mark_written() {
 
 void EmulatorEngine::mark(std::uint64_t address) {
     if (const EmulatorMemory* memory = memory_at(memory_, address)) {
-        marks_->mark(memory->page_at(address), PageCount(1));
+        (*marks_)[memory->block].mark(memory->page_at(address), PageCount(1));
     }
 }
 

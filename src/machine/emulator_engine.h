@@ -32,9 +32,9 @@ public:
         request,  ///< `request()` says what the guest asked for, or what it did that cannot be emulated
     };
 
-    /// Not yet usable. `stop` and `memory` outlive it. With `marks` it tells which pages the CPU writes to. With
-    /// `code`, which has nothing noted yet, it follows what others write over code.
-    EmulatorEngine(const std::atomic<bool>& stop, const std::vector<EmulatorMemory>& memory, PageMarks* marks,
+    /// Not yet usable. `stop` and `memory` outlive it. With `marks`, one for each block, it tells which pages
+    /// the CPU writes to. With `code`, which has nothing noted yet, it follows what others write over code.
+    EmulatorEngine(const std::atomic<bool>& stop, const std::vector<EmulatorMemory>& memory, BlockMarks* marks,
                    EmulatorCode* code);
     ~EmulatorEngine();
     EmulatorEngine(const EmulatorEngine&) = delete;
@@ -80,13 +80,14 @@ private:
     /// Goes on until something stops it. Errors: Unicorn's.
     uc_err start();
     std::uint32_t instruction_pointer() const;
-    /// From there to 4 GiB there are no memory, but devices.
+    /// Between RAM and the firmware there is no memory, but devices.
     std::uint64_t devices_start() const;
+    std::uint64_t devices_end() const;
     GuestAddress device_address(std::uint64_t offset) const;
 
     const std::atomic<bool>& stop_;
     const std::vector<EmulatorMemory>& memory_;
-    PageMarks* const marks_;
+    BlockMarks* const marks_;
     EmulatorCode* const code_;
     uc_engine* uc_ = nullptr;
     /// Inside `run` only.

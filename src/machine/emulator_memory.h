@@ -13,7 +13,8 @@ struct EmulatorMemory {
     GuestAddress where;
     std::byte* host = nullptr;
     ByteCount size;
-    /// Of its block: where it begins.
+    /// Which block it shows, and from which page on.
+    std::size_t block = 0;
     PageNumber first_page{0};
 
     bool has(std::uint64_t address) const { return address - where.value() < size.value(); }

@@ -172,7 +172,7 @@ bool EmulatorVcpu::accepts_interrupts() const {
     return !known || (now.rflags & interrupts_on) != 0;
 }
 
-void EmulatorVcpu::set_marks(PageMarks* marks) {
+void EmulatorVcpu::set_marks(BlockMarks* marks) {
     std::unique_lock lock(mutex_);
     marks_ = marks;
     // A run that begins from now on sees it.
@@ -183,9 +183,9 @@ void EmulatorVcpu::set_marks(PageMarks* marks) {
     }
 }
 
-void EmulatorVcpu::memory_written(PageNumber first, PageCount count) {
+void EmulatorVcpu::memory_written(std::size_t block, PageNumber first, PageCount count) {
     if (code_) {
-        code_->written(first, count);
+        code_->written(block, first, count);
     }
 }
 

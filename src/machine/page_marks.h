@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <vector>
 
 #include "godwit/units.h"
 
@@ -33,5 +34,8 @@ private:
     PageCount pages_;
     std::unique_ptr<std::atomic<std::uint64_t>[]> words_;
 };
+
+/// By block.
+using BlockMarks = std::vector<PageMarks>;
 
 }  // namespace godwit

@@ -115,11 +115,13 @@ def setup_and_failure(arguments):
 
 
 def main():
-    arguments = moving.argument_parser().parse_args()
-    setup_and_failure(arguments)
-    throughput(arguments)
-    downtime(arguments)
-    dirty_pages_rate(arguments)
+    parser = moving.argument_parser()
+    cases = {case.__name__: case for case in (setup_and_failure, throughput, downtime, dirty_pages_rate)}
+    parser.add_argument("--case", choices=list(cases), help="only this one")
+    arguments = parser.parse_args()
+    for name, case in cases.items():
+        if arguments.case in (None, name):
+            case(arguments)
 
 
 main()

@@ -9,7 +9,7 @@ import sys
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 # pylint: disable=wrong-import-position
-from support import disks, machines, pairs  # noqa: E402
+from support import accelerators, disks, pairs  # noqa: E402
 from support.deadlines import wait_for  # noqa: E402
 from support.disk_guest import MIB, DiskGuest, migrate  # noqa: E402
 from support.processes import Workspace  # noqa: E402
@@ -193,10 +193,9 @@ PAIR_CASES = (source_cannot_be_read, source_cannot_be_flushed, destination_canno
 def guest_with_something_to_flush(workspace, arguments):
     """The flush fault of QEMU's history: the guest has written, the flush fails, the migration is given up, the guest runs on,
     and the next migration works."""
-    subject = DiskGuest(workspace, arguments.program, arguments.workload, (2 * MIB,),
+    subject = DiskGuest(workspace, arguments, (2 * MIB,),
                         append="working-set=1M rate=100 heartbeat-ms=20 disk-flush-every=200")
-    source = subject.start("source", kernel=arguments.workload, append=subject.append,
-                           images=[f"{subject.images('source')[0]},test-fault=flush:1:EIO"])
+    source = subject.boot("source", images=[f"{subject.images('source')[0]},test-fault=flush:1:EIO"])
     wait_for(lambda: any(each.acknowledged >= 100 for each in subject.progress().values()), 60, "writes of the guest")
     first = subject.start_destination("first")
     figures = fails(source, first)
@@ -215,13 +214,12 @@ def guest_with_something_to_flush(workspace, arguments):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--program", required=True)
-    parser.add_argument("--workload", required=True)
+    accelerators.add_arguments(parser)
     arguments = parser.parse_args()
     for case in PAIR_CASES:
         with Workspace() as workspace:
             case(Pair(workspace, arguments.program))
         print(case.__name__, flush=True)
-    machines.need_kvm()
     with Workspace() as workspace:
         guest_with_something_to_flush(workspace, arguments)
 

@@ -55,6 +55,7 @@ foreach(route IN LISTS godwit_routes)
 endforeach()
 godwit_e2e_test(emulate_refused e2e 120 emulate_refused.py)
 godwit_e2e_test(emulate.dirty_rate "e2e;long" 120 dirty_rate.py --route emulate)
-list(APPEND godwit_emulated_alone e2e.emulate.dirty_rate)
+godwit_e2e_test(emulate.latency e2e 120 latency.py --route emulate)
+list(APPEND godwit_emulated_alone e2e.emulate.dirty_rate e2e.emulate.latency)
 # They compare figures with the clock.
 set_tests_properties(${godwit_emulated_alone} PROPERTIES RUN_SERIAL ON)

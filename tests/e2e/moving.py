@@ -56,8 +56,7 @@ class Setup:
             return machines.start_qemu(self.workspace, name, **options)
         return self.platform.start(self.workspace, name, **options)
 
-    def start_source(self, name="source"):
-        options = {}
+    def start_source(self, name="source", **options):
         if self.host_fills:
             options["memory_file"] = self.workspace.memory_path(name)
             subprocess.run([self.arguments.fill_memory, options["memory_file"], f"{self.arguments.memory}M",

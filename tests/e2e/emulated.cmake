@@ -14,6 +14,7 @@ endfunction()
 
 set(godwit_emulated_always
     emulate-to-emulate.ping_pong.max kvm-to-emulate.ping_pong.max kvm-to-emulate.ping_pong.paced kvm-to-emulate.file emulate-to-kvm.tcp.random
+    emulate-hook-to-emulate-hook.ping_pong.max
     emulate-to-emulate.tcp.zero emulate-to-kvm.xbzrle emulate-to-emulate.cancel emulate-to-emulate.rdma-shm kvm-to-emulate.rdma-shm-pinned
     emulate-to-emulate.disks.legacy kvm-to-emulate.disks.modern emulate-to-kvm.disks.shared_images emulate-to-emulate.converge)
 
@@ -52,6 +53,13 @@ foreach(route IN LISTS godwit_routes)
   endforeach()
   list(APPEND godwit_emulated_alone e2e.${route}.converge e2e.${route}.auto_converge.stall e2e.${route}.auto_converge.cancel
        e2e.${route}.statistics.downtime e2e.${route}.statistics.dirty_pages_rate)
+endforeach()
+# Where the kernel does not tell which pages are written.
+foreach(route emulate-hook-to-emulate-hook kvm-to-emulate-hook)
+  godwit_emulated_test(${route} ping_pong.max ping_pong.py --moves 5 --transports tcp unix exec --memory 32 --dirtying max)
+  godwit_emulated_test(${route} tcp.random e2e_migrate.py --pattern random --dirtying max)
+  godwit_emulated_test(${route} cancel steering.py --case cancel)
+  godwit_emulated_test(${route} disks.legacy disks.py --case at_full_speed)
 endforeach()
 godwit_e2e_test(emulate_refused e2e 120 emulate_refused.py)
 godwit_e2e_test(emulate.dirty_rate "e2e;long" 120 dirty_rate.py --route emulate)

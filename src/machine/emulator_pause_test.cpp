@@ -4,6 +4,8 @@
 #include <atomic>
 #include <chrono>
 #include <cstring>
+#include <ostream>
+#include <string>
 #include <thread>
 #include <tuple>
 #include <vector>
@@ -75,6 +77,10 @@ struct StringInstruction {
     std::uint8_t opcode;
     std::uint32_t count;  ///< so many that it takes a quarter of a second
 };
+
+void PrintTo(const StringInstruction& instruction, std::ostream* out) {
+    *out << instruction.name;
+}
 
 using Parameters = std::tuple<StringInstruction, EmulatorTracking>;
 

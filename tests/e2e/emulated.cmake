@@ -13,7 +13,7 @@ function(godwit_emulated_test route name)
 endfunction()
 
 set(godwit_emulated_always
-    emulate-to-emulate.ping_pong.max kvm-to-emulate.ping_pong.maxkvm-to-emulate.file emulate-to-kvm.tcp.random
+    emulate-to-emulate.ping_pong.max kvm-to-emulate.ping_pong.max kvm-to-emulate.file emulate-to-kvm.tcp.random
     emulate-hook-to-emulate-hook.ping_pong.max
     emulate-to-emulate.tcp.zero emulate-to-kvm.xbzrle emulate-to-emulate.cancel emulate-to-emulate.rdma-shm kvm-to-emulate.rdma-shm-pinned
     emulate-to-emulate.disks.legacy kvm-to-emulate.disks.modern emulate-to-kvm.disks.shared_images emulate-to-emulate.converge)

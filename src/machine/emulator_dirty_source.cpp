@@ -8,6 +8,8 @@ namespace godwit {
 
 EmulatorDirtySource::EmulatorDirtySource(GuestMemory& memory, EmulatorVcpu& vcpu, Log& log, EmulatorTracking tracking)
     : vcpu_(vcpu), marks_(pages_in(memory.blocks().front().size)) {
+    // All writing of others comes here, whether or not tracking is on.
+    vcpu_.follow_code(marks_.pages());
     if (tracking == EmulatorTracking::write_hook) {
         return;
     }
@@ -60,6 +62,7 @@ Status EmulatorDirtySource::clear(std::size_t /*block*/, PageNumber /*first*/,
 void EmulatorDirtySource::mark(std::size_t block, PageNumber first, PageCount count) {
     GODWIT_ASSERT(block == 0, "block {} of an emulated machine, which has one", block);
     marks_.mark(first, count);
+    vcpu_.memory_written(first, count);
 }
 
 }  // namespace godwit

@@ -72,16 +72,14 @@ ExitOutcome EmulatorVcpu::wait_halted() {
 
 ExitOutcome EmulatorVcpu::enter(const GuestBuses& buses) {
     ExitOutcome outcome;
-    switch (engine_->run(buses)) {
-        case EmulatorEngine::End::stopped:
-            outcome.kind = ExitOutcome::Kind::interrupted;
-            return outcome;
-        case EmulatorEngine::End::request:
-            outcome.request = engine_->request();
-            return outcome;
-        case EmulatorEngine::End::halted:
-            state_.cpu.mp_state = CpuState::mp_halted;
-            return outcome;
+    const EmulatorEngine::End end = engine_->run(buses);
+    if (engine_->has_halted()) {
+        state_.cpu.mp_state = CpuState::mp_halted;
+    }
+    if (end == EmulatorEngine::End::stopped) {
+        outcome.kind = ExitOutcome::Kind::interrupted;
+    } else if (end == EmulatorEngine::End::request) {
+        outcome.request = engine_->request();
     }
     return outcome;
 }
@@ -96,7 +94,10 @@ Status EmulatorVcpu::bring_engine_up() {
         }
     }
     engine_.reset();
-    auto engine = std::make_unique<EmulatorEngine>(stop_, memory_, marks_);
+    if (code_) {
+        code_->clear();
+    }
+    auto engine = std::make_unique<EmulatorEngine>(stop_, memory_, marks_, code_ ? &*code_ : nullptr);
     if (Status opened = engine->open(); !opened) {
         return opened;
     }
@@ -179,6 +180,12 @@ void EmulatorVcpu::set_marks(PageMarks* marks) {
         stop_.store(true);
         stop_.notify_all();
         changed_.wait(lock, [this, run = runs_] { return !running_ || runs_ != run; });
+    }
+}
+
+void EmulatorVcpu::memory_written(PageNumber first, PageCount count) {
+    if (code_) {
+        code_->written(first, count);
     }
 }
 

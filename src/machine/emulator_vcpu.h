@@ -4,10 +4,12 @@
 #include <condition_variable>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <vector>
 
 #include "machine/apic_state.h"
 #include "machine/cpu_state.h"
+#include "machine/emulator_code.h"
 #include "machine/emulator_engine.h"
 #include "machine/page_marks.h"
 #include "machine/vcpu.h"
@@ -42,6 +44,12 @@ public:
     /// outlive what uses them.
     void set_marks(PageMarks* marks);
 
+    /// From now on it follows what others write over its code, once they tell `memory_written`. Before the first run;
+    /// the memory has that many pages.
+    void follow_code(PageCount pages) { code_.emplace(pages); }
+    /// Tells that others have written to memory; after the writing, and before the guest can learn of it. Any thread.
+    void memory_written(PageNumber first, PageCount count);
+
 private:
     /// Errors: `vcpu`, `device_state`. Under mutex_.
     Status bring_engine_up();
@@ -62,6 +70,9 @@ private:
     PageMarks* marks_ = nullptr;  ///< under mutex_
     /// Those that `engine_` tells.
     PageMarks* engine_marks_ = nullptr;
+
+    /// What it is not made for is not followed.
+    std::optional<EmulatorCode> code_;
 
     // The CPU's thread while it runs, else whoever may use the paused CPU.
     VcpuState state_;

@@ -44,6 +44,7 @@ struct RunArguments {
     std::optional<std::string> kvm_device;
     std::optional<std::string> kill_at;
     std::optional<std::string> stop_at;
+    bool write_hook = false;
 };
 
 Status take_machine(const RunArguments& arguments, MachineOptions& machine) {
@@ -65,6 +66,7 @@ Status take_machine(const RunArguments& arguments, MachineOptions& machine) {
     machine.kind = *kind;
     machine.virtio = *virtio;
     machine.accelerator = *accelerator;
+    machine.emulator_tracking = arguments.write_hook ? EmulatorTracking::write_hook : EmulatorTracking::automatic;
     if (arguments.kvm_device) {
         machine.kvm_device = *arguments.kvm_device;
     }
@@ -234,6 +236,7 @@ void add_run_command(CLI::App& app, int& status) {
     command->add_option("--trace", a.trace, "write the story of all migrations to this file; 'godwit trace' shows it");
     add_log_options(*command, a.log);
     command->add_option("--test-kvm-device", a.kvm_device, "")->group("");
+    command->add_flag("--test-write-hook", a.write_hook, "")->group("");
     command->add_option("--test-kill-at", a.kill_at, "")->group("");
     command->add_option("--test-stop-at", a.stop_at, "")->group("");
     command->footer(

@@ -50,6 +50,12 @@ enum class AcceleratorKind {
 /// "auto", "kvm" or "emulate". Errors: `invalid_argument`.
 Result<AcceleratorKind> parse_accelerator(std::string_view text);
 
+/// How the pages that an emulated CPU writes to are found out.
+enum class EmulatorTracking {
+    automatic,   ///< by the kernel where it can, else by the emulator
+    write_hook,  ///< by the emulator
+};
+
 /// Which interface disks show to their drivers.
 enum class VirtioVersion {
     legacy,  ///< version 1 of the registers: QEMU's default
@@ -88,6 +94,7 @@ struct MachineOptions {
     std::uint32_t cpus = 1;
     CpuModel cpu_model = CpuModel::qemu64;
     AcceleratorKind accelerator = AcceleratorKind::automatic;
+    EmulatorTracking emulator_tracking = EmulatorTracking::automatic;
     /// Where KVM is.
     std::string kvm_device = "/dev/kvm";
     SerialSpec serial = {};

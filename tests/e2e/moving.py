@@ -10,7 +10,7 @@ import sys
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 # pylint: disable=wrong-import-position,unused-import
-from support import guest, machines, rdma  # noqa: E402,F401
+from support import accelerators, guest, machines, rdma  # noqa: E402,F401
 from support.deadlines import wait_for  # noqa: E402
 from support.processes import Workspace  # noqa: E402,F401
 
@@ -23,7 +23,7 @@ LARGEST_GUEST_FILL_MIB = 64
 def argument_parser():
     parser = argparse.ArgumentParser()
     parser.add_argument("--program", required=True, help="the godwit program")
-    parser.add_argument("--workload", required=True, help="the guest's ELF file")
+    accelerators.add_arguments(parser)
     parser.add_argument("--fill-memory", required=True, help="the program that fills a memory file")
     parser.add_argument("--cpus", type=int, default=1)
     parser.add_argument("--dirtying", default="paced", choices=["max", "paced"])
@@ -38,11 +38,11 @@ def argument_parser():
 class Setup:
     """What one kind of guest looks like, on whichever machine it is."""
 
-    def __init__(self, workspace, arguments, needs_kvm=True):
-        if needs_kvm:
-            machines.need_kvm()
+    def __init__(self, workspace, arguments):
+        self.platform = accelerators.Platform(arguments, arguments.cpus)
         self.workspace = workspace
         self.arguments = arguments
+        self.memory_mib = arguments.memory
         self.working_set_mib = arguments.memory * 3 // 4
         self.pages = self.working_set_mib * MIB // PAGE_BYTES
         self.host_fills = arguments.memory > LARGEST_GUEST_FILL_MIB
@@ -51,17 +51,15 @@ class Setup:
                        f"fill={'host' if self.host_fills else 'words'}")
 
     def start(self, name, **options):
-        options = {"kernel": self.arguments.workload, "append": self.append, "memory": f"{self.arguments.memory}M",
-                   "cpus": self.arguments.cpus, **options}
+        options = {**self.platform.boots(self.append), "memory": f"{self.memory_mib}M", "cpus": self.arguments.cpus, **options}
         if self.engine_of_next() == "qemu":
             return machines.start_qemu(self.workspace, name, **options)
-        return machines.start_godwit(self.workspace, name, self.arguments.program, **options)
+        return self.platform.start(self.workspace, name, **options)
 
     def engine_of_next(self):
         return self.arguments.engine
 
-    def start_source(self, name="source"):
-        options = {}
+    def start_source(self, name="source", **options):
         if self.host_fills:
             options["memory_file"] = self.workspace.memory_path(name)
             subprocess.run([self.arguments.fill_memory, options["memory_file"], f"{self.arguments.memory}M",

@@ -24,7 +24,7 @@ class TravellingGuest(moving.Setup):
 
     def __init__(self, workspace, arguments):
         super().__init__(workspace, arguments)
-        self.engines = list(arguments.route)
+        self.engines = list(arguments.engines)
         self.outputs = []
         if arguments.disks:
             self.append += f" disk={arguments.disks} disk-seed={SEED} disk-ring={arguments.ring}"
@@ -109,15 +109,16 @@ def record(arguments):
         disks = f"{arguments.virtio}, " + ("moved (block migration)" if arguments.block else "shared")
     rows = [{"from": names[source], "to": names[destination], "virtual CPUs": str(arguments.cpus), "transport": arguments.transport,
              "return path": arguments.return_path, "deltas (xbzrle)": "on" if arguments.xbzrle else "off", "disks": disks}
-            for source, destination in zip(arguments.route, arguments.route[1:]) if "qemu" in (source, destination)]
+            for source, destination in zip(arguments.engines, arguments.engines[1:]) if "qemu" in (source, destination)]
     arguments.record.parent.mkdir(exist_ok=True)
     arguments.record.write_text(json.dumps(rows), encoding="utf-8")
 
 
 def main():
     parser = moving.argument_parser()
-    parser.add_argument("--route", nargs="+", required=True, choices=["qemu", "godwit"])
-    parser.add_argument("--rounds", type=int, default=1, help="how often the route is taken; it then ends where it begins")
+    parser.add_argument("--engines", nargs="+", required=True, choices=["qemu", "godwit"],
+                        help="what the machines are, in the order in which they start")
+    parser.add_argument("--rounds", type=int, default=1, help="how often they are gone through; the last one is then like the first")
     parser.add_argument("--transport", default="tcp", choices=["tcp", "unix"])
     parser.add_argument("--xbzrle", action="store_true")
     parser.add_argument("--return-path", default="on", choices=["on", "off"])
@@ -129,12 +130,13 @@ def main():
     arguments = parser.parse_args()
     if arguments.record:
         arguments.record.unlink(missing_ok=True)
-    arguments.route = arguments.route[:-1] * arguments.rounds + arguments.route[-1:]
+    arguments.engines = arguments.engines[:-1] * arguments.rounds + arguments.engines[-1:]
+    machines.need_kvm()
     with moving.Workspace() as workspace:
         setup = TravellingGuest(workspace, arguments)
         machine = setup.start_source("machine0")
         downtimes = []
-        for number in range(1, len(arguments.route)):
+        for number in range(1, len(arguments.engines)):
             machine, statistics = move(setup, machine, f"machine{number}")
             downtimes.append(statistics["downtime"])
         guest.expect_ok(machine, pages=setup.pages, deep=True)

@@ -36,6 +36,11 @@ def migrate(options, source, uri):
     return subprocess.run(command, stdin=subprocess.DEVNULL, check=False).returncode
 
 
+def engine(machine):
+    """What runs the guest, by the process's own account."""
+    return "emulated" if "the guest's CPU is emulated" in machine.process.stderr() else "under KVM"
+
+
 def report(options, source, destination, begin_s, verdict):
     sent, received = source.qmp.migration(), destination.qmp.migration()
     downtime_ms = (received["x-godwit-running-at-ns"] - sent["x-godwit-stopped-at-ns"]) / 1e6
@@ -45,6 +50,7 @@ def report(options, source, destination, begin_s, verdict):
     gap_ms = guest.largest_gap_s(beats) * 1000
     print(f"""
 How it went
+  virtual CPUs           {engine(source)} at the source, {engine(destination)} at the destination
   total time             {sent["total-time"]} ms
   downtime               {downtime_ms:.2f} ms, virtual CPUs stopped to virtual CPUs running
   largest heartbeat gap  {gap_ms:.1f} ms; a beat every {options.heartbeat_ms} ms, largest gap before the move {usual_ms:.1f} ms

@@ -33,8 +33,10 @@ public:
     /// multiples of a page; the memory outlives the machine. Before CPUs run. Errors: `invalid_argument` (the guest's
     /// CPU cannot address it), `memory`.
     virtual Status add_memory(std::uint32_t slot, GuestAddress where, std::byte* host, ByteCount size) = 0;
-    /// What knows which pages of these slots, all of one block, are written. `memory` outlives it, it must not outlive
-    /// this object. Once, after all memory was added. Tracking is off.
+    /// The same for memory that the guest hardly ever writes to: its writes may come to the bus, as for a device.
+    virtual Status add_firmware(std::uint32_t slot, GuestAddress where, std::byte* host, ByteCount size) = 0;
+    /// What knows which pages of these slots are written. `memory` outlives it, it must not outlive this object.
+    /// Once, after all memory was added. Tracking is off.
     virtual std::unique_ptr<GuestDirtySource> make_dirty_source(GuestMemory& memory, std::vector<RamSlot> slots) = 0;
 
     /// Sets the level of an interrupt line (a pin of the IOAPIC). Any thread. Errors: `vcpu`.

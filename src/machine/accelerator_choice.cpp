@@ -27,7 +27,7 @@ Result<std::unique_ptr<Accelerator>> choose(const MachineOptions& options, Log& 
     if (kvm.error().code != ErrorCode::unsupported) {
         return kvm;
     }
-    auto emulator = make_emulator(log, options.cpus);
+    auto emulator = make_emulator(log, options.cpus, options.emulator_tracking);
     if (!emulator) {
         Error error = kvm.error();
         error.message += fmt::format("; and it cannot be done without: {}", emulator.error().message);
@@ -45,7 +45,7 @@ Result<std::unique_ptr<Accelerator>> make_accelerator(const MachineOptions& opti
         case AcceleratorKind::kvm:
             return make_kvm(options, log);
         case AcceleratorKind::emulator:
-            return make_emulator(log, options.cpus);
+            return make_emulator(log, options.cpus, options.emulator_tracking);
         case AcceleratorKind::automatic:
             break;
     }

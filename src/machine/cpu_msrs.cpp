@@ -61,6 +61,9 @@ std::vector<MsrPlace> places(CpuState& s) {
     }
     list.push_back({0x4b564d05, "KVM_POLL_CONTROL", &s.poll_control});
     // Last: they make KVM write to guest memory, after everything else is in place.
+    list.push_back({0x4b564d02, "KVM_ASYNC_PF_EN", &s.async_page_fault_msr});
+    list.push_back({0x4b564d03, "KVM_STEAL_TIME", &s.steal_time_msr});
+    list.push_back({0x4b564d04, "KVM_EOI_EN", &s.pv_eoi_msr});
     list.push_back({0x11, "KVM_WALL_CLOCK", &s.wall_clock_msr});
     list.push_back({0x12, "KVM_SYSTEM_TIME", &s.system_time_msr});
     return list;
@@ -123,8 +126,15 @@ std::vector<MsrPlace> usable_places(const KvmVcpu& vcpu, CpuState& state) {
     return list;
 }
 
+/// Whether a guest waits for what KVM does for it: with the clock, asynchronous page faults and the end of interrupts.
+bool is_relied_on(const MsrPlace& msr) {
+    constexpr std::array<std::uint32_t, 3> registers = {0x12, 0x4b564d02, 0x4b564d04};
+    constexpr std::uint64_t enabled = 1;
+    return (msr.value() & enabled) != 0 && std::find(registers.begin(), registers.end(), msr.index) != registers.end();
+}
+
 /// Values that have no place here. Those of a CPU after a reset are the same everywhere.
-void report_dropped(const KvmVcpu& vcpu, const CpuState& state) {
+Status check_dropped(const KvmVcpu& vcpu, const CpuState& state) {
     Log& log = vcpu.shared().log;
     const std::uint64_t mcg_cap = vcpu.features().mcg_cap;
     if ((state.mcg_cap & 0xff) > (mcg_cap & 0xff)) {
@@ -137,12 +147,19 @@ void report_dropped(const KvmVcpu& vcpu, const CpuState& state) {
     const std::vector<MsrPlace> defaults = places(fresh);
     for (std::size_t n = 0; n < values.size(); ++n) {
         const bool expected = contains(vcpu.features().msrs, values[n].index) || lacks_bank(values[n].index, mcg_cap);
+        if (!expected && is_relied_on(values[n])) {
+            return fail(ErrorCode::device_state,
+                        fmt::format("the guest uses {} (MSR {:#x}), which KVM does not have here", values[n].name,
+                                    values[n].index),
+                        "let the guest move to a host with a newer kernel");
+        }
         if (!expected && values[n].value() != defaults[n].value()) {
             log.write(LogLevel::warning,
                       fmt::format("virtual CPU {}: MSR {:#x} ({}) does not exist here, its value {:#x} is lost",
                                   vcpu.index(), values[n].index, values[n].name, values[n].value()));
         }
     }
+    return {};
 }
 
 }  // namespace
@@ -206,8 +223,7 @@ Status load_msrs(const KvmVcpu& vcpu, const CpuState& state) {
         return fail(ErrorCode::device_state, fmt::format("MSR {:#x} ({}) refuses the value {:#x}", msrs[count].index,
                                                          msrs[count].name, msrs[count].value()));
     }
-    report_dropped(vcpu, state);
-    return {};
+    return check_dropped(vcpu, state);
 }
 
 Result<std::uint64_t> read_msr(int vcpu_fd, std::uint32_t index) {

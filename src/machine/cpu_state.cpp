@@ -48,6 +48,18 @@ bool needs_misc_enable(const void* data) {
     return state_of(data).misc_enable != CpuState().misc_enable;
 }
 
+bool has_async_page_faults(const void* data) {
+    return state_of(data).async_page_fault_msr != 0;
+}
+
+bool has_pv_eoi(const void* data) {
+    return state_of(data).pv_eoi_msr != 0;
+}
+
+bool has_steal_time(const void* data) {
+    return state_of(data).steal_time_msr != 0;
+}
+
 bool needs_poll_control(const void* data) {
     return state_of(data).poll_control != CpuState().poll_control;
 }
@@ -131,6 +143,13 @@ void add_event_state(Builder& builder) {
 
 void add_subsections(Builder& builder) {
     builder
+        .subsection(
+            Builder("cpu/async_pf_msr", 1).field("env.async_pf_en_msr", &CpuState::async_page_fault_msr).build(),
+            has_async_page_faults)
+        .subsection(Builder("cpu/async_pv_eoi_msr", 1).field("env.pv_eoi_en_msr", &CpuState::pv_eoi_msr).build(),
+                    has_pv_eoi)
+        .subsection(Builder("cpu/steal_time_msr", 1).field("env.steal_time_msr", &CpuState::steal_time_msr).build(),
+                    has_steal_time)
         .subsection(Builder("cpu/poll_control_msr", 1).field("env.poll_control_msr", &CpuState::poll_control).build(),
                     needs_poll_control)
         .subsection(Builder("cpu/fpop_ip_dp", 1)

@@ -136,6 +136,10 @@ struct CpuState {
     std::uint64_t fpu_operand = 0;
     std::uint64_t misc_enable = 1;
     std::uint64_t poll_control = 1;
+    // Registers of KVM by which a guest asks for help; 0: not in use.
+    std::uint64_t async_page_fault_msr = 0;
+    std::uint64_t pv_eoi_msr = 0;
+    std::uint64_t steal_time_msr = 0;
 };
 
 /// A CPU's state with the one field that travels in the section "cpu_common".

@@ -41,8 +41,12 @@ TEST(CpuState, OptionalPartsTravelWhenTheySaySomething) {
     state.tsc_khz = 2'400'000;
     state.fpu_operand = 1;
     state.misc_enable = 0;
+    state.async_page_fault_msr = 0x30'2001;
+    state.pv_eoi_msr = 0x30'1001;
+    state.steal_time_msr = 0x30'0041;
     state.poll_control = 0;
-    EXPECT_EQ(sent(state), (std::vector<std::string>{"cpu/poll_control_msr", "cpu/fpop_ip_dp",
+    EXPECT_EQ(sent(state), (std::vector<std::string>{"cpu/async_pf_msr", "cpu/async_pv_eoi_msr", "cpu/steal_time_msr",
+                                                     "cpu/poll_control_msr", "cpu/fpop_ip_dp",
                                                      "cpu/msr_ia32_misc_enable", "cpu/tsc_khz"}));
 }
 

@@ -12,6 +12,7 @@ constexpr std::uint32_t bit(unsigned number) {
 }
 
 // Leaf 1, EDX; leaf 0x80000001, EDX repeats bits 0-9, 12-17, 23 and 24 of it on AMD's CPUs.
+inline constexpr std::uint32_t vme = bit(1);
 inline constexpr std::uint32_t sep = bit(11);
 inline constexpr std::uint32_t htt = bit(28);
 /// x87, VME off, debugging, PSE, TSC, MSR, PAE, machine check, CMPXCHG8B, APIC, SYSENTER, MTRR, PGE, MCA, CMOV, PAT,
@@ -56,6 +57,11 @@ inline constexpr std::uint32_t xgetbv1 = bit(2);
 inline constexpr std::uint32_t kvm_clocksource = bit(0);
 inline constexpr std::uint32_t kvm_nop_io_delay = bit(1);
 inline constexpr std::uint32_t kvm_clocksource2 = bit(3);
+inline constexpr std::uint32_t kvm_async_page_fault = bit(4);
+inline constexpr std::uint32_t kvm_steal_time = bit(5);
+inline constexpr std::uint32_t kvm_pv_eoi = bit(6);
+/// Addresses of more than 255 CPUs in message-signalled interrupts: a promise of the machine, not of KVM. It has no state.
+inline constexpr std::uint32_t kvm_msi_ext_dest_id = bit(15);
 inline constexpr std::uint32_t kvm_clocksource_stable = bit(24);
 
 }  // namespace godwit::cpuid

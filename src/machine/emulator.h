@@ -6,14 +6,9 @@
 #include "godwit/error.h"
 #include "godwit/log.h"
 #include "machine/accelerator.h"
+#include "machine/options.h"
 
 namespace godwit {
-
-/// How written pages are found out.
-enum class EmulatorTracking {
-    automatic,   ///< by the kernel where it can, else by the emulator
-    write_hook,  ///< by the emulator
-};
 
 /// Makes a machine whose CPU is emulated, by Unicorn: for places without KVM. It has one CPU, for guests in 32-bit
 /// protected mode, without paging, that use neither interrupts nor exceptions; what the emulator does not

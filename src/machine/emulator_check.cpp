@@ -17,6 +17,7 @@ constexpr std::uint64_t virtual_8086 = 1U << 17;
 constexpr std::uint64_t clock_enabled = 1;
 constexpr std::uint64_t breakpoints = 0xff;
 constexpr std::uint64_t protection = 1;
+constexpr std::uint32_t present = 1U << 15;
 
 /// A CPU after power-on is in real mode too. It does not run: its machine sets it up first.
 bool is_at_reset_vector(const CpuState& cpu) {
@@ -37,6 +38,8 @@ Status check_emulable(const VcpuState& state) {
         {(cpu.efer & long_mode) != 0, "it is in 64-bit mode"},
         {(cpu.cr0 & paging) != 0, "it uses paging"},
         {(cpu.cr0 & protection) == 0 && !is_at_reset_vector(cpu), "it is in real mode"},
+        {(cpu.segments[CpuState::cs].flags & cpu.segments[CpuState::ss].flags & present) == 0,
+         "it has no code or no stack segment"},
         {(cpu.rflags & virtual_8086) != 0, "it is in virtual-8086 mode"},
         {(cpu.hflags & (hflag_smm | hflag_guest)) != 0, "it is in system management mode or in a guest of its own"},
         {(cpu.system_time_msr & clock_enabled) != 0, "it uses the clock of KVM"},

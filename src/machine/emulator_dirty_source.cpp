@@ -7,7 +7,14 @@
 namespace godwit {
 
 EmulatorDirtySource::EmulatorDirtySource(GuestMemory& memory, EmulatorVcpu& vcpu, Log& log, EmulatorTracking tracking)
-    : vcpu_(vcpu), marks_(pages_in(memory.blocks().front().size)) {
+    : vcpu_(vcpu) {
+    std::vector<PageCount> pages;
+    for (const RamBlock& block : memory.blocks()) {
+        pages.push_back(pages_in(block.size));
+        marks_.emplace_back(pages.back());
+    }
+    // All writing of others comes here, whether or not tracking is on.
+    vcpu_.follow_code(pages);
     if (tracking == EmulatorTracking::write_hook) {
         return;
     }
@@ -25,7 +32,9 @@ EmulatorDirtySource::~EmulatorDirtySource() {
 }
 
 Status EmulatorDirtySource::start() {
-    marks_.clear();
+    for (PageMarks& marks : marks_) {
+        marks.clear();
+    }
     if (kernel_) {
         return kernel_->start();
     }
@@ -42,13 +51,13 @@ void EmulatorDirtySource::stop() {
 }
 
 Status EmulatorDirtySource::collect(std::size_t block, std::span<std::uint64_t> bitmap) {
-    GODWIT_ASSERT(block == 0, "block {} of an emulated machine, which has one", block);
+    GODWIT_ASSERT(block < marks_.size(), "block {} is no guest memory", block);
     if (kernel_) {
         if (Status collected = kernel_->collect(block, bitmap); !collected) {
             return collected;
         }
     }
-    marks_.move_to(bitmap);
+    marks_[block].move_to(bitmap);
     return {};
 }
 
@@ -58,8 +67,9 @@ Status EmulatorDirtySource::clear(std::size_t /*block*/, PageNumber /*first*/,
 }
 
 void EmulatorDirtySource::mark(std::size_t block, PageNumber first, PageCount count) {
-    GODWIT_ASSERT(block == 0, "block {} of an emulated machine, which has one", block);
-    marks_.mark(first, count);
+    GODWIT_ASSERT(block < marks_.size(), "block {} is no guest memory", block);
+    marks_[block].mark(first, count);
+    vcpu_.memory_written(block, first, count);
 }
 
 }  // namespace godwit

@@ -17,7 +17,7 @@ namespace godwit {
 /// tracking is on.
 class EmulatorDirtySource : public GuestDirtySource {
 public:
-    /// `memory` has one block. All references outlive this object.
+    /// All references outlive this object.
     EmulatorDirtySource(GuestMemory& memory, EmulatorVcpu& vcpu, Log& log, EmulatorTracking tracking);
     /// Stops.
     ~EmulatorDirtySource() override;
@@ -35,7 +35,7 @@ private:
     EmulatorVcpu& vcpu_;
     /// Null: the emulator is asked.
     std::unique_ptr<UffdDirtySource> kernel_;
-    PageMarks marks_;
+    BlockMarks marks_;
 };
 
 }  // namespace godwit

@@ -3,24 +3,21 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "base/assert.h"
+#include "machine/emulator_block_end.h"
+#include "machine/emulator_interrupts.h"
+#include "machine/guest_ram.h"
 
 namespace godwit {
 
 namespace {
 
 constexpr std::uint64_t address_space_end = std::uint64_t{1} << 32;
-constexpr GuestAddress local_apic{0xfee0'0000};
-constexpr GuestAddress ioapic{0xfec0'0000};
-constexpr std::uint64_t controller_bytes = 0x1000;
 
 Status failed(const char* what, uc_err error) {
     return fail(ErrorCode::vcpu, fmt::format("the emulator failed: {}: {}", what, uc_strerror(error)));
-}
-
-bool is_interrupt_controller(std::uint64_t address) {
-    return address - local_apic.value() < controller_bytes || address - ioapic.value() < controller_bytes;
 }
 
 }  // namespace
@@ -29,11 +26,19 @@ bool is_interrupt_controller(std::uint64_t address) {
 struct EmulatorEngine::Hooks {
     static EmulatorEngine& engine(void* data) { return *static_cast<EmulatorEngine*>(data); }
 
-    static void before_block(uc_engine* uc, std::uint64_t /*address*/, std::uint32_t /*size*/, void* data) {
+    static void before_block(uc_engine* uc, std::uint64_t address, std::uint32_t size, void* data) {
         EmulatorEngine& self = engine(data);
         self.mark_written();
-        if (self.stop_.load() || self.request_) {
-            self.stopped_ = true;
+        if (std::exchange(self.changes_mode_, false)) {
+            self.check_mode();
+        }
+        self.stopped_ = self.stop_.load() || self.request_;
+        self.forgetting_ = !self.stopped_ && !self.is_current(address, address + size - 1);
+        if (!self.stopped_ && !self.forgetting_) {
+            self.look_at_end(address + size);
+            self.stopped_ = self.request_.has_value();
+        }
+        if (self.stopped_ || self.forgetting_) {
             uc_emu_stop(uc);
         }
     }
@@ -93,8 +98,8 @@ struct EmulatorEngine::Hooks {
 };
 
 EmulatorEngine::EmulatorEngine(const std::atomic<bool>& stop, const std::vector<EmulatorMemory>& memory,
-                               PageMarks* marks)
-    : stop_(stop), memory_(memory), marks_(marks) {}
+                               BlockMarks* marks, EmulatorCode* code)
+    : stop_(stop), memory_(memory), marks_(marks), code_(code) {}
 
 EmulatorEngine::~EmulatorEngine() {
     if (uc_ != nullptr) {
@@ -121,8 +126,8 @@ Status EmulatorEngine::open() {
 }
 
 Status EmulatorEngine::map_devices() {
-    const uc_err error = uc_mmio_map(uc_, devices_start(), address_space_end - devices_start(), Hooks::device_read,
-                                     this, Hooks::device_write, this);
+    const uc_err error = uc_mmio_map(uc_, devices_start(), devices_end() - devices_start(), Hooks::device_read, this,
+                                     Hooks::device_write, this);
     return error == UC_ERR_OK ? Status() : failed("devices", error);
 }
 
@@ -159,19 +164,71 @@ EmulatorEngine::End EmulatorEngine::run(const GuestBuses& buses) {
     buses_ = &buses;
     stopped_ = false;
     request_.reset();
+    changes_mode_ = false;
     check_mode();
-    // No address is there, so nothing but a stop ends it.
-    constexpr std::uint64_t until = ~std::uint64_t{0};
-    const uc_err error = request_ ? UC_ERR_OK : uc_emu_start(uc_, instruction_pointer(), until, 0, 0);
+    const bool ran = !request_;
+    const uc_err error = ran ? start() : UC_ERR_OK;
     buses_ = nullptr;
-    mark_written();
-    if (error != UC_ERR_OK && !request_) {
+    halted_ = error == UC_ERR_OK && ran && !stopped_;
+    if (error != UC_ERR_OK) {
         fail_cpu(uc_strerror(error));
     }
     if (request_) {
         return End::request;
     }
-    return stopped_ ? End::stopped : End::halted;
+    return halted_ ? End::halted : End::stopped;
+}
+
+uc_err EmulatorEngine::start() {
+    // No address is there, so nothing but a stop ends it.
+    constexpr std::uint64_t until = ~std::uint64_t{0};
+    uc_err error = UC_ERR_OK;
+    do {
+        forget_stale_code();
+        forgetting_ = false;
+        error = uc_emu_start(uc_, instruction_pointer(), until, 0, 0);
+        mark_written();
+    } while (forgetting_ && error == UC_ERR_OK);
+    return error;
+}
+
+void EmulatorEngine::note_code(std::uint64_t first, std::uint64_t last) {
+    for (const std::uint64_t address : {first, last}) {
+        if (const EmulatorMemory* memory = memory_at(memory_, address)) {
+            code_->note(memory->block, memory->page_at(address));
+        }
+    }
+    noted_page_ = last / page_bytes;
+}
+
+void EmulatorEngine::forget_stale_code() {
+    if (code_ == nullptr) {
+        return;
+    }
+    code_->take_stale([this](std::size_t block, PageNumber page) {
+        for (const EmulatorMemory& memory : memory_) {
+            const std::uint64_t inside = (page.value() - memory.first_page.value()) * page_bytes;
+            if (block == memory.block && page >= memory.first_page && inside < memory.size.value()) {
+                const std::uint64_t address = memory.where.value() + inside;
+                const uc_err error = uc_ctl_remove_cache(uc_, address, address + page_bytes);
+                GODWIT_ASSERT(error == UC_ERR_OK, "translated code at {:#x}: {}", address, uc_strerror(error));
+            }
+        }
+    });
+}
+
+void EmulatorEngine::look_at_end(std::uint64_t end) {
+    switch (block_end(memory_, end)) {
+        case BlockEnd::ordinary:
+            break;
+        case BlockEnd::writes_cr0:
+            changes_mode_ = true;
+            break;
+        case BlockEnd::writes_dr7:
+            // Unicorn would pull the translated code away under the one that is running.
+            fail_cpu("the guest sets its breakpoints (debug register 7), which are not emulated");
+            break;
+    }
 }
 
 void EmulatorEngine::fail_cpu(std::string what) {
@@ -202,9 +259,21 @@ std::uint32_t EmulatorEngine::instruction_pointer() const {
 std::uint64_t EmulatorEngine::devices_start() const {
     std::uint64_t end = 0;
     for (const EmulatorMemory& memory : memory_) {
-        end = std::max(end, memory.where.value() + memory.size.value());
+        if (memory.where < low_ram_end) {
+            end = std::max(end, memory.where.value() + memory.size.value());
+        }
     }
     return end;
+}
+
+std::uint64_t EmulatorEngine::devices_end() const {
+    std::uint64_t start = address_space_end;
+    for (const EmulatorMemory& memory : memory_) {
+        if (memory.where >= low_ram_end) {
+            start = std::min(start, memory.where.value());
+        }
+    }
+    return start;
 }
 
 GuestAddress EmulatorEngine::device_address(std::uint64_t offset) const {
@@ -212,7 +281,7 @@ GuestAddress EmulatorEngine::device_address(std::uint64_t offset) const {
 }
 
 bool EmulatorEngine::refuse_controller(GuestAddress address) {
-    if (!is_interrupt_controller(address.value())) {
+    if (!is_interrupt_controller(address)) {
         return false;
     }
     fail_cpu(
@@ -233,11 +302,8 @@ void EmulatorEngine::mark_written() {
 }
 
 void EmulatorEngine::mark(std::uint64_t address) {
-    for (const EmulatorMemory& memory : memory_) {
-        const std::uint64_t offset = address - memory.where.value();
-        if (address >= memory.where.value() && offset < memory.size.value()) {
-            marks_->mark(PageNumber(memory.first_page.value() + offset / page_bytes), PageCount(1));
-        }
+    if (const EmulatorMemory* memory = memory_at(memory_, address)) {
+        (*marks_)[memory->block].mark(memory->page_at(address), PageCount(1));
     }
 }
 

@@ -47,4 +47,11 @@ Status check_ioapic_still(const IoapicState& state, bool accepts_interrupts) {
     return {};
 }
 
+bool is_interrupt_controller(GuestAddress address) {
+    constexpr std::uint64_t local_apic = 0xfee0'0000;
+    constexpr std::uint64_t ioapic = 0xfec0'0000;
+    constexpr std::uint64_t controller_bytes = 0x1000;
+    return address.value() - local_apic < controller_bytes || address.value() - ioapic < controller_bytes;
+}
+
 }  // namespace godwit

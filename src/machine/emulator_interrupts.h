@@ -1,6 +1,7 @@
 #pragma once
 
 #include "godwit/error.h"
+#include "godwit/units.h"
 #include "machine/apic_state.h"
 #include "machine/ioapic_state.h"
 
@@ -12,5 +13,8 @@ namespace godwit {
 Status check_apic_still(const ApicState& state, bool accepts_interrupts);
 /// The same for the lines of the machine.
 Status check_ioapic_still(const IoapicState& state, bool accepts_interrupts);
+
+/// Whether a controller's registers lie there.
+bool is_interrupt_controller(GuestAddress address);
 
 }  // namespace godwit

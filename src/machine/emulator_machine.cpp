@@ -24,17 +24,18 @@ EmulatorVcpu& EmulatorMachine::vcpu(std::uint32_t index) {
 
 Status EmulatorMachine::add_memory(std::uint32_t slot, GuestAddress where, std::byte* host, ByteCount size) {
     GODWIT_ASSERT(slot == memory_.size(), "memory slot {} after {}", slot, memory_.size());
-    if (where >= high_ram_start) {
+    if (where.value() + size.value() > high_ram_start.value()) {
         return fail(ErrorCode::invalid_argument, "an emulated guest has no memory above 4 GiB",
                     "give the guest at most 3 GiB of memory, or use KVM");
     }
-    memory_.push_back({where, host, size, PageNumber(0)});
+    memory_.push_back({where, host, size, 0, PageNumber(0)});
     return {};
 }
 
 std::unique_ptr<GuestDirtySource> EmulatorMachine::make_dirty_source(GuestMemory& memory, std::vector<RamSlot> slots) {
     for (const RamSlot& slot : slots) {
         GODWIT_ASSERT(slot.slot < memory_.size(), "memory slot {} does not exist", slot.slot);
+        memory_[slot.slot].block = slot.block;
         memory_[slot.slot].first_page = PageNumber(slot.offset.value() / page_bytes);
     }
     return std::make_unique<EmulatorDirtySource>(memory, vcpu_, log_, tracking_);

@@ -19,6 +19,9 @@ public:
     Log& log() const override { return log_; }
 
     Status add_memory(std::uint32_t slot, GuestAddress where, std::byte* host, ByteCount size) override;
+    Status add_firmware(std::uint32_t slot, GuestAddress where, std::byte* host, ByteCount size) override {
+        return add_memory(slot, where, host, size);
+    }
     std::unique_ptr<GuestDirtySource> make_dirty_source(GuestMemory& memory, std::vector<RamSlot> slots) override;
 
     /// Goes nowhere: who uses interrupts is not emulated.
@@ -31,7 +34,6 @@ public:
 private:
     Log& log_;
     const EmulatorTracking tracking_;
-    /// Of one block.
     std::vector<EmulatorMemory> memory_;
     EmulatorVcpu vcpu_;
     IoapicState ioapic_;

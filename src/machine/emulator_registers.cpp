@@ -7,6 +7,7 @@
 
 #include "machine/cpu_flags.h"
 #include "machine/cpuid_bits.h"
+#include "machine/emulator_msrs.h"
 #include "machine/emulator_segments.h"
 
 namespace godwit {
@@ -29,18 +30,6 @@ constexpr std::array<int, 8> general_registers{UC_X86_REG_EAX, UC_X86_REG_ECX, U
                                                UC_X86_REG_ESP, UC_X86_REG_EBP, UC_X86_REG_ESI, UC_X86_REG_EDI};
 constexpr std::array<int, 6> debug_registers{0, 1, 2, 3, 6, 7};
 
-struct Msr {
-    std::uint32_t index;
-    std::uint64_t CpuState::*member;
-};
-/// Those that Unicorn holds; the others are carried.
-constexpr std::array<Msr, 5> msrs{{{0x175, &CpuState::sysenter_esp},
-                                   {0x176, &CpuState::sysenter_eip},
-                                   {0x277, &CpuState::pat},
-                                   {0x2ff, &CpuState::mtrr_default_type},
-                                   {0xc000'0080, &CpuState::efer}}};
-constexpr std::uint32_t sysenter_cs_msr = 0x174;
-
 constexpr std::size_t fpu_registers = 8;
 /// A 64-bit mantissa and 16 bits of sign and exponent; Unicorn's are of 10 bytes.
 using FpuBytes = std::array<std::byte, 16>;
@@ -53,7 +42,6 @@ public:
     void write(int id, const T& value) {
         good_ = good_ && uc_reg_write(uc_, id, &value) == UC_ERR_OK;
     }
-    void write_msr(std::uint32_t index, std::uint64_t value) { write(UC_X86_REG_MSR, uc_x86_msr{index, value}); }
     Status status(const char* group) const {
         return good_ ? Status()
                      : fail(ErrorCode::device_state, fmt::format("the emulator does not take the {}", group));
@@ -69,12 +57,6 @@ T read(uc_engine* uc, int id) {
     T value{};
     uc_reg_read(uc, id, &value);
     return value;
-}
-
-std::uint64_t read_msr(uc_engine* uc, std::uint32_t index) {
-    uc_x86_msr msr{index, 0};
-    uc_reg_read(uc, UC_X86_REG_MSR, &msr);
-    return msr.value;
 }
 
 /// The layout has the registers from the top of the stack on, Unicorn by their numbers.
@@ -134,10 +116,9 @@ Status load_engine(EmulatorEngine& engine, const CpuState& state) {
         writer.write(general_registers[n], state.regs[n]);
     }
     writer.write(UC_X86_REG_EFLAGS, state.rflags);
-    for (const Msr& msr : msrs) {
-        writer.write_msr(msr.index, state.*msr.member);
+    if (Status loaded = load_msrs(uc, state); !loaded) {
+        return loaded;
     }
-    writer.write_msr(sysenter_cs_msr, state.sysenter_cs);
     for (const PlainRegister& plain : plain_registers) {
         writer.write(plain.id, state.*plain.member);
     }
@@ -157,10 +138,7 @@ Status save_engine(const EmulatorEngine& engine, const std::vector<EmulatorMemor
         state.regs[n] = read<std::uint32_t>(uc, general_registers[n]);
     }
     state.rflags = read<std::uint32_t>(uc, UC_X86_REG_EFLAGS) | 2;
-    for (const Msr& msr : msrs) {
-        state.*msr.member = read_msr(uc, msr.index);
-    }
-    state.sysenter_cs = static_cast<std::uint32_t>(read_msr(uc, sysenter_cs_msr));
+    save_msrs(uc, state);
     for (const PlainRegister& plain : plain_registers) {
         state.*plain.member = read<std::uint32_t>(uc, plain.id);
     }

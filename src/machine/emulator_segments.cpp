@@ -6,6 +6,9 @@
 #include <cstring>
 #include <memory>
 #include <optional>
+#include <utility>
+
+#include "machine/emulator_msrs.h"
 
 namespace godwit {
 
@@ -132,13 +135,11 @@ std::optional<std::uint64_t> read_descriptor(const SegmentState& table, std::uin
         return std::nullopt;
     }
     const std::uint64_t address = (table.base + offset) & 0xffff'ffff;
-    for (const EmulatorMemory& range : memory) {
-        const std::uint64_t start = range.where.value();
-        if (address >= start && address - start <= range.size.value() - sizeof(std::uint64_t)) {
-            std::uint64_t descriptor = 0;
-            std::memcpy(&descriptor, range.host + (address - start), sizeof descriptor);
-            return descriptor;
-        }
+    std::uint64_t descriptor = 0;
+    const EmulatorMemory* const stretch = memory_at(memory, address);
+    if (stretch != nullptr && stretch->has(address + sizeof descriptor - 1)) {
+        std::memcpy(&descriptor, stretch->at(address), sizeof descriptor);
+        return descriptor;
     }
     return std::nullopt;
 }
@@ -157,6 +158,30 @@ Status load_segments(EmulatorEngine& engine, const CpuState& state) {
     return {};
 }
 
+namespace {
+
+/// The segment of the guest's table under a selector; not usable where there is none.
+SegmentState segment_in_table(const CpuState& state, std::uint16_t selector,
+                              const std::vector<EmulatorMemory>& memory) {
+    const SegmentState& table = (selector & local) != 0 ? state.ldt : state.gdt;
+    const auto descriptor = read_descriptor(table, selector, memory);
+    const SegmentState found = descriptor ? from_descriptor(selector, *descriptor) : SegmentState();
+    return (found.flags & not_system) != 0 ? found : SegmentState();
+}
+
+/// FS and GS: their bases are known, and the guest may have written to them.
+void take_base(SegmentState& segment, std::uint32_t base, const SegmentState& found) {
+    if (!is_usable(segment) || segment.base == base) {
+        return;
+    }
+    if (is_usable(found) && found.base == base) {
+        segment = found;
+    }
+    segment.base = base;
+}
+
+}  // namespace
+
 Status save_segments(const EmulatorEngine& engine, const std::vector<EmulatorMemory>& memory, CpuState& state) {
     uc_engine* const uc = engine.handle();
     const SegmentState old_gdt = state.gdt;
@@ -173,22 +198,26 @@ Status save_segments(const EmulatorEngine& engine, const std::vector<EmulatorMem
         std::uint16_t selector = 0;
         uc_reg_read(uc, entry.id, &selector);
         SegmentState& segment = state.segments[entry.place];
-        const bool same_selector = selector == segment.selector;
+        // One that cannot be used was loaded as null.
+        const bool same_selector = selector == (is_usable(segment) ? segment.selector : segment.selector & 3);
         if ((selector & ~3U) == 0 && !same_selector) {
             segment = {.selector = selector, .base = 0, .limit = 0, .flags = 0};
             continue;
         }
-        const SegmentState& table = (selector & local) != 0 ? state.ldt : state.gdt;
-        const auto descriptor = read_descriptor(table, selector, memory);
-        const SegmentState found = descriptor ? from_descriptor(selector, *descriptor) : SegmentState();
-        const bool valid = is_usable(found) && (found.flags & not_system) != 0;
+        const SegmentState found = segment_in_table(state, selector, memory);
+        const bool valid = is_usable(found);
         if (same_selector && (same_table || !valid)) {
             continue;
         }
         if (!valid) {
-            return refuse(entry.name, found);
+            return refuse(entry.name, {.selector = selector, .base = 0, .limit = 0, .flags = 0});
         }
         segment = found;
+    }
+    for (const auto& [place, base] :
+         {std::pair(CpuState::fs, read_fs_base(uc)), std::pair(CpuState::gs, read_gs_base(uc))}) {
+        SegmentState& segment = state.segments[place];
+        take_base(segment, base, segment_in_table(state, static_cast<std::uint16_t>(segment.selector), memory));
     }
     return {};
 }

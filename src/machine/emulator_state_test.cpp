@@ -36,10 +36,12 @@ TEST(EmulatorState, All_registers_come_back) {
     state.cpu.idt = {.selector = 0, .base = 0x3800, .limit = 0x7ff, .flags = 0};
     state.cpu.segments[CpuState::fs] = {.selector = 0x18, .base = 0x1234'5678, .limit = 0xfff, .flags = 0x40'9300};
     state.cpu.segments[CpuState::gs] = {.selector = 0, .base = 0, .limit = 0, .flags = 0};
-    // Carried, since the emulator does not have it.
     state.cpu.lstar = 0x99;
     state.cpu.kernel_gs_base = 0x77;
     state.cpu.mtrr_fixed[2] = 6;
+    // Carried, since the emulator does not have it.
+    state.cpu.efer = 0x801;
+    state.cpu.mcg_ctl = 3;
     state.cpu.xmm[9] = {1, 1};
     ASSERT_TRUE(machine.vcpu().load(state));
     // It runs, so that the engine has them all.
@@ -95,6 +97,71 @@ TEST(EmulatorState, Segments_that_the_guest_loads_itself_are_those_of_its_table)
     EXPECT_EQ(state.segments[CpuState::fs].base, 0x1'2000U);
     EXPECT_EQ(state.segments[CpuState::fs].limit, 0xfffU);
     EXPECT_EQ(state.segments[CpuState::ds].limit, 0xffff'ffffU);
+}
+
+TEST(EmulatorState, Registers_that_the_guest_writes_to_are_kept) {
+    struct {
+        std::uint32_t msr;
+        std::uint64_t (*place)(const CpuState&);
+    } const cases[] = {
+        {0x174, [](const CpuState& cpu) { return std::uint64_t{cpu.sysenter_cs}; }},
+        {0x1a0, [](const CpuState& cpu) { return cpu.misc_enable; }},
+        {0x207, [](const CpuState& cpu) { return cpu.mtrr_variable[3].mask; }},
+        {0x268, [](const CpuState& cpu) { return cpu.mtrr_fixed[3]; }},
+        {0x277, [](const CpuState& cpu) { return cpu.pat; }},
+        {0x405, [](const CpuState& cpu) { return cpu.mce_banks[5]; }},
+        {0xc000'0081, [](const CpuState& cpu) { return cpu.star; }},
+        {0xc000'0102, [](const CpuState& cpu) { return cpu.kernel_gs_base; }},
+        {0xc000'0103, [](const CpuState& cpu) { return cpu.tsc_aux; }},
+    };
+    for (const auto& each : cases) {
+        EmulatorTestMachine machine;
+        // mov $0x1230,%eax; xor %edx,%edx; wrmsr; out %eax,$0x80; rdmsr; out %eax,$0x80
+        machine.boot({0xb8, 0x30, 0x12, 0, 0, 0x31, 0xd2, 0x0f, 0x30, 0xe7, 0x80, 0xeb, 0x00, 0x0f, 0x32, 0xe7, 0x80});
+        VcpuState state = machine.state();
+        state.cpu.regs[CpuState::rcx] = each.msr;
+        ASSERT_TRUE(machine.vcpu().load(state));
+        machine.run_to_out();
+        EXPECT_EQ(each.place(machine.state().cpu), 0x1230U) << each.msr;
+        // It arrives, too.
+        ASSERT_TRUE(machine.vcpu().load(machine.state()));
+        EXPECT_EQ(machine.run_to_out(), 0x1230U) << each.msr;
+    }
+}
+
+TEST(EmulatorState, A_base_that_the_guest_gives_to_fs_is_kept) {
+    EmulatorTestMachine machine;
+    machine.put<std::uint32_t>(0x2'0010, 0x4711);
+    // mov $0x20000,%eax; xor %edx,%edx; mov $0xc0000100,%ecx; wrmsr; out %eax,$0x80; jmp .+2; mov %fs:0x10,%eax; out
+    machine.boot({0xb8, 0,    0,    2,    0,    0x31, 0xd2, 0xb9, 0, 1, 0, 0xc0, 0x0f,
+                  0x30, 0xe7, 0x80, 0xeb, 0x00, 0x64, 0xa1, 0x10, 0, 0, 0, 0xe7, 0x80});
+    VcpuState state = machine.state();
+    state.cpu.segments[CpuState::fs] = {.selector = 0x18, .base = 0x1000, .limit = 0xf'ffff, .flags = 0x40'9300};
+    ASSERT_TRUE(machine.vcpu().load(state));
+    machine.run_to_out();
+    state = machine.state();
+    EXPECT_EQ(state.cpu.segments[CpuState::fs].base, 0x2'0000U);
+    EXPECT_EQ(state.cpu.segments[CpuState::fs].limit, 0xf'ffffU);
+    ASSERT_TRUE(machine.vcpu().load(state));
+    EXPECT_EQ(machine.run_to_out(), 0x4711U);
+}
+
+TEST(EmulatorState, A_descriptor_that_the_guest_writes_anew_and_loads_again_is_taken_for_fs) {
+    EmulatorTestMachine machine;
+    const std::uint64_t table[] = {0, 0x00cf'9b00'0000'ffff, 0x00cf'9300'0000'ffff, 0x0040'9301'2000'0fff};
+    std::memcpy(machine.host() + 0x3000, table, sizeof table);
+    // mov $0x18,%eax; mov %eax,%fs; out %eax,$0x80; movb $5,0x301c; movw $0x7ff,0x3018; mov %eax,%fs; out; jmp .
+    machine.boot({0xb8, 0x18, 0,    0,    0,    0x8e, 0xe0, 0xe7, 0x80, 0xeb, 0x00, 0xc6, 0x05, 0x1c, 0x30, 0,   0,
+                  5,    0x66, 0xc7, 0x05, 0x18, 0x30, 0,    0,    0xff, 0x07, 0x8e, 0xe0, 0xe7, 0x80, 0xeb, 0xfe});
+    VcpuState state = machine.state();
+    state.cpu.gdt = {.selector = 0, .base = 0x3000, .limit = sizeof table - 1, .flags = 0};
+    ASSERT_TRUE(machine.vcpu().load(state));
+    machine.run_to_out();
+    EXPECT_EQ(machine.state().cpu.segments[CpuState::fs].base, 0x1'2000U);
+    machine.run_to_out();
+    const SegmentState fs = machine.state().cpu.segments[CpuState::fs];
+    EXPECT_EQ(fs.base, 0x5'2000U);
+    EXPECT_EQ(fs.limit, 0x7ffU);
 }
 
 TEST(EmulatorState, Code_that_was_changed_before_a_load_is_what_runs) {

@@ -62,6 +62,7 @@ public:
     GuestDirtySource& dirty_source() { return *dirty_source_; }
     GuestBuses& buses() { return buses_; }
     KeptLog& log() { return log_; }
+    GuestMemory& memory() { return *memory_; }
     std::byte* host() { return memory_->blocks().front().host; }
     std::size_t bytes() const { return static_cast<std::size_t>(memory_->blocks().front().size.value()); }
     std::vector<std::unique_ptr<DeviceState>>& devices() { return devices_; }

@@ -72,16 +72,14 @@ ExitOutcome EmulatorVcpu::wait_halted() {
 
 ExitOutcome EmulatorVcpu::enter(const GuestBuses& buses) {
     ExitOutcome outcome;
-    switch (engine_->run(buses)) {
-        case EmulatorEngine::End::stopped:
-            outcome.kind = ExitOutcome::Kind::interrupted;
-            return outcome;
-        case EmulatorEngine::End::request:
-            outcome.request = engine_->request();
-            return outcome;
-        case EmulatorEngine::End::halted:
-            state_.cpu.mp_state = CpuState::mp_halted;
-            return outcome;
+    const EmulatorEngine::End end = engine_->run(buses);
+    if (engine_->has_halted()) {
+        state_.cpu.mp_state = CpuState::mp_halted;
+    }
+    if (end == EmulatorEngine::End::stopped) {
+        outcome.kind = ExitOutcome::Kind::interrupted;
+    } else if (end == EmulatorEngine::End::request) {
+        outcome.request = engine_->request();
     }
     return outcome;
 }
@@ -96,7 +94,10 @@ Status EmulatorVcpu::bring_engine_up() {
         }
     }
     engine_.reset();
-    auto engine = std::make_unique<EmulatorEngine>(stop_, memory_, marks_);
+    if (code_) {
+        code_->clear();
+    }
+    auto engine = std::make_unique<EmulatorEngine>(stop_, memory_, marks_, code_ ? &*code_ : nullptr);
     if (Status opened = engine->open(); !opened) {
         return opened;
     }
@@ -171,7 +172,7 @@ bool EmulatorVcpu::accepts_interrupts() const {
     return !known || (now.rflags & interrupts_on) != 0;
 }
 
-void EmulatorVcpu::set_marks(PageMarks* marks) {
+void EmulatorVcpu::set_marks(BlockMarks* marks) {
     std::unique_lock lock(mutex_);
     marks_ = marks;
     // A run that begins from now on sees it.
@@ -179,6 +180,12 @@ void EmulatorVcpu::set_marks(PageMarks* marks) {
         stop_.store(true);
         stop_.notify_all();
         changed_.wait(lock, [this, run = runs_] { return !running_ || runs_ != run; });
+    }
+}
+
+void EmulatorVcpu::memory_written(std::size_t block, PageNumber first, PageCount count) {
+    if (code_) {
+        code_->written(block, first, count);
     }
 }
 

@@ -4,10 +4,12 @@
 #include <condition_variable>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <vector>
 
 #include "machine/apic_state.h"
 #include "machine/cpu_state.h"
+#include "machine/emulator_code.h"
 #include "machine/emulator_engine.h"
 #include "machine/page_marks.h"
 #include "machine/vcpu.h"
@@ -40,7 +42,13 @@ public:
 
     /// From the return on the pages that it writes to are marked there, or nowhere (null). Not on its thread. The marks
     /// outlive what uses them.
-    void set_marks(PageMarks* marks);
+    void set_marks(BlockMarks* marks);
+
+    /// From now on it follows what others write over its code, once they tell `memory_written`. Before the first run;
+    /// the memory's blocks have that many pages.
+    void follow_code(const std::vector<PageCount>& pages) { code_.emplace(pages); }
+    /// Tells that others have written to memory; after the writing, and before the guest can learn of it. Any thread.
+    void memory_written(std::size_t block, PageNumber first, PageCount count);
 
 private:
     /// Errors: `vcpu`, `device_state`. Under mutex_.
@@ -57,11 +65,14 @@ private:
 
     std::mutex mutex_;
     std::condition_variable changed_;
-    bool running_ = false;        ///< under mutex_
-    std::uint64_t runs_ = 0;      ///< under mutex_: how often it has begun to run
-    PageMarks* marks_ = nullptr;  ///< under mutex_
+    bool running_ = false;         ///< under mutex_
+    std::uint64_t runs_ = 0;       ///< under mutex_: how often it has begun to run
+    BlockMarks* marks_ = nullptr;  ///< under mutex_
     /// Those that `engine_` tells.
-    PageMarks* engine_marks_ = nullptr;
+    BlockMarks* engine_marks_ = nullptr;
+
+    /// What it is not made for is not followed.
+    std::optional<EmulatorCode> code_;
 
     // The CPU's thread while it runs, else whoever may use the paused CPU.
     VcpuState state_;

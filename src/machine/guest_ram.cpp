@@ -6,14 +6,23 @@
 #include <cstring>
 
 #include "base/assert.h"
+#include "machine/firmware.h"
 
 namespace godwit {
 
 std::vector<RamRange> microvm_ram_ranges(ByteCount memory) {
     const ByteCount low(std::min(memory.value(), low_ram_end.value()));
-    std::vector<RamRange> ranges{{GuestAddress(0), low, BlockOffset(0)}};
+    const std::uint64_t below_firmware = std::min(low.value(), low_firmware_start.value());
+    const std::uint64_t above_firmware = low_firmware_start.value() + firmware_size.value();
+    std::vector<RamRange> ranges{{GuestAddress(0), ByteCount(below_firmware), BlockOffset(0), ram_block},
+                                 {low_firmware_start, firmware_size, BlockOffset(0), firmware_block}};
+    if (low.value() > above_firmware) {
+        ranges.push_back({GuestAddress(above_firmware), ByteCount(low.value() - above_firmware),
+                          BlockOffset(above_firmware), ram_block});
+    }
+    ranges.push_back({firmware_start, firmware_size, BlockOffset(0), firmware_block});
     if (memory > low) {
-        ranges.push_back({high_ram_start, memory - low, BlockOffset(low.value())});
+        ranges.push_back({high_ram_start, memory - low, BlockOffset(low.value()), ram_block});
     }
     return ranges;
 }
@@ -25,7 +34,7 @@ std::optional<std::span<std::byte>> GuestRam::find(GuestAddress address, ByteCou
         }
         const std::uint64_t inside = address.value() - range.start.value();
         if (inside < range.size.value() && size.value() <= range.size.value() - inside) {
-            std::byte* host = memory_.blocks().front().host + range.offset.value() + inside;
+            std::byte* host = memory_.blocks()[range.block].host + range.offset.value() + inside;
             return std::span<std::byte>(host, size.value());
         }
     }
@@ -41,14 +50,28 @@ Result<std::span<std::byte>> GuestRam::translate(GuestAddress address, ByteCount
                 "give the machine more memory");
 }
 
+GuestRam::Place GuestRam::place_of(std::span<const std::byte> bytes) const {
+    const std::span<const RamBlock> blocks = memory_.blocks();
+    for (std::size_t block = 0; block < blocks.size(); ++block) {
+        // Blocks lie anywhere: as numbers their addresses can be compared.
+        const std::uint64_t offset =
+            reinterpret_cast<std::uintptr_t>(bytes.data()) - reinterpret_cast<std::uintptr_t>(blocks[block].host);
+        if (offset < blocks[block].size.value()) {
+            return {block, offset};
+        }
+    }
+    GODWIT_ASSERT(false, "{} bytes are not guest memory", bytes.size());
+    return {};
+}
+
 void GuestRam::mark_written(std::span<const std::byte> bytes) const {
     if (bytes.empty() || !written_) {
         return;
     }
-    const auto offset = static_cast<std::uint64_t>(bytes.data() - memory_.blocks().front().host);
-    const PageNumber first = page_at(BlockOffset(offset));
-    const PageNumber last = page_at(BlockOffset(offset + bytes.size() - 1));
-    written_(first, PageCount(last.value() - first.value() + 1));
+    const Place place = place_of(bytes);
+    const PageNumber first = page_at(BlockOffset(place.offset));
+    const PageNumber last = page_at(BlockOffset(place.offset + bytes.size() - 1));
+    written_(place.block, first, PageCount(last.value() - first.value() + 1));
 }
 
 Status GuestRam::write(GuestAddress address, std::span<const std::byte> bytes) {
@@ -68,16 +91,21 @@ Status GuestRam::clear(GuestAddress address, ByteCount size) {
     if (!target) {
         return fail(target.error());
     }
-    const auto offset = static_cast<std::uint64_t>(target->data() - memory_.blocks().front().host);
-    const std::uint64_t end = offset + size.value();
-    const std::uint64_t first_page = (offset + page_bytes - 1) / page_bytes;
+    if (target->empty()) {
+        return {};
+    }
+    const Place place = place_of(*target);
+    const std::uint64_t end = place.offset + size.value();
+    const std::uint64_t first_page = (place.offset + page_bytes - 1) / page_bytes;
     const std::uint64_t end_page = end / page_bytes;
     if (first_page >= end_page) {
         std::fill(target->begin(), target->end(), std::byte{0});
     } else {
-        std::fill_n(target->data(), first_page * page_bytes - offset, std::byte{0});
-        std::fill_n(memory_.blocks().front().host + end_page * page_bytes, end - end_page * page_bytes, std::byte{0});
-        if (auto status = memory_.make_zero(0, PageNumber(first_page), PageCount(end_page - first_page)); !status) {
+        std::fill_n(target->data(), first_page * page_bytes - place.offset, std::byte{0});
+        std::fill_n(memory_.blocks()[place.block].host + end_page * page_bytes, end - end_page * page_bytes,
+                    std::byte{0});
+        if (auto status = memory_.make_zero(place.block, PageNumber(first_page), PageCount(end_page - first_page));
+            !status) {
             return status;
         }
     }

@@ -4,11 +4,11 @@
 
 #include <algorithm>
 #include <bit>
-#include <cstring>
 #include <memory>
 
 #include "machine/cpuid_bits.h"
 #include "machine/cpuid_host_model.h"
+#include "machine/cpuid_qemu_models.h"
 #include "machine/kvm_ioctl.h"
 
 namespace godwit {
@@ -17,85 +17,6 @@ namespace {
 
 constexpr std::uint32_t extended_leaf = 0x8000'0000;
 constexpr std::uint32_t kvm_leaf = 0x4000'0000;
-
-std::uint32_t word(const char* text) {
-    std::uint32_t value = 0;
-    std::memcpy(&value, text, sizeof value);
-    return value;
-}
-
-/// Takes from the host what a model wants, one register at a time.
-class ModelBuilder {
-public:
-    ModelBuilder(const CpuidTable& supported, Log& log) : supported_(supported), log_(log) {}
-
-    std::uint32_t keep(std::uint32_t function, __u32 kvm_cpuid_entry2::*member, const char* name,
-                       std::uint32_t wanted) {
-        const kvm_cpuid_entry2* host = find_cpuid(supported_, function);
-        const std::uint32_t offered = host == nullptr ? 0 : host->*member;
-        if ((wanted & ~offered) != 0) {
-            log_.write(LogLevel::info,
-                       fmt::format("CPU model qemu64: this host lacks bits {:#010x} of CPUID leaf {:#x} {}",
-                                   wanted & ~offered, function, name));
-        }
-        return wanted & offered;
-    }
-
-    void add(std::uint32_t function, std::uint32_t eax, std::uint32_t ebx, std::uint32_t ecx, std::uint32_t edx) {
-        kvm_cpuid_entry2 entry{};
-        entry.function = function;
-        entry.eax = eax;
-        entry.ebx = ebx;
-        entry.ecx = ecx;
-        entry.edx = edx;
-        table_.push_back(entry);
-    }
-
-    void add_name(const char (&name)[49]) {
-        for (std::uint32_t n = 0; n < 3; ++n) {
-            const char* part = name + 16 * n;
-            add(extended_leaf + 2 + n, word(part), word(part + 4), word(part + 8), word(part + 12));
-        }
-    }
-
-    CpuidTable take() { return std::move(table_); }
-
-private:
-    const CpuidTable& supported_;
-    Log& log_;
-    CpuidTable table_;
-};
-
-/// KVM's own leaves, as far as their features have no other state than the machine's layout holds: no asynchronous page
-/// faults, no stolen time, no paravirtual end of interrupt.
-std::uint32_t kvm_features_of(const CpuidTable& supported) {
-    using namespace cpuid;
-    const kvm_cpuid_entry2* host = find_cpuid(supported, kvm_leaf + 1);
-    constexpr std::uint32_t movable = kvm_clocksource | kvm_nop_io_delay | kvm_clocksource2 | kvm_clocksource_stable;
-    return host == nullptr ? 0 : host->eax & movable;
-}
-
-CpuidTable make_qemu64(const CpuidTable& supported, Log& log) {
-    using namespace cpuid;
-    ModelBuilder model(supported, log);
-    const std::uint32_t vendor[] = {word("Auth"), word("enti"), word("cAMD")};
-    // Family 15, model 107, stepping 1; cache lines of 64 bytes.
-    constexpr std::uint32_t signature = 0x0006'0fb1;
-    constexpr std::uint32_t cache_line = 8 << 8;
-    model.add(0, 0xd, vendor[0], vendor[2], vendor[1]);
-    model.add(1, signature, cache_line, model.keep(1, &kvm_cpuid_entry2::ecx, "ECX", sse3 | cx16 | x2apic) | hypervisor,
-              model.keep(1, &kvm_cpuid_entry2::edx, "EDX", base_edx));
-    const std::uint32_t extended = extended_leaf + 1;
-    const std::uint32_t edx = model.keep(1, &kvm_cpuid_entry2::edx, "EDX", base_edx) & amd_alias_edx;
-    model.add(extended_leaf, extended_leaf + 8, vendor[0], vendor[2], vendor[1]);
-    model.add(extended, signature, 0, model.keep(extended, &kvm_cpuid_entry2::ecx, "ECX", lahf_lm),
-              edx | model.keep(extended, &kvm_cpuid_entry2::edx, "EDX", syscall | nx | long_mode));
-    model.add_name("godwit virtual CPU (model qemu64)               ");
-    model.add(extended_leaf + 8, std::min(physical_address_bits(supported), 40U) | (48U << 8), 0, 0, 0);
-    model.add(kvm_leaf, kvm_leaf + 1, word("KVMK"), word("VMKV"), word("M\0\0"));
-    model.add(kvm_leaf + 1, kvm_features_of(supported), 0, 0, 0);
-    return model.take();
-}
 
 void set_subleaf(CpuidTable& table, std::uint32_t function, std::uint32_t index, std::uint32_t shift,
                  std::uint32_t processors, std::uint32_t type, std::uint32_t apic_id) {
@@ -128,13 +49,21 @@ Result<CpuidTable> read_supported_cpuid(int kvm_fd) {
     return CpuidTable(list->entries, list->entries + list->nent);
 }
 
+std::uint32_t movable_kvm_features(const CpuidTable& supported) {
+    using namespace cpuid;
+    const kvm_cpuid_entry2* host = find_cpuid(supported, kvm_leaf + 1);
+    constexpr std::uint32_t movable = kvm_clocksource | kvm_nop_io_delay | kvm_clocksource2 | kvm_async_page_fault |
+                                      kvm_steal_time | kvm_pv_eoi | kvm_clocksource_stable;
+    return host == nullptr ? 0 : host->eax & movable;
+}
+
 CpuidTable make_cpuid(CpuModel model, const CpuidTable& supported, Log& log) {
-    if (model == CpuModel::qemu64) {
-        return make_qemu64(supported, log);
+    if (model != CpuModel::host) {
+        return make_qemu_cpuid(model, supported, log);
     }
     CpuidTable table = make_host_cpuid(supported);
     if (kvm_cpuid_entry2* features = find_mutable(table, kvm_leaf + 1)) {
-        features->eax = kvm_features_of(supported);
+        features->eax = movable_kvm_features(supported);
         features->edx = 0;
     }
     return table;
@@ -143,8 +72,9 @@ CpuidTable make_cpuid(CpuModel model, const CpuidTable& supported, Log& log) {
 void add_topology(CpuidTable& table, std::uint32_t index, std::uint32_t count) {
     const auto core_bits = static_cast<std::uint32_t>(std::bit_width(count - 1));
     if (kvm_cpuid_entry2* features = find_mutable(table, 1)) {
-        // Bits 23-16 of EBX count the ids of the package, bits 31-24 are the APIC id.
-        features->ebx = (features->ebx & 0xffff) | (std::min(1U << core_bits, 255U) << 16) | (index << 24);
+        // Bits 23-16 of EBX count the ids of the package, where there are several; bits 31-24 are the APIC id.
+        const std::uint32_t ids = count > 1 ? std::min(1U << core_bits, 255U) : 0;
+        features->ebx = (features->ebx & 0xffff) | (ids << 16) | (index << 24);
         features->edx = count > 1 ? features->edx | cpuid::htt : features->edx & ~cpuid::htt;
     }
     if (kvm_cpuid_entry2* extended = find_mutable(table, extended_leaf + 1)) {

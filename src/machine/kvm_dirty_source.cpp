@@ -60,6 +60,9 @@ Status KvmDirtySource::start() {
     }
     tracking_ = true;
     for (const Slot& slot : slots_) {
+        if (!vm_.is_logged(slot.slot)) {
+            continue;
+        }
         if (auto status = vm_.set_dirty_logging(slot.slot, true); !status) {
             stop();
             return status;
@@ -74,6 +77,9 @@ void KvmDirtySource::stop() {
     }
     tracking_ = false;
     for (const Slot& slot : slots_) {
+        if (!vm_.is_logged(slot.slot)) {
+            continue;
+        }
         if (auto status = vm_.set_dirty_logging(slot.slot, false); !status) {
             vm_.log().write(LogLevel::warning,
                             fmt::format("written pages are still tracked: {}", status.error().text()));
@@ -86,7 +92,7 @@ Status KvmDirtySource::collect(std::size_t block, std::span<std::uint64_t> bitma
     GODWIT_ASSERT(block < host_marks_.size() && bitmap.size() >= host_marks_[block].word_count(),
                   "a bitmap of {} words for block {}", bitmap.size(), block);
     for (const Slot& slot : slots_) {
-        if (slot.block != block) {
+        if (slot.block != block || !vm_.is_logged(slot.slot)) {
             continue;
         }
         if (auto status = collect_slot(slot, bitmap); !status) {
@@ -106,12 +112,12 @@ Status KvmDirtySource::collect_slot(const Slot& slot, std::span<std::uint64_t> b
     }
     const auto words = bitmap.subspan(static_cast<std::size_t>(first_page(slot) / word_pages));
     const auto count = static_cast<std::size_t>((page_count(slot) + word_pages - 1) / word_pages);
-    for (std::size_t n = 0; n < count; ++n) {
-        words[n] |= log_[n];
-    }
     // The log may have bits past its slot.
     if (const std::uint64_t rest = page_count(slot) % word_pages; rest != 0) {
-        words[count - 1] &= mask(0, rest);
+        log_[count - 1] &= mask(0, rest);
+    }
+    for (std::size_t n = 0; n < count; ++n) {
+        words[n] |= log_[n];
     }
     return {};
 }
@@ -122,7 +128,7 @@ Status KvmDirtySource::clear(std::size_t block, PageNumber first, std::span<cons
         return {};
     }
     for (const Slot& slot : slots_) {
-        if (slot.block != block) {
+        if (slot.block != block || !vm_.is_logged(slot.slot)) {
             continue;
         }
         const std::uint64_t begin = std::max(first.value(), first_page(slot));

@@ -41,6 +41,8 @@ constexpr OptionalCapability optional_capabilities[] = {
     {KVM_CAP_ADJUST_CLOCK, "KVM_CAP_ADJUST_CLOCK", &KvmFeatures::clock, "the guest's clock does not move"},
     {KVM_CAP_KVMCLOCK_CTRL, "KVM_CAP_KVMCLOCK_CTRL", &KvmFeatures::kvmclock_ctrl,
      "guests are not told that they were stopped"},
+    {KVM_CAP_READONLY_MEM, "KVM_CAP_READONLY_MEM", &KvmFeatures::readonly_memory,
+     "a migration takes longer to begin and to end"},
     {KVM_CAP_GET_TSC_KHZ, "KVM_CAP_GET_TSC_KHZ", &KvmFeatures::tsc_khz,
      "a different TSC rate on the other side goes unnoticed"},
     {KVM_CAP_TSC_CONTROL, "KVM_CAP_TSC_CONTROL", &KvmFeatures::tsc_control, "guests have the host's TSC rate"},

@@ -20,6 +20,7 @@ struct KvmFeatures {
     bool kvmclock_ctrl = false;    ///< a guest can be told that it was stopped
     bool tsc_khz = false;          ///< the rate of the guest's TSC can be read
     bool tsc_control = false;      ///< and set
+    bool readonly_memory = false;  ///< memory can be such that the guest's writes are told and not carried out
     bool smm = false;              ///< system management mode
     bool manual_dirty_clear = false;
     bool dirty_initially_set = false;

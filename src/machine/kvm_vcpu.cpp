@@ -52,7 +52,8 @@ Status KvmVm::create_vcpus(CpuModel model, std::uint32_t count) {
     if (!supported) {
         return fail(supported.error());
     }
-    const CpuidTable cpuid = make_cpuid(model, *supported, log());
+    shared_.cpuid = make_cpuid(model, *supported, log());
+    const CpuidTable& cpuid = shared_.cpuid;
     shared_.cpu_signature = cpu_signature(cpuid);
     shared_.address_bits = physical_address_bits(cpuid);
     const auto run_bytes = kvm_ioctl(kvm_.get(), GODWIT_KVM(KVM_GET_VCPU_MMAP_SIZE), 0UL);

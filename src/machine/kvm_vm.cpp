@@ -124,6 +124,16 @@ void KvmVm::choose_dirty_log_mode() {
 }
 
 Status KvmVm::add_memory(std::uint32_t slot, GuestAddress where, std::byte* host, ByteCount size) {
+    return add_slot(slot, {true, where, host, size, false});
+}
+
+Status KvmVm::add_firmware(std::uint32_t slot, GuestAddress where, std::byte* host, ByteCount size) {
+    return add_slot(slot, {true, where, host, size, shared_.features.readonly_memory});
+}
+
+Status KvmVm::add_slot(std::uint32_t slot, const Slot& added) {
+    const GuestAddress where = added.where;
+    const ByteCount size = added.size;
     GODWIT_ASSERT(slot >= slots_.size() || !slots_[slot].used, "memory slot {} is taken", slot);
     GODWIT_ASSERT(where.value() % page_bytes == 0 && size.value() % page_bytes == 0 && size.value() != 0,
                   "memory slot {} at {:#x}, {} bytes, is not made of pages", slot, where.value(), size.value());
@@ -139,7 +149,6 @@ Status KvmVm::add_memory(std::uint32_t slot, GuestAddress where, std::byte* host
                                 address_bits, size.value(), where.value()),
                     "give the guest less memory, or the CPU model \"host\"");
     }
-    const Slot added{true, where, host, size};
     if (auto status = set_slot(slot, added, false); !status) {
         return fail(ErrorCode::memory, fmt::format("memory slot {}: {}", slot, status.error().message));
     }
@@ -151,7 +160,7 @@ Status KvmVm::add_memory(std::uint32_t slot, GuestAddress where, std::byte* host
 }
 
 Status KvmVm::set_dirty_logging(std::uint32_t slot, bool on) {
-    GODWIT_ASSERT(slot < slots_.size() && slots_[slot].used, "memory slot {} does not exist", slot);
+    GODWIT_ASSERT(slot < slots_.size() && slots_[slot].used && is_logged(slot), "memory slot {} has no log", slot);
     if (auto status = set_slot(slot, slots_[slot], on); !status) {
         return fail(ErrorCode::dirty_tracking, fmt::format("memory slot {}: {}", slot, status.error().message));
     }
@@ -161,7 +170,8 @@ Status KvmVm::set_dirty_logging(std::uint32_t slot, bool on) {
 Status KvmVm::set_slot(std::uint32_t number, const Slot& slot, bool log_dirty) {
     kvm_userspace_memory_region region{};
     region.slot = number;
-    region.flags = log_dirty ? static_cast<std::uint32_t>(KVM_MEM_LOG_DIRTY_PAGES) : 0;
+    region.flags = (log_dirty ? static_cast<std::uint32_t>(KVM_MEM_LOG_DIRTY_PAGES) : 0) |
+                   (slot.read_only ? static_cast<std::uint32_t>(KVM_MEM_READONLY) : 0);
     region.guest_phys_addr = slot.where.value();
     region.memory_size = slot.size.value();
     region.userspace_addr = reinterpret_cast<std::uint64_t>(slot.host);

@@ -14,6 +14,7 @@
 #include "io/file_descriptor.h"
 #include "machine/accelerator.h"
 #include "machine/cpu_model.h"
+#include "machine/kvm_cpuid.h"
 #include "machine/kvm_features.h"
 
 struct kvm_run;
@@ -26,6 +27,8 @@ struct KvmShared {
 
     Log& log;
     KvmFeatures features;
+    /// What CPUID answers, but for what differs from CPU to CPU.
+    CpuidTable cpuid;
     /// EAX of CPUID leaf 1.
     std::uint32_t cpu_signature = 0;
     /// Guest physical addresses are below 2 to the power of this.
@@ -92,6 +95,11 @@ public:
                                                  const char* device = default_device);
 
     Status add_memory(std::uint32_t slot, GuestAddress where, std::byte* host, ByteCount size) override;
+    /// Read-only for the guest, where KVM can do that. Then it needs no log of written pages; to begin and to end one
+    /// takes a while, in which KVM waits for all CPUs, and the more slots there are the longer.
+    Status add_firmware(std::uint32_t slot, GuestAddress where, std::byte* host, ByteCount size) override;
+    /// Whether KVM can log the pages of a slot that the guest writes.
+    bool is_logged(std::uint32_t slot) const { return !slots_[slot].read_only; }
     std::unique_ptr<GuestDirtySource> make_dirty_source(GuestMemory& memory, std::vector<RamSlot> slots) override;
     /// Switches the recording of written pages of a slot. Under the machine lock or while nobody else uses the
     /// machine's memory; CPUs may run. Errors: `dirty_tracking`.
@@ -115,6 +123,7 @@ private:
         GuestAddress where;
         std::byte* host = nullptr;
         ByteCount size;
+        bool read_only = false;
     };
 
     explicit KvmVm(Log& log) : shared_(log) {}
@@ -126,6 +135,7 @@ private:
     void choose_dirty_log_mode();
     Status create_vcpus(CpuModel model, std::uint32_t count);
     Status set_up_machine_check();
+    Status add_slot(std::uint32_t number, const Slot& added);
     Status set_slot(std::uint32_t number, const Slot& slot, bool log_dirty);
 
     KvmShared shared_;

@@ -63,7 +63,7 @@ TEST_F(KvmVmTest, RefusesMemoryThatTheCpuCannotAddress) {
     KvmTestMachine machine;
     TestMemory memory(page_bytes);
     const Status added =
-        machine.vm().add_memory(1, GuestAddress(std::uint64_t{1} << 46), memory.host(), ByteCount(page_bytes));
+        machine.vm().add_memory(1, GuestAddress(std::uint64_t{1} << 52), memory.host(), ByteCount(page_bytes));
     ASSERT_FALSE(added);
     EXPECT_EQ(added.error().code, ErrorCode::invalid_argument);
 }

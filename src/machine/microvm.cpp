@@ -6,6 +6,7 @@
 
 #include "machine/accelerator_choice.h"
 #include "machine/cpu_reset.h"
+#include "machine/firmware.h"
 #include "machine/ioapic_state.h"
 #include "machine/pvh_boot.h"
 
@@ -29,12 +30,8 @@ Result<std::unique_ptr<Microvm>> Microvm::create(const MachineOptions& options, 
     std::unique_ptr<Microvm> machine(new Microvm());
     machine->deferred_log_ = std::make_unique<DeferredLog>(loop, log);
     machine->command_line_ = options.append;
-    if (!options.kernel.empty()) {
-        auto kernel = read_kernel_file(options.kernel);
-        if (!kernel) {
-            return fail(kernel.error());
-        }
-        machine->kernel_ = std::move(*kernel);
+    if (auto status = machine->read_images(options); !status) {
+        return fail(status.error());
     }
     auto accelerator = make_accelerator(options, *machine->deferred_log_);
     if (!accelerator) {
@@ -61,21 +58,45 @@ Result<std::unique_ptr<Microvm>> Microvm::create(const MachineOptions& options, 
     return machine;
 }
 
+Status Microvm::read_images(const MachineOptions& options) {
+    if (!options.kernel.empty()) {
+        auto kernel = read_kernel_file(options.kernel);
+        if (!kernel) {
+            return fail(kernel.error());
+        }
+        kernel_ = std::move(*kernel);
+    }
+    if (!options.firmware.empty()) {
+        auto firmware = read_firmware_file(options.firmware);
+        if (!firmware) {
+            return fail(firmware.error());
+        }
+        firmware_ = std::move(*firmware);
+    }
+    return {};
+}
+
 Status Microvm::map_memory(GuestMemory& memory) {
-    const RamBlock& block = memory.blocks().front();
     std::vector<RamSlot> slots;
-    const std::vector<RamRange> ranges = microvm_ram_ranges(block.size);
+    const std::vector<RamRange> ranges = microvm_ram_ranges(memory.blocks().front().size);
     for (const RamRange& range : ranges) {
         const auto slot = static_cast<std::uint32_t>(slots.size());
-        if (auto status = accelerator_->add_memory(slot, range.start, block.host + range.offset.value(), range.size);
-            !status) {
-            return status;
+        std::byte* host = memory.blocks()[range.block].host + range.offset.value();
+        const Status added = range.block == firmware_block
+                                 ? accelerator_->add_firmware(slot, range.start, host, range.size)
+                                 : accelerator_->add_memory(slot, range.start, host, range.size);
+        if (!added) {
+            return added;
         }
-        slots.push_back({slot, 0, range.offset, range.size});
+        slots.push_back({slot, range.block, range.offset, range.size});
     }
     dirty_source_ = accelerator_->make_dirty_source(memory, std::move(slots));
     ram_ = std::make_unique<GuestRam>(memory, ranges);
-    ram_->set_write_handler([this](PageNumber first, PageCount count) { dirty_source_->mark(0, first, count); });
+    firmware_writes_ = std::make_unique<FirmwareWrites>(*ram_);
+    buses_.mmio.add(firmware_start, firmware_size, *firmware_writes_);
+    buses_.mmio.add(low_firmware_start, firmware_size, *firmware_writes_);
+    ram_->set_write_handler(
+        [this](std::size_t block, PageNumber first, PageCount count) { dirty_source_->mark(block, first, count); });
     return {};
 }
 
@@ -124,6 +145,9 @@ Status Microvm::boot() {
     }
     serial_->reset();
     disks_->reset();
+    if (auto status = install_firmware(*ram_, firmware_); !status) {
+        return status;
+    }
     const auto entry = load_pvh_kernel(*ram_, kernel_, command_line_);
     if (!entry) {
         return fail(entry.error());

@@ -17,6 +17,7 @@
 #include "machine/cpu_devices.h"
 #include "machine/deferred_log.h"
 #include "machine/exit_port.h"
+#include "machine/firmware.h"
 #include "machine/guest_buses.h"
 #include "machine/guest_ram.h"
 #include "machine/options.h"
@@ -32,9 +33,9 @@ namespace godwit {
 /// the machine lock.
 class Microvm {
 public:
-    /// `memory` has one block; it and what `disks` point to outlive the machine. `on_request` is called on a vCPU's
-    /// thread when `take_request` has something new; it must not wait. Everything is ready to run (paused) afterwards,
-    /// so that a destination is set up before its source stops.
+    /// `memory` has RAM and the firmware's block; it and what `disks` point to outlive the machine. `on_request` is
+    /// called on a vCPU's thread when `take_request` has something new; it must not wait. Everything is ready to run
+    /// (paused) afterwards, so that a destination is set up before its source stops.
     static Result<std::unique_ptr<Microvm>> create(const MachineOptions& options, GuestMemory& memory,
                                                    std::span<const VirtioDisks::Entry> disks, EventLoop& loop,
                                                    Clock& clock, Log& log, std::function<void()> on_request);
@@ -65,6 +66,7 @@ public:
 
 private:
     Microvm() = default;
+    Status read_images(const MachineOptions& options);
     Status map_memory(GuestMemory& memory);
     Status add_serial(const SerialSpec& spec, EventLoop& loop, Clock& clock, Log& log);
     Status add_disks(std::span<const VirtioDisks::Entry> disks, bool modern, EventLoop& loop);
@@ -74,8 +76,10 @@ private:
     std::unique_ptr<DeferredLog> deferred_log_;
     std::string command_line_;
     std::vector<std::byte> kernel_;
+    std::vector<std::byte> firmware_;
     std::unique_ptr<Accelerator> accelerator_;
     std::unique_ptr<GuestRam> ram_;
+    std::unique_ptr<FirmwareWrites> firmware_writes_;
     std::unique_ptr<GuestDirtySource> dirty_source_;
     GuestBuses buses_;
     ExitPorts exit_ports_;

@@ -60,10 +60,13 @@ Result<CpuModel> parse_cpu_model(std::string_view text) {
     if (text == "qemu64") {
         return CpuModel::qemu64;
     }
+    if (text == "kvm64") {
+        return CpuModel::kvm64;
+    }
     if (text == "host") {
         return CpuModel::host;
     }
-    return fail(ErrorCode::invalid_argument, fmt::format("unknown CPU model '{}'", text), "use qemu64 or host");
+    return fail(ErrorCode::invalid_argument, fmt::format("unknown CPU model '{}'", text), "use qemu64, kvm64 or host");
 }
 
 Result<AcceleratorKind> parse_accelerator(std::string_view text) {

@@ -50,6 +50,12 @@ enum class AcceleratorKind {
 /// "auto", "kvm" or "emulate". Errors: `invalid_argument`.
 Result<AcceleratorKind> parse_accelerator(std::string_view text);
 
+/// How the pages that an emulated CPU writes to are found out.
+enum class EmulatorTracking {
+    automatic,   ///< by the kernel where it can, else by the emulator
+    write_hook,  ///< by the emulator
+};
+
 /// Which interface disks show to their drivers.
 enum class VirtioVersion {
     legacy,  ///< version 1 of the registers: QEMU's default
@@ -76,6 +82,9 @@ struct MachineOptions {
     std::string kernel = {};
     /// The guest's command line.
     std::string append = {};
+    /// What lies in the block "pc.bios", for resets under a QEMU that the guest moves to; empty: the CPU stands still
+    /// after one. Not used here.
+    std::string firmware = {};
     /// A multiple of 4 KiB.
     ByteCount memory{std::uint64_t{128} << 20};
     /// Maps guest memory shared from this file, which is created if absent.
@@ -85,6 +94,7 @@ struct MachineOptions {
     std::uint32_t cpus = 1;
     CpuModel cpu_model = CpuModel::qemu64;
     AcceleratorKind accelerator = AcceleratorKind::automatic;
+    EmulatorTracking emulator_tracking = EmulatorTracking::automatic;
     /// Where KVM is.
     std::string kvm_device = "/dev/kvm";
     SerialSpec serial = {};

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <vector>
 
 #include "godwit/units.h"
 
@@ -20,12 +21,21 @@ public:
     /// The pages must be the block's.
     void mark(PageNumber first, PageCount count);
     void clear();
+    bool is_marked(PageNumber page) const;
+    /// Marks those of these pages that are marked in `others`, of as many pages; whether there are any. A mark that
+    /// is set at the same time is seen here, or who sets it sees what this thread has written before.
+    bool mark_those_of(PageMarks& others, PageNumber first, PageCount count);
     /// Adds the marks to a bitmap of at least `word_count` words, and takes them back here.
     void move_to(std::span<std::uint64_t> bitmap);
 
 private:
+    void check(PageNumber first, PageCount count) const;
+
     PageCount pages_;
     std::unique_ptr<std::atomic<std::uint64_t>[]> words_;
 };
+
+/// By block.
+using BlockMarks = std::vector<PageMarks>;
 
 }  // namespace godwit

@@ -38,6 +38,20 @@ TEST(PageMarksTest, Clearing_forgets_all) {
     EXPECT_EQ(taken(marks), Words{0});
 }
 
+TEST(PageMarksTest, Of_a_stretch_only_the_pages_that_others_have_are_marked) {
+    PageMarks others(PageCount(130));
+    others.mark(PageNumber(2), PageCount(1));
+    others.mark(PageNumber(63), PageCount(2));
+    PageMarks marks(PageCount(130));
+    EXPECT_FALSE(marks.mark_those_of(others, PageNumber(3), PageCount(60)));
+    EXPECT_FALSE(marks.mark_those_of(others, PageNumber(65), PageCount(65)));
+    EXPECT_TRUE(marks.mark_those_of(others, PageNumber(3), PageCount(62)));
+    EXPECT_TRUE(marks.is_marked(PageNumber(64)));
+    EXPECT_FALSE(marks.is_marked(PageNumber(2)));
+    EXPECT_EQ(taken(marks), (Words{std::uint64_t{1} << 63, 1, 0}));
+    EXPECT_TRUE(others.is_marked(PageNumber(2)));
+}
+
 TEST(PageMarksDeathTest, Pages_outside_are_a_mistake) {
     PageMarks marks(PageCount(64));
     EXPECT_DEATH(marks.mark(PageNumber(63), PageCount(2)), "are not among 64");

@@ -3,12 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <cstdio>
-#include <cstring>
-#include <memory>
 
 #include "machine/elf_loader.h"
+#include "machine/image_file.h"
 
 namespace godwit {
 
@@ -88,16 +85,17 @@ Status write_start_info(GuestRam& ram, std::string_view command_line) {
 std::vector<MemoryMapEntry> pvh_memory_map(std::span<const RamRange> ranges) {
     std::vector<MemoryMapEntry> map;
     for (const RamRange& range : ranges) {
-        const GuestAddress end(range.start.value() + range.size.value());
+        const std::uint64_t end = range.start.value() + range.size.value();
+        if (range.start >= first_hole && end <= first_hole_end.value()) {
+            continue;  // within the hole, which has an entry of its own
+        }
         if (range.start.value() != 0) {
-            map.push_back({range.start, range.size, MemoryMapEntry::ram});
+            const bool is_ram = range.block == ram_block;
+            map.push_back({range.start, range.size, is_ram ? MemoryMapEntry::ram : MemoryMapEntry::reserved});
             continue;
         }
-        map.push_back({GuestAddress(0), ByteCount(std::min(first_hole.value(), end.value())), MemoryMapEntry::ram});
+        map.push_back({GuestAddress(0), ByteCount(std::min(first_hole.value(), end)), MemoryMapEntry::ram});
         map.push_back({first_hole, ByteCount(first_hole_end.value() - first_hole.value()), MemoryMapEntry::reserved});
-        if (end > first_hole_end) {
-            map.push_back({first_hole_end, ByteCount(end.value() - first_hole_end.value()), MemoryMapEntry::ram});
-        }
     }
     return map;
 }
@@ -130,28 +128,7 @@ Result<PvhEntry> load_pvh_kernel(GuestRam& ram, std::span<const std::byte> kerne
 }
 
 Result<std::vector<std::byte>> read_kernel_file(const std::string& path) {
-    const auto close = [](std::FILE* file) { std::fclose(file); };
-    const std::unique_ptr<std::FILE, decltype(close)> file(std::fopen(path.c_str(), "rbe"), close);
-    if (!file) {
-        return fail(ErrorCode::io, fmt::format("the kernel {} cannot be opened: {}", path, std::strerror(errno)));
-    }
-    std::vector<std::byte> contents;
-    std::vector<std::byte> piece(std::size_t{1} << 16);
-    while (true) {
-        const std::size_t got = std::fread(piece.data(), 1, piece.size(), file.get());
-        contents.insert(contents.end(), piece.begin(), piece.begin() + static_cast<std::ptrdiff_t>(got));
-        if (contents.size() > max_kernel_bytes) {
-            return fail(ErrorCode::invalid_argument,
-                        fmt::format("the kernel {} is larger than {} bytes", path, max_kernel_bytes));
-        }
-        if (got < piece.size()) {
-            break;
-        }
-    }
-    if (std::ferror(file.get()) != 0) {
-        return fail(ErrorCode::io, fmt::format("the kernel {} cannot be read: {}", path, std::strerror(errno)));
-    }
-    return contents;
+    return read_image_file("kernel", path, ByteCount(max_kernel_bytes));
 }
 
 }  // namespace godwit

@@ -7,6 +7,7 @@
 #include <set>
 
 #include "io/mapped_memory.h"
+#include "machine/firmware.h"
 #include "machine/test_kernel.h"
 
 namespace godwit {
@@ -18,11 +19,13 @@ const TestKernel::Bytes code = TestKernel::bytes({0xf4, 0xeb, 0xfd});
 /// A guest's RAM and the pages of it that were reported as written.
 struct Guest {
     explicit Guest(std::uint64_t bytes)
-        : memory(MappedMemory::create({{"microvm.ram", ByteCount(bytes), std::nullopt}}).value()),
+        : memory(MappedMemory::create({{"microvm.ram", ByteCount(bytes), std::nullopt},
+                                       {std::string(firmware_block_id), firmware_size, std::nullopt}})
+                     .value()),
           ram(*memory, microvm_ram_ranges(ByteCount(bytes))) {
-        ram.set_write_handler([this](PageNumber first, PageCount count) {
+        ram.set_write_handler([this](std::size_t block, PageNumber first, PageCount count) {
             for (std::uint64_t n = 0; n < count.value(); ++n) {
-                written.insert(first.value() + n);
+                (block == 0 ? written : written_firmware).insert(first.value() + n);
             }
         });
     }
@@ -36,19 +39,29 @@ struct Guest {
     std::unique_ptr<MappedMemory> memory;
     GuestRam ram;
     std::set<std::uint64_t> written;
+    std::set<std::uint64_t> written_firmware;
 };
 
+std::vector<RamRange> ranges_of(std::uint64_t memory_bytes, std::size_t block) {
+    std::vector<RamRange> ranges = microvm_ram_ranges(ByteCount(memory_bytes));
+    std::erase_if(ranges, [block](const RamRange& range) { return range.block != block; });
+    return ranges;
+}
+
 TEST(GuestRam, LayoutSplitsAt3GiB) {
-    const auto small = microvm_ram_ranges(ByteCount(512 * mebibyte));
-    ASSERT_EQ(small.size(), 1U);
-    EXPECT_EQ(small[0].size, ByteCount(512 * mebibyte));
-    EXPECT_EQ(microvm_ram_ranges(ByteCount(3072 * mebibyte)).size(), 1U);
-    const auto large = microvm_ram_ranges(ByteCount(5120 * mebibyte));
-    ASSERT_EQ(large.size(), 2U);
-    EXPECT_EQ(large[0].size, ByteCount(3072 * mebibyte));
-    EXPECT_EQ(large[1].start, GuestAddress(4096 * mebibyte));
-    EXPECT_EQ(large[1].size, ByteCount(2048 * mebibyte));
-    EXPECT_EQ(large[1].offset, BlockOffset(3072 * mebibyte));
+    const auto small = ranges_of(512 * mebibyte, 0);
+    ASSERT_EQ(small.size(), 2U);
+    EXPECT_EQ(small[0].size, ByteCount(0xf'0000));
+    EXPECT_EQ(small[1].start, GuestAddress(mebibyte));
+    EXPECT_EQ(small[1].offset, BlockOffset(mebibyte));
+    EXPECT_EQ(small[1].size, ByteCount(511 * mebibyte));
+    EXPECT_EQ(ranges_of(3072 * mebibyte, 0).size(), 2U);
+    const auto large = ranges_of(5120 * mebibyte, 0);
+    ASSERT_EQ(large.size(), 3U);
+    EXPECT_EQ(large[1].size, ByteCount(3071 * mebibyte));
+    EXPECT_EQ(large[2].start, GuestAddress(4096 * mebibyte));
+    EXPECT_EQ(large[2].size, ByteCount(2048 * mebibyte));
+    EXPECT_EQ(large[2].offset, BlockOffset(3072 * mebibyte));
 }
 
 TEST(GuestRam, WritesOnlyInsideAndTellsThePages) {
@@ -102,7 +115,7 @@ TEST(PvhBoot, WritesKernelAndStartInfo) {
     std::memcpy(text, guest.ram.read(GuestAddress(guest.at<std::uint64_t>(info + 24)), ByteCount(8))->data(), 8);
     EXPECT_STREQ(text, "a=1 b=2");
     const auto map = guest.at<std::uint64_t>(info + 40);
-    ASSERT_EQ(guest.at<std::uint32_t>(info + 48), 3U);
+    ASSERT_EQ(guest.at<std::uint32_t>(info + 48), 4U);
     EXPECT_EQ(guest.at<std::uint64_t>(map + 8), 0x9fc00U);
     EXPECT_EQ(guest.at<std::uint32_t>(map + 24 + 16), MemoryMapEntry::reserved);
     EXPECT_EQ(guest.at<std::uint64_t>(map + 48), mebibyte);
@@ -110,12 +123,34 @@ TEST(PvhBoot, WritesKernelAndStartInfo) {
     EXPECT_EQ(guest.written, (std::set<std::uint64_t>{6, 7, 32, 256, 257}));
 }
 
-TEST(PvhBoot, MemoryMapNamesHighRam) {
+TEST(PvhBoot, MemoryMapNamesFirmwareAndHighRam) {
     const auto map = pvh_memory_map(microvm_ram_ranges(ByteCount(4096 * mebibyte)));
-    ASSERT_EQ(map.size(), 4U);
-    EXPECT_EQ(map[3].address, GuestAddress(4096 * mebibyte));
-    EXPECT_EQ(map[3].size, ByteCount(1024 * mebibyte));
-    EXPECT_EQ(map[3].type, MemoryMapEntry::ram);
+    ASSERT_EQ(map.size(), 5U);
+    EXPECT_EQ(map[3].address, firmware_start);
+    EXPECT_EQ(map[3].size, firmware_size);
+    EXPECT_EQ(map[3].type, MemoryMapEntry::reserved);
+    EXPECT_EQ(map[4].address, GuestAddress(4096 * mebibyte));
+    EXPECT_EQ(map[4].size, ByteCount(1024 * mebibyte));
+    EXPECT_EQ(map[4].type, MemoryMapEntry::ram);
+}
+
+TEST(GuestRam, FirmwareIsSeenAtBothPlacesAndHidesRam) {
+    Guest guest(4 * mebibyte);
+    std::vector<std::byte> image(firmware_size.value());
+    image.back() = std::byte{0x5a};
+    ASSERT_TRUE(install_firmware(guest.ram, image));
+    EXPECT_EQ(guest.at<std::uint8_t>(0xffff'ffff), 0x5a);
+    EXPECT_EQ(guest.at<std::uint8_t>(0xf'ffff), 0x5a);
+    EXPECT_EQ(guest.memory->blocks()[0].host[0xf'ffff], std::byte{0});
+    EXPECT_TRUE(guest.written.empty());
+    EXPECT_EQ(guest.written_firmware.size(), 16U);
+    EXPECT_FALSE(guest.ram.find(GuestAddress(0xe'fff0), ByteCount(32))) << "across two blocks";
+}
+
+TEST(GuestRam, WithoutAnImageTheFirmwareStandsStill) {
+    Guest guest(4 * mebibyte);
+    ASSERT_TRUE(install_firmware(guest.ram, {}));
+    EXPECT_EQ(guest.at<std::uint32_t>(0xffff'fff0), 0xfdeb'f4faU);
 }
 
 TEST(PvhBoot, RefusesKernelsThatDoNotFit) {

@@ -8,6 +8,7 @@
 #include "machine/cpu_msrs.h"
 #include "machine/cpu_registers.h"
 #include "machine/cpu_tsc.h"
+#include "machine/cpu_used_features.h"
 #include "machine/kvm_api.h"
 #include "machine/kvm_ioctl.h"
 
@@ -82,6 +83,9 @@ Status save_events(const KvmVcpu& vcpu, VcpuState& state) {
 
 Status check(const KvmVcpu& vcpu, const CpuState& state) {
     if (auto status = check_registers(state); !status) {
+        return status;
+    }
+    if (auto status = check_used_features(state, vcpu.shared().cpuid); !status) {
         return status;
     }
     if (auto status = check_fpu(state); !status) {

@@ -58,8 +58,7 @@ void VirtioBlk::finish(std::size_t slot, std::uint8_t status) {
 }
 
 void VirtioBlk::give_back(const DescriptorChain& chain, const VirtioBlkRequest& request, std::uint8_t status) {
-    *request.status = std::byte{status};
-    ram_.mark_written({request.status, 1});
+    // The data first: a driver may wait for the status instead of the used ring, and run what it has read as code.
     std::uint64_t left = request.filled_bytes;
     for (std::size_t index = 0; left != 0; ++index) {
         const std::span<std::byte> buffer = chain.writable[index];
@@ -67,6 +66,8 @@ void VirtioBlk::give_back(const DescriptorChain& chain, const VirtioBlkRequest& 
         ram_.mark_written(buffer.first(filled));
         left -= filled;
     }
+    *request.status = std::byte{status};
+    ram_.mark_written({request.status, 1});
     queue_.push(chain.head, request.writable_bytes);
 }
 

@@ -40,7 +40,7 @@ public:
 
     VirtioTestRam() : memory_(std::move(*MappedMemory::create({{"ram", ByteCount(bytes), std::nullopt, false}}))) {
         ram.emplace(*memory_, std::vector<RamRange>{{GuestAddress(0), ByteCount(bytes), BlockOffset(0)}});
-        ram->set_write_handler([this](PageNumber first, PageCount count) {
+        ram->set_write_handler([this](std::size_t /*block*/, PageNumber first, PageCount count) {
             for (std::uint64_t page = 0; page < count.value(); ++page) {
                 marks_[first.value() + page] = true;
             }

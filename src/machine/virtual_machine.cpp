@@ -4,6 +4,7 @@
 
 #include <utility>
 
+#include "machine/firmware.h"
 #include "machine/still_memory.h"
 
 namespace godwit {
@@ -38,8 +39,12 @@ Result<std::unique_ptr<VirtualMachine>> VirtualMachine::create(const MachineOpti
     }
     std::unique_ptr<VirtualMachine> machine(new VirtualMachine(options, loop, clock, log, std::move(disks)));
     const bool has_cpus = options.kind == MachineKind::microvm;
-    auto memory = MappedMemory::create(
-        {{has_cpus ? "microvm.ram" : "ram", options.memory, options.memory_file, options.memory_prealloc}});
+    std::vector<MappedMemory::Spec> blocks{
+        {has_cpus ? "microvm.ram" : "ram", options.memory, options.memory_file, options.memory_prealloc}};
+    if (has_cpus) {
+        blocks.push_back({std::string(firmware_block_id), firmware_size, std::nullopt, false});
+    }
+    auto memory = MappedMemory::create(std::move(blocks));
     if (!memory) {
         return fail(memory.error());
     }
@@ -104,7 +109,9 @@ Status VirtualMachine::power_on() {
         if (auto status = microvm_->boot(); !status) {
             return status;
         }
-        memory_->mark_used(0);
+        for (std::size_t block = 0; block < memory_->blocks().size(); ++block) {
+            memory_->mark_used(block);
+        }
     }
     if (run_.power_on(options_.paused) == RunControl::Action::start) {
         run_guest();

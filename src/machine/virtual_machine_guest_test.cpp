@@ -1,5 +1,6 @@
 // Guests that really run under KVM.
 
+#include "machine/firmware.h"
 #include "machine/test_machine.h"
 
 namespace godwit {
@@ -76,6 +77,26 @@ TEST_F(GuestTest, APortAccessUnderWayIsCompletedBeforeTheGuestStops) {
         ASSERT_TRUE(machine->cont(false));
         ASSERT_TRUE(wait_until([&] { return word(*machine, counter) > held; }));
     }
+}
+
+TEST_F(GuestTest, WritesToTheFirmwareReachItAndAreTracked) {
+    constexpr std::uint32_t offset = 0x100;
+    TestCode code;
+    const auto address = static_cast<std::uint32_t>(low_firmware_start.value() + offset);
+    const auto machine = boot(code.increment(address).increment(counter).jump(TestCode::start));
+    ASSERT_TRUE(wait_until([&] { return word(*machine, counter) > 100; }));
+    ASSERT_TRUE(machine->dirty_source()->start());
+    const std::uint32_t begin = word(*machine, counter);
+    ASSERT_TRUE(wait_until([&] { return word(*machine, counter) > begin + 100; }));
+    ASSERT_TRUE(machine->stop());
+    std::uint64_t dirty = 0;
+    ASSERT_TRUE(machine->dirty_source()->collect(firmware_block, std::span(&dirty, 1)));
+    EXPECT_EQ(dirty, 1U);
+    machine->dirty_source()->stop();
+    std::uint32_t written = 0;
+    std::memcpy(&written, machine->memory().blocks()[firmware_block].host + offset, sizeof written);
+    EXPECT_GE(written, word(*machine, counter));
+    EXPECT_EQ(word(*machine, address), 0U) << "the RAM below it";
 }
 
 TEST_F(GuestTest, PausedMachinesWaitInPrelaunch) {

@@ -277,9 +277,13 @@ Status OutgoingSession::hand_over_to_godwit() {
     return complete(true);
 }
 
-/// With QEMU, or with a peer that says nothing, the EOF byte is the commit. All else is delivered before it.
+/// With QEMU, or with a peer that says nothing, the EOF byte is the commit. All else is delivered before it; and a QEMU
+/// answers a PING in its turn, so that one which refuses a device says so while the guest can still go on here.
 Status OutgoingSession::hand_over_by_eof() {
     const Instant deadline = writer_->next_deadline();
+    if (peer_ == Peer::qemu) {
+        put_ping(*writer_, format::loaded_ping);
+    }
     writer_->flush();
     if (writer_->ok()) {
         if (Status drained = drain(deadline); !drained) {
@@ -290,6 +294,13 @@ Status OutgoingSession::hand_over_by_eof() {
         return sent;
     }
     states_.handover_step(HandoverStep::source_sent);
+    if (peer_ == Peer::qemu) {
+        if (Status taken = wait_pong(format::loaded_ping, deadline, ErrorCode::switchover_timeout,
+                                     "the destination did not load the devices within the switchover deadline");
+            !taken) {
+            return taken;
+        }
+    }
     if (Status begun = begin_commit(); !begun) {
         return begun;
     }

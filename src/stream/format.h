@@ -32,10 +32,13 @@ inline constexpr std::uint16_t max_command_bytes = 4096;
 /// PING value that tells a destination that the source is godwit ("gdwt").
 inline constexpr std::uint32_t godwit_ping = 0x67647774;
 /// PING value that a source sends so that a connection on which nothing else is due does not look dead.
-inline constexpr std::uint32_t pass_ping_base = 0x67700000;  // and the number of the pass
+inline constexpr std::uint32_t keepalive_ping = 0x6764776b;
+/// At the end of a pass; the number of the pass is added. The answer says that everything before it has been taken.
+inline constexpr std::uint32_t pass_ping_base = 0x67700000;
 /// As `pass_ping_base`; a destination answers when everything that it has received for its disks is durable.
 inline constexpr std::uint32_t flush_ping_base = 0x67710000;
-inline constexpr std::uint32_t keepalive_ping = 0x6764776b;
+/// After the devices' state, to a QEMU: it answers once it has loaded all of it.
+inline constexpr std::uint32_t loaded_ping = 0x6764776c;
 
 enum class ReturnMessage : std::uint16_t {
     shut = 1,

@@ -89,10 +89,13 @@ def cancel(arguments):
 
 
 def main():
-    arguments = moving.argument_parser().parse_args()
-    stall(arguments)
-    converge(arguments)
-    cancel(arguments)
+    parser = moving.argument_parser()
+    cases = {"stall": stall, "converge": converge, "cancel": cancel}
+    parser.add_argument("--case", choices=list(cases), help="only this one")
+    arguments = parser.parse_args()
+    for name, case in cases.items():
+        if arguments.case in (None, name):
+            case(arguments)
 
 
 main()

@@ -8,7 +8,7 @@ import time
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 # pylint: disable=wrong-import-position
-from support import guest, machines  # noqa: E402
+from support import accelerators, guest  # noqa: E402
 from support.deadlines import wait_for  # noqa: E402
 from support.processes import Workspace  # noqa: E402
 
@@ -28,11 +28,11 @@ def measure(machine):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--program", required=True)
-    parser.add_argument("--workload", required=True)
+    accelerators.add_arguments(parser)
     arguments, _ = parser.parse_known_args()
-    machines.need_kvm()
     with Workspace() as workspace:
-        machine = machines.start_godwit(workspace, "machine", arguments.program, kernel=arguments.workload, append=APPEND, memory="128M")
+        platform = accelerators.Platform(arguments)
+        machine = platform.start(workspace, "machine", memory="128M", **platform.boots(APPEND))
         guest.wait_ready(machine)
         guest.wait_heartbeats(machine, 3)
         rate = measure(machine)

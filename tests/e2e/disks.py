@@ -10,7 +10,7 @@ import time
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 # pylint: disable=wrong-import-position
-from support import disk_record, disks, guest, machines, pairs  # noqa: E402
+from support import accelerators, disk_record, disks, guest, pairs  # noqa: E402
 from support.deadlines import wait_for  # noqa: E402
 from support.disk_guest import MIB, DiskGuest, migrate  # noqa: E402
 from support.processes import Workspace  # noqa: E402
@@ -38,9 +38,8 @@ def expect_moved(subject, source, destination):
 
 def at_full_speed(arguments, workspace):
     """There, and back again to a new program with the images that were left, which are old by then."""
-    subject = DiskGuest(workspace, arguments.program, arguments.workload, SIZES, ring=arguments.ring, virtio=arguments.virtio,
-                        append=f"working-set=8M rate=0 heartbeat-ms=20 {arguments.append}", span_bytes=SPAN_BYTES,
-                        accelerators=arguments.route)
+    subject = DiskGuest(workspace, arguments, SIZES, ring=arguments.ring, virtio=arguments.virtio,
+                        span_bytes=SPAN_BYTES)
     for path, size in zip(subject.images("source"), SIZES):
         disks.write_raw(path, size, [(SPAN_BYTES, 2 * MIB), (size // 2 // 512 * 512, 512), (size - 512, 512)])
     source = subject.start_source()
@@ -91,7 +90,7 @@ def same_beyond(a, b, offset):
 def of_history(arguments, workspace):
     """Two virtio disks, 512 MiB of memory, a unix socket: QEMU once divided by zero there. One disk is empty of data, and
     nothing is sent in some windows because of the limit."""
-    subject = DiskGuest(workspace, arguments.program, arguments.workload, (16 * MIB, 16 * MIB), memory="512M",
+    subject = DiskGuest(workspace, arguments, (16 * MIB, 16 * MIB), memory="512M",
                         append="working-set=64M rate=2000 heartbeat-ms=20", span_bytes=SPAN_BYTES)
     source = subject.start_source()
     uri = f"unix:{workspace.path('stream')}"
@@ -150,9 +149,9 @@ def expect_sane(figures):
 
 def shared_images(arguments, workspace):
     """One image for both sides: only the locks pass, and who comes too early is refused."""
-    subject = DiskGuest(workspace, arguments.program, arguments.workload, (4 * MIB,), span_bytes=SPAN_BYTES, shared=True)
+    subject = DiskGuest(workspace, arguments, (4 * MIB,), span_bytes=SPAN_BYTES, shared=True)
     source = subject.start_source()
-    intruder = subject.start("intruder", kernel=arguments.workload, append=subject.append)
+    intruder = subject.boot("intruder")
     subject.outputs.remove(intruder.serial)
     assert intruder.process.wait_exit() == 1 and "in use" in intruder.process.stderr(), intruder.process.stderr()
     destination = subject.start_destination()
@@ -183,10 +182,10 @@ def shared_images(arguments, workspace):
 def slow_request(arguments, workspace):
     """A request of the guest that takes much longer than a switchover may: nobody waits for it but the guest."""
     delay_s = 6
-    subject = DiskGuest(workspace, arguments.program, arguments.workload, (4 * MIB,), memory="16M",
+    subject = DiskGuest(workspace, arguments, (4 * MIB,), memory="16M",
                         append="working-set=1M rate=200 heartbeat-ms=20", span_bytes=SPAN_BYTES)
     image = f"{subject.images('source')[0]},test-fault=write:60:delay={1000 * delay_s}"
-    source = subject.start("source", kernel=arguments.workload, append=subject.append, images=[image])
+    source = subject.boot("source", images=[image])
     guest.wait_ready(source)
     wait_for(lambda: stands_still(source), 30, "the disk stands still")
     begin = time.monotonic()
@@ -223,17 +222,13 @@ CASES = {"at_full_speed": at_full_speed, "slow_request": slow_request, "of_histo
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--program", required=True)
-    parser.add_argument("--workload", required=True)
+    accelerators.add_arguments(parser)
     parser.add_argument("--fill-memory", help="not used here")
     parser.add_argument("--case", required=True, choices=list(CASES))
     parser.add_argument("--transport", default="tcp", choices=["tcp", "unix"])
     parser.add_argument("--ring", default="plain", choices=["plain", "event", "indirect"])
     parser.add_argument("--virtio", default="legacy", choices=["legacy", "modern"])
-    parser.add_argument("--append", default="", help="more for the guest's command line")
-    parser.add_argument("--route", nargs="+", default=[], choices=["kvm", "emulate"], help="the accelerators one after the other")
     arguments = parser.parse_args()
-    if "kvm" in arguments.route or not arguments.route:
-        machines.need_kvm()
     with Workspace() as workspace:
         CASES[arguments.case](arguments, workspace)
 

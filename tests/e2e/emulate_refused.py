@@ -6,6 +6,7 @@ from moving import guest, machines
 
 def main():
     arguments = moving.argument_parser().parse_args()
+    arguments.route = ["kvm"]
     with moving.Workspace() as workspace:
         setup = moving.Setup(workspace, arguments)
         source = setup.start_source()

@@ -10,7 +10,7 @@ import sys
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 # pylint: disable=wrong-import-position,unused-import
-from support import guest, machines, rdma  # noqa: E402,F401
+from support import accelerators, guest, machines, rdma  # noqa: E402,F401
 from support.deadlines import wait_for  # noqa: E402
 from support.processes import Workspace  # noqa: E402,F401
 
@@ -23,7 +23,7 @@ LARGEST_GUEST_FILL_MIB = 64
 def argument_parser():
     parser = argparse.ArgumentParser()
     parser.add_argument("--program", required=True, help="the godwit program")
-    parser.add_argument("--workload", required=True, help="the guest's ELF file")
+    accelerators.add_arguments(parser)
     parser.add_argument("--fill-memory", required=True, help="the program that fills a memory file")
     parser.add_argument("--cpus", type=int, default=1)
     parser.add_argument("--dirtying", default="paced", choices=["max", "paced"])
@@ -38,11 +38,11 @@ def argument_parser():
 class Setup:
     """What one kind of guest looks like, on whichever machine it is."""
 
-    def __init__(self, workspace, arguments, needs_kvm=True):
-        if needs_kvm:
-            machines.need_kvm()
+    def __init__(self, workspace, arguments):
+        self.platform = accelerators.Platform(arguments, arguments.cpus)
         self.workspace = workspace
         self.arguments = arguments
+        self.memory_mib = arguments.memory
         self.working_set_mib = arguments.memory * 3 // 4
         self.pages = self.working_set_mib * MIB // PAGE_BYTES
         self.host_fills = arguments.memory > LARGEST_GUEST_FILL_MIB
@@ -51,14 +51,15 @@ class Setup:
                        f"fill={'host' if self.host_fills else 'words'}")
 
     def start(self, name, **options):
-        options = {"kernel": self.arguments.workload, "append": self.append, "memory": f"{self.arguments.memory}M",
-                   "cpus": self.arguments.cpus, **options}
-        if self.arguments.engine == "qemu":
+        options = {**self.platform.boots(self.append), "memory": f"{self.memory_mib}M", "cpus": self.arguments.cpus, **options}
+        if self.engine_of_next() == "qemu":
             return machines.start_qemu(self.workspace, name, **options)
-        return machines.start_godwit(self.workspace, name, self.arguments.program, **options)
+        return self.platform.start(self.workspace, name, **options)
 
-    def start_source(self, name="source"):
-        options = {}
+    def engine_of_next(self):
+        return self.arguments.engine
+
+    def start_source(self, name="source", **options):
         if self.host_fills:
             options["memory_file"] = self.workspace.memory_path(name)
             subprocess.run([self.arguments.fill_memory, options["memory_file"], f"{self.arguments.memory}M",
@@ -67,9 +68,6 @@ class Setup:
         guest.wait_ready(source)
         guest.wait_heartbeats(source, 5)
         return source
-
-    def is_qemu(self):
-        return self.arguments.engine == "qemu"
 
 
 # Each transport starts a destination and says with which URI the source reaches it.
@@ -130,10 +128,10 @@ TRANSPORTS = {"tcp": _to_tcp, "tcp6": _to_tcp6, "unix": _to_unix, "fd": _to_fd, 
               **{f"rdma-{name}": _to_rdma(way) for name, way in rdma.WAYS.items()}}
 
 
-def _migrate(setup, source, uri, timeout_s):
-    if setup.is_qemu():
+def _migrate(source, uri, timeout_s, block=False):
+    if source.is_qemu:
         source.qmp.command("migrate-set-parameters", {"max-bandwidth": 1 << 40})
-    source.qmp.command("migrate", {"uri": uri})
+    source.qmp.command("migrate", {"uri": uri, **({"blk": True} if block else {})})
     return source.qmp.wait_migration("completed", timeout_s=timeout_s)
 
 
@@ -144,10 +142,10 @@ def _check_source(source, statistics):
     assert source.qmp.run_state() == "postmigrate", source.qmp.run_state()
 
 
-def move(setup, source, transport, name="destination", timeout_s=120):
-    """Moves the guest live. Returns the destination, where it runs, and the source's figures."""
+def move(setup, source, transport, name="destination", timeout_s=120, block=False):
+    """Moves the guest live, with `block` its disks too. Returns the destination, where it runs, and the source's figures."""
     destination, uri = TRANSPORTS[transport](setup, source, name)
-    statistics = _migrate(setup, source, uri, timeout_s)
+    statistics = _migrate(source, uri, timeout_s, block)
     destination.qmp.wait_run_state("running", timeout_s=timeout_s)
     _check_source(source, statistics)
     return destination, statistics
@@ -157,12 +155,12 @@ def move_through_file(setup, source, name="destination", timeout_s=120):
     """Saves the guest to a file and loads it from there."""
     path = setup.workspace.memory_path(f"{name}.stream")
     outgoing, incoming = f"file:{path}", f"file:{path}"
-    if setup.is_qemu():
+    if source.is_qemu:
         outgoing, incoming = f"exec:cat > {path}", f"exec:cat {path}"
-    statistics = _migrate(setup, source, outgoing, timeout_s)
+    statistics = _migrate(source, outgoing, timeout_s)
     _check_source(source, statistics)
     size = path.stat().st_size
-    if not setup.is_qemu():
+    if not source.is_qemu:
         assert statistics["ram"]["transferred"] <= size, (statistics, size)
     destination = setup.start(name, incoming=incoming)
     destination.qmp.wait_run_state("running", timeout_s=timeout_s)
@@ -194,4 +192,4 @@ def power_off(setup, machine):
     """Has the guest power itself off."""
     machine.write_serial(b"q")
     status = machine.process.wait_exit()
-    assert status == (1 if setup.is_qemu() else 0), f"{machine.name} ended with status {status}"
+    assert status == (1 if machine.is_qemu else 0), f"{machine.name} ended with status {status}"

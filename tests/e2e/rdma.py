@@ -1,15 +1,14 @@
-"""Migration over RDMA from end to end: what is the same as over any transport, and what there is only here. The plain moves of the
-guest are in e2e_migrate.py and ping_pong.py."""
+"""Migration over RDMA from end to end: what there is only here. What is the same over any transport is in e2e_migrate.py, ping_pong.py and
+steering.py."""
 
 import argparse
 import pathlib
 import sys
-import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 # pylint: disable=wrong-import-position
-from support import guest, machines, pairs, rdma  # noqa: E402
+from support import accelerators, guest, pairs, rdma  # noqa: E402
 from support.deadlines import wait_for  # noqa: E402
 from support.disk_guest import DiskGuest  # noqa: E402
 from support.disk_guest import migrate as migrate_with_disks  # noqa: E402
@@ -26,8 +25,9 @@ class Test:
 
     def __init__(self, workspace, arguments):
         self.workspace = workspace
+        self.arguments = arguments
         self.program = arguments.program
-        self.workload = arguments.workload
+        self.platform = None
         self.way = rdma.WAYS[arguments.way]
 
     def pair_without_guest(self, size_mib, incoming=ANY, **options):
@@ -37,16 +37,15 @@ class Test:
         return source, pairs.start_godwit(self.workspace, "destination", self.program, size_mib, incoming=incoming, **options)
 
     def start_source(self, append=PACED, memory="64M", **options):
-        machines.need_kvm()
-        source = machines.start_godwit(self.workspace, "source", self.program, kernel=self.workload, append=append, memory=memory,
-                                       **options)
+        self.platform = accelerators.Platform(self.arguments)
+        source = self.platform.start(self.workspace, "source", memory=memory, **self.platform.boots(append), **options)
         guest.wait_ready(source)
         guest.wait_heartbeats(source, 3)
         return source
 
     def start_destination(self, name="destination", memory="64M", **options):
-        options = {"incoming": ANY, **options}
-        return machines.start_godwit(self.workspace, name, self.program, memory=memory, **options)
+        """For the source's guest."""
+        return self.platform.start(self.workspace, name, memory=memory, **{"incoming": ANY, **options})
 
     def migrate(self, source, destination):
         rdma.migrate(self.way, source, destination)
@@ -112,23 +111,9 @@ def ipv6(test):
     pairs.assert_same_memory(source, destination)
 
 
-def bandwidth(test):
-    """`max-bandwidth` holds for what goes past the stream."""
-    limit = 32 * MIB
-    source = test.start_source("working-set=48M rate=200 pattern=small heartbeat-ms=20 fill=words")
-    destination = test.start_destination()
-    source.qmp.command("migrate-set-parameters", {"max-bandwidth": limit})
-    test.migrate(source, destination)
-    figures = expect_guest_moved(source, destination)
-    rate = figures["ram"]["transferred"] / (figures["total-time"] - figures["setup-time"]) * 1000
-    assert 0.7 * limit <= rate <= 1.1 * limit, f"{rate / MIB:.1f} MiB/s with a limit of {limit / MIB:.0f}: {figures}"
-    return f"{rate / MIB:.1f} of {limit / MIB:.0f} MiB/s"
-
-
 def disk(test):
     """A disk goes through the stream, the memory beside it."""
-    machines.need_kvm()
-    subject = DiskGuest(test.workspace, test.program, test.workload, (24 * MIB,), span_bytes=256 * 1024)
+    subject = DiskGuest(test.workspace, test.arguments, (24 * MIB,), span_bytes=256 * 1024)
     source = subject.start_source()
     destination = subject.start_destination(incoming=ANY)
     test.way.prepare(source)
@@ -138,17 +123,6 @@ def disk(test):
     subject.power_off(destination)
     subject.check_serial()
     return f"{subject.check_images('destination')} durable writes"
-
-
-def xbzrle(test):
-    """Of no use, and said so."""
-    source = test.start_source("working-set=48M rate=0 pattern=small heartbeat-ms=20 fill=words")
-    destination = test.start_destination()
-    pairs.set_capability(source, "xbzrle", True)
-    test.migrate(source, destination)
-    figures = expect_guest_moved(source, destination)
-    source.process.wait_stderr("xbzrle is of no use here")
-    assert figures.get("xbzrle-cache", {}).get("pages", 0) == 0, figures
 
 
 def figures_of(test):
@@ -212,88 +186,14 @@ def later_pass(source, least):
     return figures if figures.get("x-godwit-passes", 0) >= least else None
 
 
-def pause_before_switchover(test):
-    source = test.start_source()
-    destination = test.start_destination()
-    pairs.set_capability(source, "pause-before-switchover", True)
-    test.migrate(source, destination)
-    source.qmp.wait_migration("pre-switchover")
-    # Longer than a peer may be silent: the heartbeats go on.
-    until = time.monotonic() + 5
-    wait_for(lambda: source.qmp.migration()["status"] != "pre-switchover" or time.monotonic() > until, 10, "5 s at the switchover")
-    source.qmp.command("migrate-continue", {"state": "pre-switchover"})
-    return f"downtime {expect_guest_moved(source, destination)['downtime']} ms"
-
-
-# When to cancel: what is set before, and the condition.
-
-
-def in_first_pass(source):
-    source.qmp.command("migrate-set-parameters", {"max-bandwidth": 16 * MIB})
-    return lambda figures: figures["status"] == "active" and 4 * MIB < figures["ram"]["transferred"] and figures["x-godwit-passes"] <= 1
-
-
-def in_later_pass(source):
-    source.qmp.command("migrate-set-parameters", {"max-bandwidth": 40 * MIB, "downtime-limit": 0})
-    return lambda figures: figures["status"] == "active" and figures["x-godwit-passes"] >= 3
-
-
-def before_switchover(source):
-    pairs.set_capability(source, "pause-before-switchover", True)
-    return lambda figures: figures["status"] == "pre-switchover"
-
-
-def cancel(test):
-    for phase in (in_first_pass, in_later_pass, before_switchover):
-        with Workspace() as test.workspace:
-            source = test.start_source()
-            destination = test.start_destination()
-            reached = phase(source)
-            test.migrate(source, destination)
-            wait_for(lambda reached=reached: reached(source.qmp.migration()), 60, phase.__name__)
-            print(f"{phase.__name__}: {cancelled(test, source, destination)}", flush=True)
-
-
-def cancel_while_pinning(test):
-    """In the setup, while both sides bring a gigabyte into RAM."""
-    source = test.start_source(memory="1G")
-    destination = test.start_destination(memory="1G")
-    test.migrate(source, destination)
-    wait_for(lambda: rdma.resident_bytes(destination.process, "VmLck") > 0, 30, "the destination pins", poll_s=0.001)
-    assert source.qmp.migration()["status"] == "setup"
-    return cancelled(test, source, destination, memory="1G")
-
-
-def cancelled(test, source, destination, **options):
-    """The guest goes on, and moves to another destination afterwards. Returns how long the cancel took."""
-    begin = time.monotonic()
-    source.qmp.command("migrate_cancel")
-    source.qmp.wait_migration("cancelled")
-    took_s = time.monotonic() - begin
-    assert source.qmp.run_state() == "running"
-    beats = guest.wait_heartbeats(source, 5, begin=source.serial.count())
-    assert guest.largest_gap_s(beats) < 1, beats
-    assert destination.process.wait_exit() == 1, destination.process.exit_status()
-    said = destination.process.stderr()
-    assert "incoming migration" in said and "assertion" not in said, said
-    wait_for(lambda: rdma.resident_bytes(source.process, "VmLck") == 0, 10, "the source unlocks its memory")
-    source.qmp.command("migrate-set-parameters", {"max-bandwidth": 0, "downtime-limit": 300})
-    pairs.set_capability(source, "pause-before-switchover", False)
-    following = test.start_destination("following", **options)
-    test.migrate(source, following)
-    expect_guest_moved(source, following)
-    return f"cancelled within {took_s * 1000:.0f} ms"
-
-
-CASES = {case.__name__: case for case in (memory, holes, former_uri, ipv6, bandwidth, disk, xbzrle, setup_time, registrations,
-                                          pause_before_switchover, cancel, cancel_while_pinning)}
+CASES = {case.__name__: case for case in (memory, holes, former_uri, ipv6, disk, setup_time, registrations)}
 CASES["figures"] = figures_of
 
 
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--program", required=True)
-    parser.add_argument("--workload", required=True)
+    accelerators.add_arguments(parser)
     parser.add_argument("--fill-memory", help="not used here")
     parser.add_argument("--case", required=True, choices=list(CASES))
     parser.add_argument("--way", default="shm", choices=list(rdma.WAYS))

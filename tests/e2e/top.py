@@ -68,8 +68,8 @@ def top_in_a_terminal(workspace, program):
     terminal.wait(lambda shown: len(shown.strip().splitlines()) == 4 and "vm1 " in shown)
     terminal.resize(100, 40)
     source.qmp.command("migrate-set-parameters", {"max-bandwidth": 0})
-    text = terminal.wait(lambda shown: "vm1  completed" in shown and "vm2  completed" in shown, 60)
-    assert "downtime" in text and "guest postmigrate" in text, text
+    text = terminal.wait(lambda shown: "vm1  completed" in shown and "vm2  completed" in shown and "guest postmigrate" in shown, 60)
+    assert "downtime" in text, text
     terminal.press("q")
     check_restored(terminal, settings)
     terminal.run(f"{program} top {source.qmp_path}")

@@ -13,7 +13,7 @@ import time
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 # pylint: disable=wrong-import-position
-from support import disks, machines, pairs  # noqa: E402
+from support import accelerators, disks, pairs  # noqa: E402
 from support.deadlines import wait_for  # noqa: E402
 from support.disk_guest import MIB, DiskGuest, migrate  # noqa: E402
 from support.handover_steps import WHEN_DESTINATION_DIES, WHEN_SOURCE_DIES, allowed  # noqa: E402
@@ -25,7 +25,7 @@ SPAN_BYTES = 2 * MIB
 
 
 def guest_in(workspace, arguments, source_options=(), destination_options=()):
-    subject = DiskGuest(workspace, arguments.program, arguments.workload, SIZES, memory="16M", span_bytes=SPAN_BYTES,
+    subject = DiskGuest(workspace, arguments, SIZES, memory="16M", span_bytes=SPAN_BYTES,
                         append="working-set=2M rate=0 heartbeat-ms=20", batch=4)
     for path, size in zip(subject.images("source"), SIZES):
         disks.write_raw(path, size, [(size // 2 // 512 * 512, size // 4 // 512 * 512)])  # beyond what the guest writes
@@ -138,12 +138,11 @@ def at_random(arguments):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--program", required=True)
-    parser.add_argument("--workload", required=True)
+    accelerators.add_arguments(parser)
     parser.add_argument("--random", type=int, default=0, help="trials with each side killed at a random moment")
     parser.add_argument("--steps", type=int, default=0, help="rounds over all named steps")
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
-    machines.need_kvm()
     for _ in range(arguments.steps):
         for step, expected in {**WHEN_SOURCE_DIES, **WHEN_DESTINATION_DIES}.items():
             print(f"killed at {step}: the guest {named_step(arguments, step, expected)}", flush=True)

@@ -11,7 +11,7 @@ import time
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 # pylint: disable=wrong-import-position
-from support import guest, machines, pairs, rdma  # noqa: E402
+from support import accelerators, guest, pairs, rdma  # noqa: E402
 from support.deadlines import DeadlineExpired, wait_for  # noqa: E402
 from support.processes import Workspace  # noqa: E402
 from support.qmp import QmpError  # noqa: E402
@@ -28,10 +28,9 @@ class Trial:
 
     def __init__(self, workspace, arguments):
         self.way = rdma.WAYS[arguments.way]
-        self.source = machines.start_godwit(workspace, "source", arguments.program, kernel=arguments.workload, append=APPEND,
-                                            memory=MEMORY)
-        self.destination = machines.start_godwit(workspace, "destination", arguments.program, memory=MEMORY,
-                                                 incoming="rdma:127.0.0.1:0")
+        platform = accelerators.Platform(arguments)
+        self.source = platform.start(workspace, "source", memory=MEMORY, **platform.boots(APPEND))
+        self.destination = platform.start(workspace, "destination", memory=MEMORY, incoming="rdma:127.0.0.1:0")
         self.port = pairs.listening_port(self.destination)
         guest.wait_ready(self.source)
         guest.wait_heartbeats(self.source, 3)
@@ -192,13 +191,12 @@ CUTS = {"cut": Relay.cut, "stalled": Relay.stall, "stalled towards the destinati
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--program", required=True)
-    parser.add_argument("--workload", required=True)
+    accelerators.add_arguments(parser)
     parser.add_argument("--way", default="shm", choices=list(rdma.WAYS))
     parser.add_argument("--random", type=int, default=0, help="trials with each side killed at a random moment")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--silence", action="store_true", help="sides that are stopped or cut off")
     arguments = parser.parse_args()
-    machines.need_kvm()
     random_kills(arguments)
     if arguments.silence:
         plan = {f"the {name} stopped": lambda trial, name=name: stopped(trial, name) for name in ("source", "destination")}

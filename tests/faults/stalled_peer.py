@@ -10,7 +10,7 @@ import time
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 # pylint: disable=wrong-import-position
-from support import guest, machines, pairs  # noqa: E402
+from support import accelerators, guest, pairs  # noqa: E402
 from support.deadlines import wait_for  # noqa: E402
 from support.processes import Workspace  # noqa: E402
 from support.relay import Relay  # noqa: E402
@@ -53,20 +53,20 @@ def cancel(source):
     return took
 
 
-def start_source(workspace, arguments):
-    source = machines.start_godwit(workspace, "source", arguments.program, kernel=arguments.workload, append=APPEND, memory="64M")
+def start_source(workspace, platform):
+    source = platform.start(workspace, "source", memory="64M", **platform.boots(APPEND))
     guest.wait_ready(source)
     guest.wait_heartbeats(source, 3)
     return source
 
 
-def start_destination(workspace, arguments, name="destination", **options):
-    return machines.start_godwit(workspace, name, arguments.program, memory="64M", incoming="tcp:127.0.0.1:0", **options)
+def start_destination(workspace, platform, name="destination", **options):
+    return platform.start(workspace, name, memory="64M", incoming="tcp:127.0.0.1:0", **options)
 
 
-def live_case(workspace, arguments, stall_when):
-    source = start_source(workspace, arguments)
-    destination = start_destination(workspace, arguments)
+def live_case(workspace, platform, stall_when):
+    source = start_source(workspace, platform)
+    destination = start_destination(workspace, platform)
     with Relay("127.0.0.1", pairs.listening_port(destination)) as relay:
         if stall_when == "passes":
             # A link slower than the guest writes, and no accepted downtime: it never converges.
@@ -90,10 +90,10 @@ def is_stopped(process):
     return pathlib.Path(f"/proc/{process.pid}/stat").read_text(encoding="ascii").rsplit(")", 1)[1].split()[0] == "T"
 
 
-def switchover_case(workspace, arguments, end):
+def switchover_case(workspace, platform, end):
     """The destination stops before it answers that it has loaded: the source's guest is stopped meanwhile."""
-    source = start_source(workspace, arguments)
-    destination = start_destination(workspace, arguments, extra=("--test-stop-at", "destination-received"))
+    source = start_source(workspace, platform)
+    destination = start_destination(workspace, platform, extra=("--test-stop-at", "destination-received"))
     source.qmp.command("migrate", {"uri": pairs.listening_uri(destination)})
     source.qmp.wait_run_state("finish-migrate")
     wait_for(lambda: is_stopped(destination.process), 10, "the destination stops")
@@ -112,16 +112,16 @@ def switchover_case(workspace, arguments, end):
     assert destination.qmp.run_state() == "paused", destination.qmp.run_state()
     guest.expect_ok(source)
     # And it can still be moved.
-    second = start_destination(workspace, arguments, "second")
+    second = start_destination(workspace, platform, "second")
     source.qmp.command("migrate", {"uri": pairs.listening_uri(second)})
     source.qmp.wait_migration("completed")
     guest.expect_ok(second)
     return slowest, 0.0, took
 
 
-def setup_case(workspace, arguments):
+def setup_case(workspace, platform):
     """Somebody listens, but says nothing."""
-    source = start_source(workspace, arguments)
+    source = start_source(workspace, platform)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         uri = f"tcp:127.0.0.1:{silent.getsockname()[1]}"
         source.qmp.command("migrate", {"uri": uri})
@@ -139,16 +139,15 @@ def setup_case(workspace, arguments):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--program", required=True)
-    parser.add_argument("--workload", required=True)
+    accelerators.add_arguments(parser)
     arguments = parser.parse_args()
-    machines.need_kvm()
-    cases = {"setup": setup_case, "bulk": lambda w, a: live_case(w, a, "bulk"),
-             "between passes": lambda w, a: live_case(w, a, "passes"),
-             "switchover, cancel": lambda w, a: switchover_case(w, a, "cancel"),
-             "switchover, deadline": lambda w, a: switchover_case(w, a, "deadline")}
+    cases = {"setup": setup_case, "bulk": lambda w, p: live_case(w, p, "bulk"),
+             "between passes": lambda w, p: live_case(w, p, "passes"),
+             "switchover, cancel": lambda w, p: switchover_case(w, p, "cancel"),
+             "switchover, deadline": lambda w, p: switchover_case(w, p, "deadline")}
     for name, case in cases.items():
         with Workspace() as workspace:
-            slowest, gap, took = case(workspace, arguments)
+            slowest, gap, took = case(workspace, accelerators.Platform(arguments))
             print(f"{name}: slowest answer {slowest * 1000:.1f} ms, guest silent {gap * 1000:.1f} ms, end after {took * 1000:.0f} ms",
                   flush=True)
 

@@ -3,12 +3,13 @@
  */
 
 /* What the return path has heard. */
-bool heard_manifest, heard_pong, heard_loaded, heard_running, heard_shut_ok, heard_shut_failed, heard_end;
+bool heard_manifest, heard_pong, heard_taken, heard_loaded, heard_running, heard_shut_ok, heard_shut_failed, heard_end;
 #define heard_broken (heard_shut_failed || heard_end)
 /* Once nobody asks any more. Only to have fewer states. */
 #define forget_heard() \
     heard_manifest = false; \
     heard_pong = false; \
+    heard_taken = false; \
     heard_loaded = false; \
     heard_running = false; \
     heard_shut_ok = false; \
@@ -21,6 +22,7 @@ proctype return_path() {
         do
         :: line[SOURCE]?MANIFEST -> heard_manifest = true
         :: line[SOURCE]?PONG -> heard_pong = true
+        :: line[SOURCE]?TAKEN -> heard_taken = true
         :: line[SOURCE]?LOADED -> heard_loaded = true
         :: line[SOURCE]?RUNNING -> heard_running = true
         :: line[SOURCE]?SHUT_OK -> heard_shut_ok = true
@@ -139,6 +141,7 @@ to_qemu: /* hand_over_by_eof */
             check(failing);
             step(source_sent)
         };
+        wait_heard(heard_taken, failing);
         begin_commit(failing);
         atomic {
             write_commit(SOURCE, END, ownership_unknown);

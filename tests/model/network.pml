@@ -13,7 +13,8 @@ mtype:message = {
     HELLO_QEMU,  /* OPEN_RETURN_PATH and another PING */
     MANIFEST, PONG,
     PAGES,       /* memory while the guest runs */
-    REST,        /* the rest of memory and the devices' state */
+    REST,        /* the rest of memory and the devices' state; to a QEMU with a PING */
+    TAKEN,       /* its PONG: it has loaded all of that */
     END,         /* the end byte and the description */
     LOADED, COMMIT,
     RUNNING,     /* with SHUT(0), which says nothing more */

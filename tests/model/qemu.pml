@@ -66,7 +66,8 @@ end_waits:
         do
         :: line[DESTINATION]?HELLO -> put(SOURCE, PONG)
         :: line[DESTINATION]?PAGES -> skip
-        :: line[DESTINATION]?REST -> skip
+        :: line[DESTINATION]?REST -> put(SOURCE, TAKEN)
+        :: line[DESTINATION]?REST -> goto failing /* a device that it does not have */
         :: atomic { line[DESTINATION]?END -> arrived = true; waits[DESTINATION] = false; break }
         :: heard_reset(DESTINATION) -> goto failing
         :: nempty(line[DESTINATION]) -> goto failing /* the end of the stream, or what it cannot load */

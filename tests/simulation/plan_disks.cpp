@@ -133,7 +133,7 @@ void slow_first_flush(Plan& plan, Random& random) {
                 continue;  // nothing may come before the switchover: then the first flush would be there
             }
             node->disks[0].first_flush_time =
-                random_time(random, milliseconds(100), milliseconds(is_source ? 40'000 : 20'000));
+                random_time(random, milliseconds(100), milliseconds(is_source ? 30'000 : 20'000));
         }
     }
 }

@@ -21,7 +21,8 @@ def main() -> int:
     complaints = []
     long_files = []
     files = tree.files((*tree.CODE_FOLDERS, "scripts", "docs", "cmake"), TEXT_SUFFIXES)
-    files += sorted(path for path in tree.ROOT.glob("*") if path.is_file() and path.suffix in (*TEXT_SUFFIXES, ""))
+    files += sorted(path for path in tree.ROOT.glob("*") if path.is_file() and path.suffix in (*TEXT_SUFFIXES, "")
+                    and path.name != ".git")  # a file in a worktree
     for path in files:
         if path == pathlib.Path(__file__).resolve():
             continue  # it names what it looks for

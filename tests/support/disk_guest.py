@@ -2,7 +2,7 @@
 
 import os
 
-from . import disk_record, guest, machines, pairs
+from . import accelerators, disk_record, guest, machines, pairs
 from .deadlines import wait_for
 
 MIB = 1 << 20
@@ -12,19 +12,15 @@ SEED = 11
 class DiskGuest:
     """One guest with a disk for each of `sizes`. Each side has images of its own, unless they are shared."""
 
-    def __init__(self, workspace, program, workload, sizes, *, memory="48M", append="working-set=8M rate=0 heartbeat-ms=20",
-                 ring="plain", span_bytes=0, batch=8, virtio="legacy", shared=False,
-                 accelerators=()):
+    def __init__(self, workspace, arguments, sizes, *, memory="48M", append="working-set=8M rate=0 heartbeat-ms=20",
+                 ring="plain", span_bytes=0, batch=8, virtio="legacy", shared=False):
         self.workspace = workspace
-        self.program = program
-        self.workload = workload
+        self.platform = accelerators.Platform(arguments)
         self.sizes = sizes
         self.memory = memory
         self.span_bytes = span_bytes
         self.virtio = virtio
         self.shared = shared
-        # Of the machines in the order in which they start; those after the last have godwit's choice.
-        self.accelerators = list(accelerators)
         self.append = f"{append} disk={len(sizes)} disk-ring={ring} disk-batch={batch} disk-seed={SEED}"
         self.append += f" disk-span={span_bytes}" if span_bytes else ""
         self.outputs = []
@@ -42,14 +38,16 @@ class DiskGuest:
         """`images` in place of those of the side."""
         images = options.pop("images", None) or self.images(side)
         extra = machines.godwit_disks(images, self.virtio == "modern") + list(options.pop("extra", ()))
-        accelerator = self.accelerators.pop(0) if self.accelerators else None
-        machine = machines.start_godwit(self.workspace, side, self.program, memory=self.memory, extra=extra, accel=accelerator,
-                                        **options)
+        machine = self.platform.start(self.workspace, side, memory=self.memory, extra=extra, **options)
         self.outputs.append(machine.serial)
         return machine
 
+    def boot(self, side, **options):
+        """The guest begins there."""
+        return self.start(side, **self.platform.boots(self.append), **options)
+
     def start_source(self, **options):
-        source = self.start("source", kernel=self.workload, append=self.append, **options)
+        source = self.boot("source", **options)
         guest.wait_ready(source)
         self.wait_writes(source, 20)
         return source

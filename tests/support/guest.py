@@ -7,6 +7,7 @@ from .deadlines import wait_for
 
 _HEARTBEAT = re.compile(r"HB (\d+) gen=(\d+) pages=(\d+) errors=(\d+)$")
 _VERDICT = re.compile(r"VERDICT (ok|bad)(?: errors=(\d+))? pages=(\d+) gen=(\d+)( deep)?$")
+_QEMU_SAYS = re.compile(r"Receiving block device images$|Completed \d+ %")
 _CORRUPT = re.compile(r"CORRUPT page=(\d+) word=(\d+) found=0x([0-9a-f]+) expected=0x([0-9a-f]+) kind=(\w+)$")
 
 
@@ -68,11 +69,11 @@ def heartbeats(lines):
 
 def joined_lines(*outputs):
     """The lines of a guest that moved through several machines, in the order of `outputs` (LineReaders). A line that was
-    begun on one machine and ended on the next is put together."""
+    begun on one machine and ended on the next is put together. What a QEMU says there of disks that arrive is left out."""
     lines = []
     rest = ""
     for output in outputs:
-        own = output.lines()
+        own = [line for line in output.lines() if not _QEMU_SAYS.match(line.text)]
         if own and rest:
             own = [type(own[0])(rest + own[0].text, own[0].time_s)] + own[1:]
             rest = ""

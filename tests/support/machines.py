@@ -29,8 +29,9 @@ def need_kvm():
 class Machine:
     """A process that runs a guest: `serial` is its output (a LineReader), `qmp` the client, connected when first used."""
 
-    def __init__(self, workspace, name, command, qmp_path, **options):
+    def __init__(self, workspace, name, command, qmp_path, is_qemu=False, **options):
         self.name = name
+        self.is_qemu = is_qemu
         self.qmp_path = qmp_path
         self.process = workspace.start(name, command, **options)
         self.serial = self.process.output
@@ -53,8 +54,8 @@ class Machine:
 
 
 def qemu_command(*, kernel=None, append="", memory="64M", cpus=1, accel="kvm", cpu=None, incoming=None, paused=False,
-                 memory_file=None, qmp_path=None, extra=()):
-    command = [QEMU, "-M", QEMU_MACHINE, "-accel", accel, "-smp", str(cpus), "-m", memory, "-nodefaults",
+                 memory_file=None, qmp_path=None, machine_options="", extra=()):
+    command = [QEMU, "-M", QEMU_MACHINE + machine_options, "-accel", accel, "-smp", str(cpus), "-m", memory, "-nodefaults",
                "-no-user-config", "-display", "none", "-serial", "stdio",
                "-device", "isa-debug-exit,iobase=0x501,iosize=4"]
     if cpu:
@@ -94,7 +95,7 @@ def start_qemu(workspace, name, **options):
     """A QEMU microvm. Once it has exited through the port 0x501 its status is 1."""
     pass_fds = options.pop("pass_fds", ())
     qmp_path = workspace.path(f"{name}.qmp")
-    return Machine(workspace, name, qemu_command(qmp_path=qmp_path, **options), qmp_path, pass_fds=pass_fds)
+    return Machine(workspace, name, qemu_command(qmp_path=qmp_path, **options), qmp_path, is_qemu=True, pass_fds=pass_fds)
 
 
 def godwit_command(program, *, kernel=None, append="", memory="64M", cpus=1, accel=None, cpu=None, incoming=None,

@@ -1,0 +1,16 @@
+# Given to CMake as CMAKE_PROJECT_INCLUDE: a host where Unicorn and UCX cannot be found, whatever is installed.
+macro(find_path variable name)
+  if("${name}" MATCHES "^(unicorn|ucp)/")
+    _find_path(${variable} no-such-folder/${name} ${ARGN})
+  else()
+    _find_path(${variable} ${name} ${ARGN})
+  endif()
+endmacro()
+
+macro(find_library variable name)
+  if("${name}" STREQUAL "unicorn")
+    _find_library(${variable} no-such-library ${ARGN})
+  else()
+    _find_library(${variable} ${name} ${ARGN})
+  endif()
+endmacro()

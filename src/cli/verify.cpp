@@ -74,7 +74,7 @@ void add_verify_command(CLI::App& app, int& status) {
         ->required();
     command->add_option(
         "--machine", options->machine,
-        "Also judge it as this machine of godwit would, microvm or none: its RAM block, and each device "
+        "Also judge it as this machine of godwit would, microvm or none: its RAM blocks, and each device "
         "section by the layout of the device that it has");
     command->footer(
         "Without --machine everything is checked that holds for each destination: sections, their ids, versions and "

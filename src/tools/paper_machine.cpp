@@ -8,6 +8,7 @@
 #include "machine/apic_state.h"
 #include "machine/cpu_devices.h"
 #include "machine/cpu_state.h"
+#include "machine/firmware.h"
 #include "machine/ioapic_state.h"
 #include "machine/kvmclock_state.h"
 #include "machine/serial.h"
@@ -73,8 +74,11 @@ PaperMachine::PaperMachine(MachineKind kind, std::uint32_t cpus) : kind_(kind) {
 PaperMachine::~PaperMachine() = default;
 PaperMachine::PaperMachine(PaperMachine&&) noexcept = default;
 
-std::string_view PaperMachine::ram_block() const {
-    return kind_ == MachineKind::microvm ? "microvm.ram" : "ram";
+std::vector<PaperMachine::Block> PaperMachine::ram_blocks() const {
+    if (kind_ == MachineKind::none) {
+        return {{"ram", std::nullopt}};
+    }
+    return {{"microvm.ram", std::nullopt}, {std::string(firmware_block_id), firmware_size}};
 }
 
 Status PaperMachine::load(std::string_view name, std::uint32_t instance, std::uint32_t version,

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -23,7 +24,12 @@ public:
     PaperMachine(PaperMachine&&) noexcept;
     PaperMachine& operator=(PaperMachine&&) = delete;
 
-    std::string_view ram_block() const;
+    struct Block {
+        std::string name;
+        /// Of one that has the same in every machine of the kind.
+        std::optional<ByteCount> size;
+    };
+    std::vector<Block> ram_blocks() const;
     /// Errors: those of a destination: `unknown_section`, `section_version`, `device_state`, `stream_corrupt` for a
     /// section that comes twice or has another length.
     Status load(std::string_view name, std::uint32_t instance, std::uint32_t version,

@@ -186,16 +186,22 @@ void StreamVerdict::judge_holes() {
 }
 
 void StreamVerdict::judge_blocks() {
-    const PaperMachine paper(*machine_, 1);
-    bool found = false;
-    for (const PageIndex::Block& block : pages_.blocks()) {
-        found = found || block.id == paper.ram_block();
-        if (block.id != paper.ram_block()) {
+    const std::vector<PaperMachine::Block> known = PaperMachine(*machine_, 1).ram_blocks();
+    const std::vector<PageIndex::Block>& blocks = pages_.blocks();
+    for (const PageIndex::Block& block : blocks) {
+        const auto here =
+            std::find_if(known.begin(), known.end(), [&](const auto& one) { return one.name == block.id; });
+        if (here == known.end()) {
             problem(fmt::format("a {} has no RAM block \"{}\"", to_string(*machine_), block.id));
+        } else if (here->size && block.size != *here->size) {
+            problem(fmt::format("RAM block \"{}\" has {} bytes instead of {}", block.id, block.size.value(),
+                                here->size->value()));
         }
     }
-    if (!found) {
-        problem(fmt::format("it lacks the RAM block \"{}\"", paper.ram_block()));
+    for (const PaperMachine::Block& one : known) {
+        if (std::none_of(blocks.begin(), blocks.end(), [&](const auto& block) { return block.id == one.name; })) {
+            problem(fmt::format("it lacks the RAM block \"{}\"", one.name));
+        }
     }
 }
 

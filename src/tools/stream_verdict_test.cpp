@@ -107,6 +107,21 @@ TEST(StreamVerdict, SaysWhatAMachineOfGodwitWouldRefuse) {
         std::string::npos);
 }
 
+TEST(StreamVerdict, AMicrovmHasItsFirmware) {
+    const auto with = [](std::uint64_t firmware_pages) {
+        SavedStreamMaker maker("microvm");
+        return judge(maker.blocks({{"microvm.ram", 1}, {"pc.bios", firmware_pages}}).end().bytes(),
+                     MachineKind::microvm)
+            .text;
+    };
+    EXPECT_EQ(with(16).find("RAM block \"pc.bios\" has"), std::string::npos);
+    EXPECT_NE(with(32).find("RAM block \"pc.bios\" has 131072 bytes instead of 65536"), std::string::npos);
+    SavedStreamMaker without("microvm");
+    EXPECT_NE(judge(without.blocks({{"microvm.ram", 1}}).end().bytes(), MachineKind::microvm)
+                  .text.find("it lacks the RAM block \"pc.bios\""),
+              std::string::npos);
+}
+
 TEST(StreamVerdict, WithoutAMachineOnlyWhatHoldsForAllIsJudged) {
     SavedStreamMaker maker("pc");
     maker.blocks({{"pc.ram", 2}}).begin_ram().zero("pc.ram", 0).end_ram().device("x", 0, timer(3), blob(3));

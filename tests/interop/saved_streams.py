@@ -12,7 +12,7 @@ import sys
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 # pylint: disable=wrong-import-position
-from support import guest, machines, pairs, qemu_stream  # noqa: E402
+from support import guest, machines, pairs  # noqa: E402
 from support.deadlines import wait_for  # noqa: E402
 from support.processes import Workspace  # noqa: E402
 
@@ -174,22 +174,15 @@ def check_ran_on(workspace, tool, qemu, before):
 
 
 def check_microvm_of_kvm(workspace, tool):
-    """A machine that a godwit takes in, but for the ROM that it has no block for."""
+    """A machine that a godwit takes in, to the last byte of its devices."""
     machines.need_kvm()
     image = workspace.image_path("d0.img")
     image.write_bytes(bytes(1 << 20))
     source = machines.start_qemu(workspace, "source", memory=MEMORY, cpus=2, paused=True, extra=machines.qemu_disks([image]))
     saved = save(workspace, source, "saved")
-    good, told = tool.verdict(saved)
-    assert good, told
-    _, told = tool.verdict(saved, "--machine", "microvm")
-    assert all("pc.bios" in line for line in told.splitlines() if "refused: " in line), told
-    reduced = workspace.image_path("reduced")
-    reduced.write_bytes(qemu_stream.without_blocks(saved.read_bytes(), ["pc.bios"]))
-    good, told = tool.verdict(reduced, "--machine", "microvm")
-    assert good, told
-    found = tool.diff(saved, reduced)
-    assert [(block["name"], block["in"]) for block in found["ram"]] == [("pc.bios", "a")] and not found["devices"], found
+    for options in ((), ("--machine", "microvm")):
+        good, told = tool.verdict(saved, *options)
+        assert good, told
     print(told)
 
 

@@ -18,17 +18,6 @@ constexpr std::size_t max_device_part_bytes = 64 * 1024 * 1024;
 
 }  // namespace
 
-const char* IteratedSection::kind() const {
-    return type == SectionType::start ? "START" : type == SectionType::part ? "PART" : "END";
-}
-
-const char* command_name(std::uint16_t command) {
-    return command == static_cast<std::uint16_t>(format::Command::open_return_path) ? "OPEN_RETURN_PATH"
-           : command == static_cast<std::uint16_t>(format::Command::ping)           ? "PING"
-           : command == static_cast<std::uint16_t>(format::Command::commit)         ? "COMMIT"
-                                                                                    : "other";
-}
-
 StreamInspector::StreamInspector(Channel& channel, const Clock& clock, StreamListener& listener, Takers takers)
     : reader_(channel, clock), listener_(listener), takers_(takers), ram_(takers.ram), disks_(takers.disks) {
     if (takers_.ram != nullptr) {

@@ -221,6 +221,11 @@ bool SocketChannel::peer_has_ended() const {
     return ::poll(&look, 1, 0) > 0;
 }
 
+bool SocketChannel::peer_is_gone() const {
+    pollfd look{.fd = socket_.get(), .events = 0, .revents = 0};
+    return ::poll(&look, 1, 0) > 0;
+}
+
 tl::unexpected<Error> SocketChannel::fail_socket(const char* action, int error) const {
     switch (error) {
         case ECONNRESET:

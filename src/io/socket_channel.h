@@ -31,6 +31,8 @@ public:
     void reset_at_close();
     /// Whether the peer has ended its direction or is gone, no matter what is still to be read. Any thread.
     bool peer_has_ended() const;
+    /// Whether the peer is known to be gone altogether. For tcp that may take a minute. Any thread.
+    bool peer_is_gone() const;
 
 private:
     SocketChannel(FileDescriptor socket, bool tcp, std::unique_ptr<CancelEvent> cancel, std::string description,

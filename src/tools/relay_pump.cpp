@@ -20,6 +20,12 @@ RelayPump::RelayPump(Parts parts, const RelayMischief& mischief, std::uint64_t b
 }
 
 RelayPump::Outcome RelayPump::run() {
+    Outcome outcome = pump();
+    parts_.follower.ended();
+    return outcome;
+}
+
+RelayPump::Outcome RelayPump::pump() {
     for (;;) {
         if (mischief_.cut_after && bytes_ == *mischief_.cut_after) {
             return {End::cut, std::nullopt};

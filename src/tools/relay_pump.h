@@ -58,6 +58,7 @@ public:
     Instant last_byte() const { return last_byte_; }
 
 private:
+    Outcome pump();
     std::optional<Outcome> stall();
     /// How many bytes may be read next, at least one.
     std::size_t allowance();

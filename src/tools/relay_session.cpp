@@ -11,8 +11,10 @@ namespace godwit {
 
 namespace {
 
-/// For what is still under way when a connection breaks, which may say why.
+/// For what is still under way when a connection breaks, which may say why; and for a destination to close its end.
 constexpr Duration grace = std::chrono::seconds(1);
+/// Between looks whether a destination that leaves its end open still has something to say.
+constexpr Duration end_look = std::chrono::milliseconds(50);
 
 bool is_orderly(const std::optional<RelayPump::Outcome>& outcome) {
     return outcome && outcome->end == RelayPump::End::ended;
@@ -93,7 +95,7 @@ RelayReport RelaySession::run() {
                 source_ended_ = true;
             }
             const std::lock_guard lock(mutex_);
-            outcome = end;
+            outcome = outcome.value_or(end);
             pump_ended_->notify();
         });
     };
@@ -127,12 +129,33 @@ bool RelaySession::pumps_are_done(Instant& deadline) {
         return true;
     }
     const auto& ended = forward_outcome_ ? forward_outcome_ : backward_outcome_;
+    const Instant now = clock_.now();
+    if (is_orderly(forward_outcome_)) {
+        deadline = now + end_look;
+        if (may_leave_destination(now)) {
+            // What the pump says when it is stopped then is of no interest.
+            backward_outcome_ = RelayPump::Outcome{};
+            return true;
+        }
+        return false;
+    }
     if (!ended || is_orderly(ended)) {
         return false;
     }
-    const Instant now = clock_.now();
     deadline = std::min(deadline, now + grace);
     return ended->end != RelayPump::End::lost_receiver || now >= deadline;
+}
+
+/// A destination may keep its end open for as long as it likes, as a godwit does. Once the source has ended its own,
+/// nobody hears it any more if it was not to answer, or has said its last.
+bool RelaySession::may_leave_destination(Instant now) {
+    const bool is_heard = source_.socket != nullptr && !source_.socket->peer_is_gone();
+    const bool all_said = stream_.is_complete() && (!stream_.return_path_opened() || answers_.has_shut());
+    if (is_heard && !all_said) {
+        return false;
+    }
+    all_said_since_ = all_said_since_.value_or(now);
+    return now - *all_said_since_ >= grace;
 }
 
 void RelaySession::close() {
@@ -141,6 +164,8 @@ void RelaySession::close() {
     {
         const std::lock_guard lock(mutex_);
         if (is_orderly(forward_outcome_) && is_orderly(backward_outcome_)) {
+            // A destination that was left is still being listened to.
+            destination_.channel->shutdown();
             return;
         }
         const auto is_cut = [](const auto& outcome) { return outcome && outcome->end == RelayPump::End::cut; };

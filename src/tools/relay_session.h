@@ -62,6 +62,7 @@ private:
     RelayPump::Parts backward_parts();
     bool has_side_left() const;
     bool pumps_are_done(Instant& deadline);
+    bool may_leave_destination(Instant now);
     void close();
     RelayReport make_report();
     std::optional<Error> judge(const RelayReport& report) const;
@@ -87,6 +88,8 @@ private:
     // Under mutex_, until the threads have ended.
     std::optional<RelayPump::Outcome> forward_outcome_;
     std::optional<RelayPump::Outcome> backward_outcome_;
+    /// Since when the destination has nothing more to say to anybody. The thread in `run`.
+    std::optional<Instant> all_said_since_;
 };
 
 }  // namespace godwit

@@ -81,6 +81,7 @@ void ReturnAccount::note(std::uint16_t type, const std::string& payload, Instant
         case ReturnMessage::shut:
             report_.shut = static_cast<std::uint32_t>(number(payload.substr(0, 4)));
             report_.shut_came = came;
+            shut_ = true;
             break;
         case ReturnMessage::pong:
             report_.last_pong = static_cast<std::uint32_t>(number(payload.substr(0, 4)));

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <atomic>
 #include <functional>
+#include <string>
 
 #include "stream/reader.h"
 #include "tools/stream_report.h"
@@ -20,6 +22,8 @@ public:
     void read();
     ReturnReport take_report() { return std::move(report_); }
     std::uint64_t position() const { return reader_.position(); }
+    /// SHUT, the last message, has come. Any thread.
+    bool has_shut() const { return shut_.load(); }
 
 private:
     Status read_message();
@@ -28,6 +32,7 @@ private:
     StreamReader reader_;
     const Arrival arrival_;
     ReturnReport report_;
+    std::atomic<bool> shut_{false};  // written by the reading thread, read by any
 };
 
 }  // namespace godwit

@@ -34,6 +34,7 @@ bool ends_with_commit(std::span<const std::byte> bytes) {
 void StreamAccount::read() {
     const Status read = read_all();
     report_.complete = read.has_value();
+    complete_ = report_.complete;
     if (!read) {
         report_.undecoded = {reader_.position(),
                              {read.error().code, printable(read.error().message), read.error().hint}};
@@ -199,6 +200,7 @@ Status StreamAccount::read_command(std::uint64_t at) {
     switch (static_cast<format::Command>(command)) {
         case format::Command::open_return_path:
             report_.return_path_opened = true;
+            return_path_opened_ = true;
             break;
         case format::Command::ping:
             ++report_.pings;

@@ -38,6 +38,9 @@ public:
     std::uint64_t passes() const { return history_.passes(); }
     std::uint64_t pages() const { return history_.pages(); }
     bool switchover_began() const { return switchover_began_.load(); }
+    bool return_path_opened() const { return return_path_opened_.load(); }
+    /// The whole machine has come.
+    bool is_complete() const { return complete_.load(); }
 
 private:
     Status read_all();
@@ -66,7 +69,10 @@ private:
     std::optional<bool> footers_;
     bool ended_ = false;
 
-    std::atomic<bool> switchover_began_{false};  // written by the reading thread, read by any
+    // Written by the reading thread, read by any.
+    std::atomic<bool> switchover_began_{false};
+    std::atomic<bool> return_path_opened_{false};
+    std::atomic<bool> complete_{false};
 };
 
 }  // namespace godwit

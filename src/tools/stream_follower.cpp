@@ -53,7 +53,7 @@ void StreamFollower::record_rest() {
 }
 
 Status StreamFollower::finish() {
-    pipe_.end();
+    pipe_.end();  // of a direction that never had a pump
     thread_.join();
     return recorder_ ? recorder_->finish() : Status();
 }

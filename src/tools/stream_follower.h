@@ -30,7 +30,9 @@ public:
     void start(std::function<void()> read, std::function<std::uint64_t()> position);
     /// Bytes that have passed. One thread.
     void passed(ConstBuffer bytes, Instant arrived) { pipe_.write(bytes, arrived); }
-    /// Nothing more will pass. Waits for the reader; then the file is permanent. Errors: those of the file.
+    /// Nothing more will pass: the reader gets to the end. The same thread.
+    void ended() { pipe_.end(); }
+    /// After `ended`: waits for the reader; then the file is permanent. Errors: those of the file.
     Status finish();
 
 private:

@@ -26,17 +26,17 @@ struct RelayMischief {
     };
 
     /// Both connections are reset there.
-    std::optional<std::uint64_t> cut_after;
-    std::optional<Stall> stall;
+    std::optional<std::uint64_t> cut_after = std::nullopt;
+    std::optional<Stall> stall = std::nullopt;
     /// All bits of these bytes are flipped.
-    std::optional<Corruption> corruption;
+    std::optional<Corruption> corruption = std::nullopt;
 };
 
 struct RelayOptions {
     /// Towards the destination; 0 is no limit.
     std::uint64_t bytes_per_s = 0;
-    RelayMischief forward;
-    RelayMischief backward;
+    RelayMischief forward = {};
+    RelayMischief backward = {};
 };
 
 }  // namespace godwit

@@ -20,11 +20,12 @@ bool is_orderly(const std::optional<RelayPump::Outcome>& outcome) {
     return outcome && outcome->end == RelayPump::End::ended;
 }
 
-/// Whose connection broke, if one did.
+/// Whose connection broke, if one did that was not given up here.
 const char* lost_side(const RelayPump::Outcome& outcome, const char* sender, const char* receiver) {
-    return outcome.end == RelayPump::End::lost_sender     ? sender
-           : outcome.end == RelayPump::End::lost_receiver ? receiver
-                                                          : nullptr;
+    return outcome.error && outcome.error->code == ErrorCode::cancelled ? nullptr
+           : outcome.end == RelayPump::End::lost_sender                 ? sender
+           : outcome.end == RelayPump::End::lost_receiver               ? receiver
+                                                                        : nullptr;
 }
 
 }  // namespace
@@ -245,6 +246,9 @@ std::optional<Error> RelaySession::judge(const RelayReport& report) const {
                          fmt::format("the connection of the {} broke after {} bytes forward and {} backward: {}", side,
                                      report.forward_bytes, report.backward_bytes, outcome->error->message)};
         }
+    }
+    if (!is_orderly(forward_outcome_) || !is_orderly(backward_outcome_)) {
+        return Error{ErrorCode::cancelled, "both connections were given up"};
     }
     if (report.stream.complete || report.answers.shut || report.answers.running) {
         return std::nullopt;

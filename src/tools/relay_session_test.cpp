@@ -1,8 +1,9 @@
 #include "tools/relay_session.h"
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
 
-#include "io/socket_address.h"
 #include "io/test_support.h"
 #include "io/thread_waiter.h"
 #include "stream/testing.h"
@@ -12,16 +13,16 @@ namespace {
 
 /// The two ends of a connection over tcp.
 std::pair<std::unique_ptr<SocketChannel>, std::unique_ptr<SocketChannel>> connect_pair(const Clock& clock) {
-    sockaddr_in any{};
-    any.sin_family = AF_INET;
-    any.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t size = sizeof(any);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof(address);
     const FileDescriptor listener(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    EXPECT_EQ(::bind(listener.get(), reinterpret_cast<sockaddr*>(&any), size), 0);
+    EXPECT_EQ(::bind(listener.get(), reinterpret_cast<sockaddr*>(&address), size), 0);
     EXPECT_EQ(::listen(listener.get(), 1), 0);
-    EXPECT_EQ(::getsockname(listener.get(), reinterpret_cast<sockaddr*>(&any), &size), 0);
+    EXPECT_EQ(::getsockname(listener.get(), reinterpret_cast<sockaddr*>(&address), &size), 0);
     FileDescriptor near(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    EXPECT_EQ(::connect(near.get(), reinterpret_cast<sockaddr*>(&any), size), 0);
+    EXPECT_EQ(::connect(near.get(), reinterpret_cast<sockaddr*>(&address), size), 0);
     FileDescriptor far(::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
     return {std::move(*SocketChannel::create(std::move(near), "tcp:near", clock)),
             std::move(*SocketChannel::create(std::move(far), "tcp:far", clock))};
@@ -35,9 +36,9 @@ protected:
         auto [destination, relay_destination] = connect_pair(clock_);
         source_ = std::move(source);
         destination_ = std::move(destination);
-        session_ = std::move(*RelaySession::create(RelaySide(std::move(relay_source)),
-                                                   RelaySide(std::move(relay_destination)), options, files, clock_,
-                                                   waiter_));
+        session_ =
+            std::move(*RelaySession::create(RelaySide(std::move(relay_source)), RelaySide(std::move(relay_destination)),
+                                            options, files, clock_, waiter_));
         report_ = std::async(std::launch::async, [this] { return session_->run(); });
     }
     RelayReport wait() {
@@ -145,9 +146,13 @@ TEST_F(RelaySessionTest, CorruptsWhereItIsTold) {
     start({.forward = {.corruption = RelayMischief::Corruption{2, 3}},
            .backward = {.corruption = RelayMischief::Corruption{0, 1}}});
     ASSERT_OK(write_all(*source_, "aaaaaaaa"));
-    EXPECT_EQ(*read_once(*destination_), "aa\x9e\x9e\x9e" "aaa");
+    EXPECT_EQ(*read_once(*destination_),
+              "aa\x9e\x9e\x9e"
+              "aaa");
     ASSERT_OK(write_all(*destination_, "bb"));
-    EXPECT_EQ(*read_once(*source_), "\x9d" "b");
+    EXPECT_EQ(*read_once(*source_),
+              "\x9d"
+              "b");
     session_->cancel();
     wait();
 }

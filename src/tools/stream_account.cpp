@@ -245,8 +245,9 @@ Status StreamAccount::take_apart(std::uint64_t at, std::span<const std::byte> by
     for (const DeviceSection& section : part.sections) {
         report_.devices.push_back({printable(section.name), section.instance, section.payload_bytes});
     }
-    const bool ends_bare =
-        !split && split.error().code == ErrorCode::unsupported && !machine.empty() && machine.back() == std::byte{0};
+    // The shape of 2013 has no description; every other stream ends with one, unless that was switched off.
+    const bool ends_bare = !split && split.error().code == ErrorCode::unsupported && !configuration_ &&
+                           !machine.empty() && machine.back() == std::byte{0};
     if (!split && !ends_bare) {
         return fail(split.error().code, fmt::format("devices from byte {} on: {}", at, split.error().message));
     }

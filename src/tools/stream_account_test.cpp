@@ -166,7 +166,7 @@ public:
 
 TEST(StreamAccount, ARecordHasEverythingButTheCommands) {
     const std::vector<std::byte> expected = make_stream({.commands = false, .commit = false});
-    for (const std::size_t bytes_per_call : {1, 7, 1000, 100'000}) {
+    for (const std::size_t bytes_per_call : {1UL, 7UL, 1000UL, 100'000UL}) {
         testing::ManualClock clock;
         MemoryChannel file;
         StreamRecorder recorder(file);
@@ -221,14 +221,16 @@ TEST(ReturnAccount, NamesWhatADestinationSays) {
         put_message(writer, 2, std::string_view("\0\0\0\1", 4));
         put_message(writer, 2, std::string_view("\0\0\1\0", 4));
         put_message(writer, 0x8002, "");
-        put_message(writer, 0x8003, std::string_view("\0\x2e" "no such\nblock", 15));
+        put_message(writer, 0x8003,
+                    std::string_view("\0\x2e"
+                                     "no such\nblock",
+                                     15));
         put_message(writer, 7, "");
         put_message(writer, 1, std::string_view("\0\0\0\1", 4));
     });
     ASSERT_FALSE(report.undecoded);
-    EXPECT_EQ(report.messages,
-              (std::map<std::string, std::uint64_t>{
-                  {"PONG", 2}, {"LOADED", 1}, {"ERROR", 1}, {"type 7", 1}, {"SHUT", 1}}));
+    EXPECT_EQ(report.messages, (std::map<std::string, std::uint64_t>{
+                                   {"PONG", 2}, {"LOADED", 1}, {"ERROR", 1}, {"type 7", 1}, {"SHUT", 1}}));
     EXPECT_EQ(report.last_pong, 256U);
     EXPECT_EQ(report.shut, 1U);
     EXPECT_EQ(report.error, "no such\\x0ablock [ram-mismatch]");

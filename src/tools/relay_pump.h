@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -69,7 +70,8 @@ private:
 
     const Parts parts_;
     RelayMischief mischief_;
-    RateLimiter limiter_;
+    /// A relay on a busy machine wakes late.
+    RateLimiter limiter_{std::chrono::milliseconds(100)};
     std::vector<std::byte> buffer_;
     Channel* to_;
     std::optional<Instant> first_byte_;

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Moves incompressible memory from one godwit to another directly and through `godwit relay`, in turns; prints medians and their ratio.
+"""Moves memory without zero pages from one godwit to another directly and through `godwit relay`, in turns; prints medians and their ratio.
 
 The time of a move runs from the `migrate` command until both sides have said that they have completed it. See bench/README.md.
 """

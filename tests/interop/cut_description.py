@@ -21,21 +21,18 @@ PIECE_BYTES = 65536
 
 def pass_until_end(client, server, end_bytes):
     """Passes on what the client sends up to so many bytes after that PING, then ends this direction."""
-    seen = b""
-    while piece := client.recv(PIECE_BYTES):
-        at = (seen + piece).find(PING_AFTER_DEVICES)
-        if at >= 0:
-            break
-        seen = piece[-len(PING_AFTER_DEVICES):]
+    sent = b""  # as much of its end as may be the begin of the PING
+    left = None
+    while left != 0:
+        piece = client.recv(PIECE_BYTES)
+        assert piece, "the source has ended before its commit"
+        at = (sent + piece).find(PING_AFTER_DEVICES)
+        if left is None and at >= 0:
+            left = at + len(PING_AFTER_DEVICES) + end_bytes - len(sent)
+        piece = piece[:left]
+        left = None if left is None else left - len(piece)
         server.sendall(piece)
-    rest = (seen + piece)[at:] if at >= 0 else b""
-    # What of the PING went on before.
-    gone = max(0, len(seen) - at)
-    while len(rest) < len(PING_AFTER_DEVICES) + end_bytes:
-        server.sendall(rest[gone:])
-        gone = len(rest)
-        rest += client.recv(PIECE_BYTES)
-    server.sendall(rest[gone:len(PING_AFTER_DEVICES) + end_bytes])
+        sent = (sent + piece)[1 - len(PING_AFTER_DEVICES):]
     server.shutdown(socket.SHUT_WR)
 
 

@@ -197,7 +197,7 @@ bool OutgoingSession::begin_handing_over() {
     return states_.transition(from, MigrationState::handing_over);
 }
 
-/// The point of no return: after it this side never resumes by itself, except where the peer is known to have refused.
+/// The point of no return: after it this side never resumes by itself.
 Status OutgoingSession::begin_commit() {
     if (yanked_) {
         return fail(yank_error());  // a commit could not be sent any more: the guest is still this side's
@@ -308,7 +308,7 @@ Status OutgoingSession::hand_over_by_eof() {
     writer_->set_deadline(now() + std::chrono::milliseconds(parameters_.switchover_timeout_ms));
     put_eof();
     if (!writer_->ok()) {
-        return refused_or_unknown(*writer_->error());
+        return ownership_unknown(writer_->error()->message);
     }
     states_.handover_step(HandoverStep::source_committed);
     if (peer_ == Peer::silent) {
@@ -324,18 +324,8 @@ Status OutgoingSession::hand_over_by_eof() {
     if (answered) {
         return complete(true);
     }
-    return refused_or_unknown(answered.error());
-}
-
-/// After the end byte only the destination's own word that it will not run the guest brings the guest back.
-Status OutgoingSession::refused_or_unknown(const Error& why) {
-    if (return_path_) {
-        if (const ReturnPath::Heard heard = return_path_->heard(); heard.shut.value_or(0) != 0) {
-            stays_paused_ = false;
-            return fail(heard.reason());
-        }
-    }
-    return ownership_unknown(why.message);
+    // Even after SHUT with a failure: a QEMU that lacks the description runs the guest, and says so only then.
+    return ownership_unknown(answered.error().message);
 }
 
 /// A file or a command: nobody runs the guest because of it, so there is no commit, only an end that is permanent.

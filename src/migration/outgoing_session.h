@@ -143,7 +143,6 @@ private:
     Status drain(Instant deadline);
     Status complete(bool owned_elsewhere);
     Status ownership_unknown(const std::string& why);
-    Status refused_or_unknown(const Error& why);
 
     // Helpers.
     Status check();

@@ -16,6 +16,7 @@ using format::SectionType;
 
 constexpr std::uint64_t max_instance = std::numeric_limits<std::uint32_t>::max();
 constexpr std::size_t max_sections = 4096;
+constexpr std::size_t max_commands = 64;
 
 Status corrupt(std::size_t at, const std::string& what) {
     return fail(ErrorCode::stream_corrupt, fmt::format("byte {} of the device part: {}", at, what));
@@ -25,16 +26,16 @@ Status senseless(const Json::exception& error) {
     return fail(ErrorCode::stream_corrupt, fmt::format("the description makes no sense: {}", error.what()));
 }
 
-bool ends_with_commit(std::span<const std::byte> bytes) {
-    if (bytes.size() < DevicePart::commit_bytes) {
+}  // namespace
+
+bool DevicePart::ends_with_commit(std::span<const std::byte> bytes) {
+    if (bytes.size() < commit_bytes) {
         return false;
     }
-    ByteCursor cursor(bytes.last(DevicePart::commit_bytes));
+    ByteCursor cursor(bytes.last(commit_bytes));
     return cursor.integer(1) == static_cast<std::uint64_t>(SectionType::command) &&
            cursor.integer(2) == static_cast<std::uint64_t>(format::Command::commit) && cursor.integer(2) == 0;
 }
-
-}  // namespace
 
 /// The description is the last thing in a stream: EOF, its type, its length, which reaches exactly to the end.
 bool DevicePart::find_description_in(std::span<const std::byte> bytes) {
@@ -86,11 +87,43 @@ Status DevicePart::split_sections() {
         if (sections_.size() == max_sections) {
             return corrupt(at, fmt::format("more than {} sections", max_sections));
         }
-        if (Status split = split_section(at, devices->at(index)); !split) {
+        Status split = split_commands(at, eof_offset_);
+        if (split) {
+            split = split_section(at, devices->at(index));
+        }
+        if (!split) {
             return split;
         }
     }
-    return at == eof_offset_ ? Status() : corrupt(at, "more sections than the description has");
+    if (Status split = split_commands(at, eof_offset_); !split) {
+        return split;
+    }
+    if (at != eof_offset_) {
+        return corrupt(at, "more sections than the description has");
+    }
+    at = machine_bytes();
+    return split_commands(at, bytes_.size());
+}
+
+Status DevicePart::split_commands(std::size_t& at, std::size_t end) {
+    while (at < end && bytes_[at] == static_cast<std::byte>(SectionType::command)) {
+        ByteCursor cursor(bytes().first(end).subspan(at + 1));
+        DeviceCommand command;
+        command.offset = at;
+        command.number = static_cast<std::uint16_t>(cursor.integer(2));
+        const auto length = static_cast<std::size_t>(cursor.integer(2));
+        command.payload = cursor.take(length);
+        if (!cursor.ok()) {
+            return corrupt(at, "a command reaches past the end");
+        }
+        if (commands_.size() == max_commands) {
+            return corrupt(at, fmt::format("more than {} commands", max_commands));
+        }
+        command.bytes = 1 + cursor.at();
+        at += command.bytes;
+        commands_.push_back(command);
+    }
+    return {};
 }
 
 Status DevicePart::split_section(std::size_t& at, const Json& device) {

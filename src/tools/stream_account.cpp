@@ -20,15 +20,6 @@ constexpr std::uint32_t max_machine_type_bytes = 255;
 /// Devices of the largest machines need a few MiB.
 constexpr std::size_t max_device_part_bytes = 64 * 1024 * 1024;
 
-constexpr std::uint16_t commit_number = static_cast<std::uint16_t>(format::Command::commit);
-constexpr std::array commit_bytes{static_cast<std::byte>(SectionType::command), std::byte{commit_number >> 8},
-                                  std::byte{commit_number & 0xff}, std::byte{0}, std::byte{0}};
-
-bool ends_with_commit(std::span<const std::byte> bytes) {
-    return bytes.size() >= commit_bytes.size() &&
-           std::ranges::equal(bytes.last(commit_bytes.size()), std::span(commit_bytes));
-}
-
 }  // namespace
 
 void StreamAccount::read() {
@@ -216,8 +207,8 @@ Status StreamAccount::read_command(std::uint64_t at) {
 
 /// Device sections have no length: everything from the first one on is taken apart afterwards.
 Status StreamAccount::read_device_part(std::uint64_t at) {
-    const Result<std::vector<std::byte>> bytes = read_rest();
-    return bytes ? take_apart(at, *bytes) : fail(bytes.error());
+    Result<std::vector<std::byte>> bytes = read_rest();
+    return bytes ? take_apart(at, std::move(*bytes)) : fail(bytes.error());
 }
 
 Result<std::vector<std::byte>> StreamAccount::read_rest() {
@@ -236,28 +227,29 @@ Result<std::vector<std::byte>> StreamAccount::read_rest() {
     return bytes;
 }
 
-Status StreamAccount::take_apart(std::uint64_t at, std::span<const std::byte> bytes) {
-    const bool committed = ends_with_commit(bytes);
-    const std::span<const std::byte> machine = committed ? bytes.first(bytes.size() - commit_bytes.size()) : bytes;
-    const std::uint64_t end = at + machine.size();
-    DevicePart part;
-    const Status split = split_device_part(machine, footers_.value_or(configuration_), part);
-    for (const DeviceSection& section : part.sections) {
+Status StreamAccount::take_apart(std::uint64_t at, std::vector<std::byte> bytes) {
+    DevicePart part(std::move(bytes), footers_.value_or(configuration_));
+    const Status split = part.split();
+    for (const DeviceSection& section : part.sections()) {
         report_.devices.push_back({printable(section.name), section.instance, section.payload_bytes});
     }
     // The shape of 2013 has no description; every other stream ends with one, unless that was switched off.
     const bool ends_bare = !split && split.error().code == ErrorCode::unsupported && !configuration_ &&
-                           !machine.empty() && machine.back() == std::byte{0};
+                           !part.bytes().empty() && part.bytes().back() == std::byte{0};
     if (!split && !ends_bare) {
         return fail(split.error().code, fmt::format("devices from byte {} on: {}", at, split.error().message));
     }
     ended_ = true;
-    report_.machine_ended = arrival_(end - 1);
-    if (committed) {
+    report_.machine_ended = arrival_(at + part.machine_bytes() - 1);
+    for (const DeviceCommand& command : part.commands()) {
         ++report_.commands;
-        report_.committed = arrival_(end + commit_bytes.size() - 1);
+        if (command.number == static_cast<std::uint16_t>(format::Command::ping)) {
+            ++report_.pings;
+        } else if (command.number == static_cast<std::uint16_t>(format::Command::commit)) {
+            report_.committed = arrival_(at + command.offset + command.bytes - 1);
+        }
         if (recorder_ != nullptr) {
-            recorder_->leave_out(end, end + commit_bytes.size());
+            recorder_->leave_out(at + command.offset, at + command.offset + command.bytes);
         }
     }
     return {};

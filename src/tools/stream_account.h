@@ -53,7 +53,7 @@ private:
     Status read_command(std::uint64_t at);
     Status read_device_part(std::uint64_t at);
     Result<std::vector<std::byte>> read_rest();
-    Status take_apart(std::uint64_t at, std::span<const std::byte> bytes);
+    Status take_apart(std::uint64_t at, std::vector<std::byte> bytes);
 
     StreamReader reader_;
     const Arrival arrival_;

@@ -71,6 +71,9 @@ std::vector<std::byte> make_stream(Parts parts = {}) {
     writer.put_u32(1);
     writer.put_u32(7);
     footer(writer, 4);
+    if (parts.commands) {
+        put_ping(writer, 3);
+    }
     writer.put_u8(0x00);
     writer.put_u8(0x06);
     writer.put_u32(static_cast<std::uint32_t>(description.size()));
@@ -101,8 +104,8 @@ TEST(StreamAccount, CountsWhatAStreamHolds) {
     EXPECT_TRUE(report.complete);
     EXPECT_EQ(report.machine_type, "none");
     EXPECT_TRUE(report.return_path_opened);
-    EXPECT_EQ(report.commands, 4U);
-    EXPECT_EQ(report.pings, 2U);
+    EXPECT_EQ(report.commands, 5U);
+    EXPECT_EQ(report.pings, 3U);
     EXPECT_EQ(report.start_sections + report.part_sections + report.end_sections, 3U);
     EXPECT_EQ(report.passes, 2U);
     ASSERT_EQ(report.blocks.size(), 1U);

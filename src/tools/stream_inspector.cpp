@@ -242,12 +242,17 @@ Status StreamInspector::read_device_part(std::uint64_t at) {
     }
     if (split) {
         const std::uint64_t eof_at = at + part->eof_offset();
+        const auto tell_commands = [&](std::size_t from, std::size_t end) {
+            for (const DeviceCommand& command : part->commands()) {
+                if (command.offset >= from && command.offset < end) {
+                    listener_.command({at + command.offset, command.bytes}, command.number, command.payload);
+                }
+            }
+        };
+        tell_commands(0, part->eof_offset());
         listener_.end_of_sections({eof_at, 1});
         listener_.description({eof_at + 1, 5 + std::uint64_t{part->description_bytes()}});
-        if (part->has_commit()) {
-            listener_.command({at + part->bytes().size() - DevicePart::commit_bytes, DevicePart::commit_bytes},
-                              static_cast<std::uint16_t>(format::Command::commit), {});
-        }
+        tell_commands(part->eof_offset(), part->bytes().size());
         return split;
     }
     const std::size_t size = part->bytes().size();

@@ -1,4 +1,5 @@
-/* godwit as the source: src/migration/outgoing_session.cpp and outgoing_handover.cpp. The peer shows what it is: a godwit
+/* godwit as the source: src/migration/outgoing_session.cpp, outgoing_switchover.cpp and
+ * outgoing_handover.cpp. The peer shows what it is: a godwit
  * sends its MANIFEST before the PONG.
  */
 

@@ -49,8 +49,7 @@ public:
     Status map_devices();
 
     /// From the next run on it tells there, in one for each block, which pages the CPU writes to; null: nowhere.
-    /// Code that ran before is followed only with `code`. Between runs. Errors: `vcpu`, never for null; then all is as
-    /// before.
+    /// Between runs. Errors: `vcpu`, never for null; then all is as before.
     Status set_marks(BlockMarks* marks);
 
     /// For registers.
@@ -82,7 +81,6 @@ private:
     }
     void note_code(std::uint64_t first, std::uint64_t last);
     void forget_stale_code();
-    void forget_code();
     /// Looks at the last instruction of a block before it runs.
     void look_at_end(std::uint64_t end);
     /// Goes on until something stops it. Errors: Unicorn's.

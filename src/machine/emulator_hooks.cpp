@@ -133,21 +133,15 @@ Status EmulatorEngine::set_marks(BlockMarks* marks) {
             return emulator_failure("hook of writes", error);
         }
         write_hook_ = handle;
-        // Code that was translated before asks no hook.
-        forget_code();
+        // Unicorn 2.0.1 asks the hook in code that was translated before, too, but does not promise it.
+        if (code_ != nullptr) {
+            code_->forget_all();
+        }
     } else if (marks == nullptr && write_hook_ && uc_hook_del(uc_, *write_hook_) == UC_ERR_OK) {
         write_hook_.reset();
-        // Code that was translated for a hook is slow without one, too.
-        forget_code();
     }
     marks_ = marks;
     return {};
-}
-
-void EmulatorEngine::forget_code() {
-    if (code_ != nullptr) {
-        code_->forget_all();
-    }
 }
 
 }  // namespace godwit

@@ -39,6 +39,9 @@ Result<std::unique_ptr<Accelerator>> choose(const MachineOptions& options, Log& 
     if (!emulator) {
         Error error = kvm.error();
         error.message += fmt::format("; and it cannot be done without: {}", emulator.error().message);
+        if (error.hint.empty()) {
+            error.hint = emulator.error().hint;
+        }
         return fail(std::move(error));
     }
     log.write(LogLevel::warning,

@@ -192,7 +192,8 @@ void add_machine_options(CLI::App& command, RunArguments& a) {
     command.add_option("--memory-file", a.memory_file, "share guest memory through this file, created if absent");
     command.add_flag("--memory-prealloc", a.memory_prealloc, "allocate and map all guest memory at the start");
     command.add_option("--cpus", a.cpus, "number of virtual CPUs")->capture_default_str();
-    command.add_option("--cpu", a.cpu, "CPU model: QEMU's qemu64 or kvm64; or host")->capture_default_str();
+    command.add_option("--cpu", a.cpu, "CPU model: QEMU's qemu64 or kvm64; or host (emulated: qemu64)")
+        ->capture_default_str();
     command
         .add_option("--accel", a.accel,
                     "kvm; emulate: without KVM, one CPU and 32-bit guests without interrupts and paging only; or auto: "

@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "base/format_bytes.h"
+#include "cli/output.h"
 #include "cli/relay_arguments.h"
 #include "cli/signal_watch.h"
 #include "cli/subcommands.h"
@@ -54,7 +55,7 @@ public:
         : relay_(relay), options_(options), arguments_(arguments), files_(files), done_(done), thread_([this] {
               do {
                   serve();
-              } while (arguments_.keep && !relay_.is_cancelled());
+              } while (arguments_.keep && !relay_.is_cancelled() && relay_.takes_more());
               done_.cancel();
           }) {}
     /// The exit status. After `done`.
@@ -78,8 +79,11 @@ private:
     }
     void show(const RelayReport& report) {
         const std::string text = arguments_.json ? relay_report_json(report) : relay_report_text(report);
-        fmt::print("{}", text);
-        std::fflush(stdout);
+        put_output(text);
+        if (const Status told = finish_output(); !told) {
+            print_error(told.error());
+            status_ = exit_failure;
+        }
         if (report.file_error) {
             print_error({report.file_error->code, "the stream could not be kept: " + report.file_error->message,
                          report.file_error->hint});
@@ -165,8 +169,15 @@ Result<int> run_relay(const RelayArguments& arguments) {
     if (!records) {
         return fail(records.error());
     }
-    fmt::print(arguments.json ? stderr : stdout, "waiting at {}\n", (*relay)->address());
-    std::fflush(arguments.json ? stderr : stdout);
+    const std::string waiting = fmt::format("waiting at {}\n", (*relay)->address());
+    if (arguments.json) {
+        fmt::print(stderr, "{}", waiting);
+        std::fflush(stderr);
+    } else {
+        put_output(waiting);
+        // An error is kept until the account is written.
+        static_cast<void>(finish_output());
+    }
     std::optional<Duration> interval;
     if (arguments.interval_ms || is_capable_terminal(STDERR_FILENO)) {
         interval = std::chrono::milliseconds(arguments.interval_ms.value_or(1000));

@@ -36,11 +36,11 @@ const Json& list(const Json& state, const char* name) {
     return found == state.end() ? nothing : *found;
 }
 
-/// Counts down for each field and subsection that is looked at. Where there are too many, the size is one that nothing
-/// has.
+/// Counts down for what is looked at. Where there is too much, the size is one that nothing has.
 std::uint64_t state_bytes(const Json& state, int depth, std::size_t& looks_left) {
     const std::size_t looks = list(state, "fields").size() + list(state, "subsections").size();
     if (depth > max_depth || looks > looks_left) {
+        looks_left = 0;
         return max_state_bytes;
     }
     looks_left -= looks;
@@ -103,6 +103,7 @@ private:
     Status enter(std::string part);
     void leave();
     Status misfit(const std::string& what) const;
+    Status too_many() const { return misfit("more fields and elements than a section may have"); }
 
     static std::string unique(std::string key, Keys& keys) {
         while (const std::size_t times = ++keys[key] - 1) {
@@ -170,11 +171,10 @@ Status FieldWalk::walk_state(const Json& state, int depth) {
 Status FieldWalk::walk_field(const Json& json, Keys& keys, int depth) {
     if (fields_left_-- == 0) {
         fields_left_ = 0;
-        return misfit(fmt::format("more fields than the {} that a section may have", max_fields));
+        return too_many();
     }
     const std::string& name = json.at("name").get_ref<const std::string&>();
     const std::string& type = json.at("type").get_ref<const std::string&>();
-    // Before they are copied.
     if (name.size() > max_name_chars || type.size() > max_name_chars) {
         return misfit(fmt::format("a field whose name or type has more than {} characters", max_name_chars));
     }
@@ -196,6 +196,9 @@ Status FieldWalk::walk_field(const Json& json, Keys& keys, int depth) {
     // Some have their structure's members among their own, and not always all of them.
     const bool has_members = !list(json, "fields").empty() || !list(json, "subsections").empty();
     const bool is_inline = has_members && !field.count && state_bytes(json, depth, fields_left_) == size;
+    if (fields_left_ == 0 && has_members) {
+        return too_many();
+    }
     if (json.contains("struct") || is_inline) {
         const auto group = field.count ? DeviceGroup::structures : DeviceGroup::structure;
         visitor_.begin(group, field.key, 0);
@@ -216,7 +219,7 @@ Status FieldWalk::take_field(DeviceField field, std::uint64_t size, std::uint64_
     // Elements of no bytes cost a visitor as much as others.
     if (field.count && size == 0) {
         if (count > fields_left_) {
-            return misfit("more elements than a section may have");
+            return too_many();
         }
         fields_left_ -= count;
     }
@@ -235,7 +238,7 @@ Status FieldWalk::walk_structures(const Json& structure, std::uint64_t size, std
     Status walked;
     for (std::uint64_t index = 0; index < *count && walked; ++index) {
         if (fields_left_ == 0) {
-            return misfit("more elements than a section may have");
+            return too_many();
         }
         --fields_left_;
         if (Status entered = enter(fmt::format("[{}]", index)); !entered) {

@@ -201,7 +201,8 @@ TEST(StreamInspector, NamesOfFieldsAndTheirPathsHaveALimit) {
 TEST(StreamInspector, ElementsOfNoBytesAreCounted) {
     const std::string rest = R"(,{"name":"b","type":"x","size":19})";
     EXPECT_EQ(refusal_of_fields(R"({"name":"a","type":"x","size":0,"array_len":60000})" + rest), "");
-    EXPECT_NE(refusal_of_fields(R"({"name":"a","type":"x","size":0,"array_len":70000})" + rest).find("more elements"),
+    EXPECT_NE(refusal_of_fields(R"({"name":"a","type":"x","size":0,"array_len":70000})" + rest)
+                  .find("more fields and elements"),
               std::string::npos);
 }
 
@@ -213,11 +214,12 @@ TEST(StreamInspector, LookingForASizeHasALimit) {
     }
     members.pop_back();
     const std::string inner = fmt::format(
-        R"({{"name":"i","type":"x","size":7,"fields":[],"subsections":[{{"vmsd_name":"s","version":1,"fields":[{}]}}]}})",
+        R"({{"name":"i","type":"x","size":0,"fields":[],"subsections":[{{"vmsd_name":"s","version":1,"fields":[{}]}}]}})",
         members);
     const std::string outer =
-        fmt::format(R"({{"name":"o","type":"x","size":0,"array_len":60000,"struct":{{"fields":[{}]}}}})", inner);
-    EXPECT_NE(refusal_of_fields(outer + R"(,{"name":"b","type":"x","size":19})"), "");
+        fmt::format(R"({{"name":"o","type":"x","size":0,"array_len":10000,"struct":{{"fields":[{}]}}}})", inner);
+    EXPECT_NE(refusal_of_fields(outer + R"(,{"name":"b","type":"x","size":19})").find("more fields and elements"),
+              std::string::npos);
 }
 
 TEST(StreamInspector, ADescriptionHasALimit) {

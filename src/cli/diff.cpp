@@ -1,13 +1,13 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
-#include <cstdio>
 #include <cstdlib>
 #include <limits>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "cli/output.h"
 #include "cli/stream_file.h"
 #include "cli/subcommands.h"
 #include "io/monotonic_clock.h"
@@ -60,9 +60,9 @@ Result<bool> diff_files(const DiffOptions& options) {
         return fail(difference.error());
     }
     if (options.json) {
-        write_difference(*difference, [](std::string_view text) { fmt::print("{}", text); });
+        write_difference(*difference, put_output);
     } else {
-        tell_difference(*difference, [](const std::string& line) { fmt::print("{}\n", line); });
+        tell_difference(*difference, [](const std::string& line) { put_output(line + "\n"); });
     }
     return !difference->exists();
 }
@@ -105,8 +105,10 @@ void add_diff_command(CLI::App& app, int& status) {
         "  godwit diff before.stream after.stream --ignore ram --ignore timer --ignore 'cpu/env.tsc*'\n"
         "  godwit diff before.stream after.stream --json | jq '.devices[].differences[]'");
     command->callback([options, &status] {
-        const Result<bool> same = diff_files(*options);
-        std::fflush(stdout);
+        Result<bool> same = diff_files(*options);
+        if (const Status told = finish_output(); same && !told) {
+            same = fail(told.error());
+        }
         if (!same) {
             print_error(same.error());
         }

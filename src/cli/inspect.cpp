@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "base/printable.h"
+#include "cli/output.h"
 #include "cli/stream_file.h"
 #include "cli/subcommands.h"
 #include "io/monotonic_clock.h"
@@ -66,17 +67,17 @@ Status list_as_text(const InspectOptions& options) {
     TextListing::Detail detail;
     detail.fields = options.devices;
     detail.value_chars = options.all ? std::numeric_limits<std::size_t>::max() : detail.value_chars;
-    TextListing listing([](const std::string& line) { fmt::print("{}\n", line); }, detail);
+    TextListing listing([](const std::string& line) { put_output(line + "\n"); }, detail);
     std::vector<std::string> files;
     Status inspected = inspect_file(options, listing, files);
     for (const std::string& file : files) {
-        fmt::print("extracted: {}\n", printable(file));
+        put_output(fmt::format("extracted: {}\n", printable(file)));
     }
     return inspected;
 }
 
 Status list_as_json(const InspectOptions& options) {
-    JsonListing listing([](std::string_view text) { fmt::print("{}", text); });
+    JsonListing listing(put_output);
     std::vector<std::string> files;
     Status inspected = inspect_file(options, listing, files);
     listing.finish(inspected, files);
@@ -118,11 +119,13 @@ void add_inspect_command(CLI::App& app, int& status) {
         "  godwit inspect /tmp/vm1.stream --json | jq '.sections[] | select(.name == \"cpu\") | .fields[\"env.eip\"]'");
     command->callback([options, &status] {
         const Status outcome = options->json ? list_as_json(*options) : list_as_text(*options);
-        std::fflush(stdout);
-        if (!outcome) {
-            print_error(outcome.error());
+        const Status told = finish_output();
+        for (const Status& one : {outcome, told}) {
+            if (!one) {
+                print_error(one.error());
+            }
         }
-        status = outcome ? exit_success : exit_failure;
+        status = outcome && told ? exit_success : exit_failure;
     });
 }
 

@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "base/format_bytes.h"
+#include "cli/output.h"
 #include "cli/relay_arguments.h"
 #include "cli/signal_watch.h"
 #include "cli/subcommands.h"
@@ -54,7 +55,7 @@ public:
         : relay_(relay), options_(options), arguments_(arguments), files_(files), done_(done), thread_([this] {
               do {
                   serve();
-              } while (arguments_.keep && !relay_.is_cancelled());
+              } while (arguments_.keep && !relay_.is_cancelled() && relay_.takes_more());
               done_.cancel();
           }) {}
     /// The exit status. After `done`.
@@ -78,8 +79,11 @@ private:
     }
     void show(const RelayReport& report) {
         const std::string text = arguments_.json ? relay_report_json(report) : relay_report_text(report);
-        fmt::print("{}", text);
-        std::fflush(stdout);
+        put_output(text);
+        if (const Status told = finish_output(); !told) {
+            print_error(told.error());
+            status_ = exit_failure;
+        }
         if (report.file_error) {
             print_error({report.file_error->code, "the stream could not be kept: " + report.file_error->message,
                          report.file_error->hint});
@@ -165,8 +169,15 @@ Result<int> run_relay(const RelayArguments& arguments) {
     if (!records) {
         return fail(records.error());
     }
-    fmt::print(arguments.json ? stderr : stdout, "waiting at {}\n", (*relay)->address());
-    std::fflush(arguments.json ? stderr : stdout);
+    const std::string waiting = fmt::format("waiting at {}\n", (*relay)->address());
+    if (arguments.json) {
+        fmt::print(stderr, "{}", waiting);
+        std::fflush(stderr);
+    } else {
+        put_output(waiting);
+        // An error is kept until the account is written.
+        static_cast<void>(finish_output());
+    }
     std::optional<Duration> interval;
     if (arguments.interval_ms || is_capable_terminal(STDERR_FILENO)) {
         interval = std::chrono::milliseconds(arguments.interval_ms.value_or(1000));
@@ -188,8 +199,9 @@ void add_relay_command(CLI::App& app, int& status) {
         "the way; what cannot be decoded passes all the same. At the end: bytes, pages by kind and RAM block, pages\n"
         "that came again, disks, devices, how long the guest stood still as far as the stream shows it, and what the\n"
         "destination said. Ctrl-C resets both connections.\n\n"
-        "Exit status: 0 when the machine was complete and both sides ended in an orderly way, 1 otherwise, 2 wrong\n"
-        "usage, 3 ended by Ctrl-C.\n\n"
+        "Exit status: 0 when the machine was complete, the destination said so if it was to answer, and both sides\n"
+        "ended in an orderly way; 1 otherwise, 2 wrong usage, 3 ended by Ctrl-C. With --keep Ctrl-C between two\n"
+        "migrations is the regular end: then that of the last one that failed, or 0.\n\n"
         "Examples:\n"
         "  godwit relay --listen tcp::4444 --to tcp:192.0.2.7:4444\n"
         "  godwit relay --listen unix:/tmp/relay --to tcp:192.0.2.7:4444 --record /tmp/vm1.stream --bandwidth 100M\n"

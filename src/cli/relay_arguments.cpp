@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "base/printable.h"
+#include "io/address.h"
 #include "monitor/hmp_parser.h"
 
 namespace godwit {
@@ -88,6 +89,22 @@ Status set(const RelayArguments::Mischief& arguments, RelayMischief& mischief) {
     return {};
 }
 
+/// Whether migrations can come there one after the other: not through a descriptor, from a program or out of a file.
+Status check_keeping(const std::string& listen) {
+    const auto address = parse_address(listen);
+    if (!address) {
+        return fail(address.error());
+    }
+    // That rdma: cannot be relayed at all is said elsewhere.
+    const bool again = std::holds_alternative<TcpAddress>(*address) || std::holds_alternative<UnixAddress>(*address) ||
+                       std::holds_alternative<RdmaAddress>(*address);
+    return again ? Status()
+                 : fail(ErrorCode::invalid_argument,
+                        fmt::format("with --keep, --listen has to be tcp: or unix:, and not '{}', from which one "
+                                    "migration comes",
+                                    printable(listen)));
+}
+
 void add_mischief(CLI::App& command, const char* group, const std::string& suffix, const std::string& direction,
                   RelayArguments::Mischief& mischief) {
     command
@@ -118,7 +135,8 @@ void add_relay_options(CLI::App& command, RelayArguments& arguments) {
         ->type_name("URI")
         ->required();
     command.add_option("--to", arguments.to, "where the destination waits: as above")->type_name("URI")->required();
-    CLI::Option* keep = command.add_flag("--keep", arguments.keep, "relay one migration after the other, until Ctrl-C");
+    CLI::Option* keep = command.add_flag("--keep", arguments.keep,
+                                         "relay one migration after the other, until Ctrl-C; listens on tcp: or unix:");
     command
         .add_option("--record", arguments.record,
                     "keep the stream in a file that `godwit inspect` and `--incoming file:` understand; without the "
@@ -146,6 +164,11 @@ void add_relay_options(CLI::App& command, RelayArguments& arguments) {
 }
 
 Result<RelayOptions> relay_options(const RelayArguments& arguments) {
+    if (arguments.keep) {
+        if (const Status checked = check_keeping(arguments.listen); !checked) {
+            return fail(checked.error());
+        }
+    }
     RelayOptions options;
     options.bytes_per_s = arguments.bytes_per_s.value_or(0);
     if (const Status set_forward = set(arguments.forward, options.forward); !set_forward) {

@@ -47,6 +47,21 @@ TEST(RelayArguments, WhatMakesNoSenseIsNamed) {
     EXPECT_FALSE(relay_options(corrupt));
 }
 
+TEST(RelayArguments, OneMigrationAfterTheOtherNeedsAPlaceToListen) {
+    RelayArguments arguments;
+    arguments.keep = true;
+    for (const char* wrong : {"fd:3", "exec:true", "file:/dev/null", "nowhere"}) {
+        arguments.listen = wrong;
+        const auto options = relay_options(arguments);
+        ASSERT_FALSE(options) << wrong;
+        EXPECT_EQ(options.error().code, ErrorCode::invalid_argument);
+    }
+    for (const char* right : {"tcp:127.0.0.1:0", "unix:/relay"}) {
+        arguments.listen = right;
+        EXPECT_TRUE(relay_options(arguments)) << right;
+    }
+}
+
 TEST(RelayArguments, ACorruptionEndsWithinWhatCanBeCounted) {
     RelayArguments arguments;
     arguments.forward.corrupt = "10:18446744073709551615";

@@ -1,12 +1,12 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
-#include <cstdio>
 #include <memory>
 #include <optional>
 #include <string>
 
 #include "base/printable.h"
+#include "cli/output.h"
 #include "cli/stream_file.h"
 #include "cli/subcommands.h"
 #include "io/monotonic_clock.h"
@@ -28,14 +28,14 @@ constexpr int exit_trouble = 2;
 
 void tell(const std::string& file, const StreamVerdict& verdict) {
     const bool good = verdict.problems().empty();
-    fmt::print("{}: {}\n", printable(file), good ? "good" : "refused");
+    put_output(fmt::format("{}: {}\n", printable(file), good ? "good" : "refused"));
     for (const std::string& problem : verdict.problems()) {
-        fmt::print("  refused: {}\n", problem);
+        put_output(fmt::format("  refused: {}\n", problem));
     }
     for (const std::string& note : verdict.notes()) {
-        fmt::print("  note: {}\n", note);
+        put_output(fmt::format("  note: {}\n", note));
     }
-    fmt::print("  {}\n", verdict.contents());
+    put_output(fmt::format("  {}\n", verdict.contents()));
 }
 
 /// Whether the stream is good.
@@ -86,8 +86,10 @@ void add_verify_command(CLI::App& app, int& status) {
         "command line.\n"
         "Examples:\n  godwit verify vm1.stream\n  godwit verify vm1.stream --machine microvm");
     command->callback([options, &status] {
-        const Result<bool> good = verify_file(*options);
-        std::fflush(stdout);
+        Result<bool> good = verify_file(*options);
+        if (const Status told = finish_output(); good && !told) {
+            good = fail(told.error());
+        }
         if (!good) {
             print_error(good.error());
         }

@@ -10,7 +10,7 @@ namespace godwit {
 
 namespace {
 
-/// Bytes that come closer together count as having come at once, and so does everything once there are many marks.
+/// Bytes that come closer together count as having come at once; where there are many marks, old ones do, too.
 constexpr Duration resolution = std::chrono::microseconds(50);
 constexpr std::size_t max_marks = 16 * 1024;
 
@@ -50,11 +50,25 @@ void BoundedPipe::shutdown() {
 }
 
 void BoundedPipe::mark(std::uint64_t end, Instant arrived) {
-    if (!marks_.empty() && (arrived - marks_.back().arrived < resolution || marks_.size() == max_marks)) {
+    if (!marks_.empty() && arrived - marks_.back().arrived < resolution) {
         marks_.back().end = end;
         return;
     }
+    if (marks_.size() == max_marks) {
+        thin_out();
+    }
     marks_.push_back({end, arrived});
+}
+
+/// Of the older half of the marks each second one goes; the new ones stay exact.
+void BoundedPipe::thin_out() {
+    const std::size_t half = marks_.size() / 2;
+    const std::size_t pairs = half / 2;
+    for (std::size_t pair = 0; pair < pairs; ++pair) {
+        marks_[pair] = {marks_[2 * pair + 1].end, marks_[2 * pair].arrived};
+    }
+    const auto begin = marks_.begin();
+    marks_.erase(begin + static_cast<std::ptrdiff_t>(pairs), begin + static_cast<std::ptrdiff_t>(2 * pairs));
 }
 
 Instant BoundedPipe::arrival(std::uint64_t position) {

@@ -25,7 +25,8 @@ public:
     /// The reader wants no more: from now on nobody waits for it. The reader's thread.
     void stop_reading();
     /// When the byte at `position` came, or the last one if there is none yet. Positions may only grow from call to
-    /// call. The reader's thread.
+    /// call; what lies before the last one asked for is forgotten, and of a reader that asks too seldom old moments get
+    /// coarse. The reader's thread.
     Instant arrival(std::uint64_t position);
 
     const ChannelTraits& traits() const override { return traits_; }
@@ -45,6 +46,7 @@ private:
     };
 
     void mark(std::uint64_t end, Instant arrived);
+    void thin_out();
     std::size_t take(MutableBuffer buffer);
     std::size_t put(ConstBuffer bytes);
 

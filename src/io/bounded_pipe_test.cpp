@@ -73,5 +73,26 @@ TEST(BoundedPipe, TellsWhenAByteCame) {
     EXPECT_EQ(pipe.arrival(7), at(2s)) << "not yet there";
 }
 
+TEST(BoundedPipe, TellsWhenTheNewestBytesCameHoweverManyAreNotAskedFor) {
+    constexpr std::size_t bytes = 200'000;
+    BoundedPipe pipe(bytes);
+    const auto moment = [](std::size_t position) { return at(std::chrono::milliseconds(position + 1)); };
+    for (std::size_t position = 0; position < bytes; ++position) {
+        pipe.write(bytes_of("x"), moment(position));
+    }
+    // Old ones are told too early, never by more than what has come since.
+    Instant before{};
+    for (std::size_t position = 0; position < bytes - 8000; position += 1000) {
+        const Instant told = pipe.arrival(position);
+        EXPECT_LE(told, moment(position));
+        EXPECT_GE(told, before);
+        before = told;
+    }
+    EXPECT_GE(before, moment(bytes / 2));
+    for (std::size_t position = bytes - 8000; position < bytes; ++position) {
+        ASSERT_EQ(pipe.arrival(position), moment(position)) << position;
+    }
+}
+
 }  // namespace
 }  // namespace godwit::test

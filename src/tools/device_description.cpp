@@ -23,6 +23,12 @@ constexpr int max_depth = 16;
 constexpr std::size_t max_fields = 1 << 20;
 /// That many may be of no bytes.
 constexpr std::size_t max_empty_fields = 1 << 16;
+/// Of the name of a field or a subsection, and of its type.
+constexpr std::size_t max_name_chars = 255;
+/// Of "env.segs[2].base".
+constexpr std::size_t max_path_chars = 1024;
+/// Of the paths of all fields of a section together: who visits them may keep them all.
+constexpr std::size_t max_all_paths_chars = 16 * 1024 * 1024;
 
 const Json& list(const Json& state, const char* name) {
     static const Json nothing = Json::array();
@@ -30,11 +36,15 @@ const Json& list(const Json& state, const char* name) {
     return found == state.end() ? nothing : *found;
 }
 
-std::uint64_t state_bytes(const Json& state, int depth) {
-    std::uint64_t bytes = 0;
-    if (depth > max_depth) {
-        return 0;
+/// Counts down for what is looked at. Where there is too much, the size is one that nothing has.
+std::uint64_t state_bytes(const Json& state, int depth, std::size_t& looks_left) {
+    const std::size_t looks = list(state, "fields").size() + list(state, "subsections").size();
+    if (depth > max_depth || looks > looks_left) {
+        looks_left = 0;
+        return max_state_bytes;
     }
+    looks_left -= looks;
+    std::uint64_t bytes = 0;
     for (const Json& field : list(state, "fields")) {
         const std::uint64_t count = field.contains("array_len") ? described_number(field["array_len"], max_count) : 1;
         const std::uint64_t size = described_number(field.at("size"), max_state_bytes);
@@ -42,7 +52,7 @@ std::uint64_t state_bytes(const Json& state, int depth) {
     }
     for (const Json& subsection : list(state, "subsections")) {
         const std::size_t head = 6 + subsection.at("vmsd_name").get_ref<const std::string&>().size();
-        bytes = std::min(bytes + head + state_bytes(subsection, depth + 1), max_state_bytes);
+        bytes = std::min(bytes + head + state_bytes(subsection, depth + 1, looks_left), max_state_bytes);
     }
     return bytes;
 }
@@ -90,7 +100,10 @@ private:
     Status walk_structure(const Json& structure, std::uint64_t size, int depth);
     Status walk_subsection(const Json& subsection, Keys& keys, int depth);
     Status take_field(DeviceField field, std::uint64_t size, std::uint64_t count);
+    Status enter(std::string part);
+    void leave();
     Status misfit(const std::string& what) const;
+    Status too_many() const { return misfit("more fields and elements than a section may have"); }
 
     static std::string unique(std::string key, Keys& keys) {
         while (const std::size_t times = ++keys[key] - 1) {
@@ -103,7 +116,30 @@ private:
     DeviceFieldVisitor& visitor_;
     std::size_t fields_left_;
     std::vector<std::string> path_;
+    std::size_t path_chars_ = 0;  ///< of all parts and what separates them
+    std::size_t all_paths_chars_left_ = max_all_paths_chars;
 };
+
+/// Goes to a part of the path, until `leave`.
+Status FieldWalk::enter(std::string part) {
+    const std::size_t chars = part.size() + 1;
+    if (part.size() > max_name_chars || path_chars_ + chars > max_path_chars) {
+        return misfit(fmt::format("a name of more than {} characters, or of {} with those around it", max_name_chars,
+                                  max_path_chars));
+    }
+    if (path_chars_ + chars > all_paths_chars_left_) {
+        return misfit(fmt::format("fields whose names have more than {} characters together", max_all_paths_chars));
+    }
+    path_chars_ += chars;
+    all_paths_chars_left_ -= path_chars_;
+    path_.push_back(std::move(part));
+    return {};
+}
+
+void FieldWalk::leave() {
+    path_chars_ -= path_.back().size() + 1;
+    path_.pop_back();
+}
 
 Status FieldWalk::misfit(const std::string& what) const {
     std::string path;
@@ -135,25 +171,34 @@ Status FieldWalk::walk_state(const Json& state, int depth) {
 Status FieldWalk::walk_field(const Json& json, Keys& keys, int depth) {
     if (fields_left_-- == 0) {
         fields_left_ = 0;
-        return misfit(fmt::format("more fields than the {} that a section may have", max_fields));
+        return too_many();
+    }
+    const std::string& name = json.at("name").get_ref<const std::string&>();
+    const std::string& type = json.at("type").get_ref<const std::string&>();
+    if (name.size() > max_name_chars || type.size() > max_name_chars) {
+        return misfit(fmt::format("a field whose name or type has more than {} characters", max_name_chars));
     }
     DeviceField field;
-    field.key = json.at("name").get<std::string>();
+    field.key = name;
     if (json.contains("index")) {
         field.key += fmt::format("[{}]", described_number(json["index"], max_count));
     }
     field.key = unique(std::move(field.key), keys);
-    field.type = json.at("type").get_ref<const std::string&>();
+    field.type = type;
     const std::uint64_t size = described_number(json.at("size"), max_state_bytes);
     if (json.contains("array_len")) {
         field.count = described_number(json["array_len"], max_count);
     }
-    path_.push_back(field.key);
-    Status walked;
+    Status walked = enter(field.key);
+    if (!walked) {
+        return walked;
+    }
     // Some have their structure's members among their own, and not always all of them.
-    const std::size_t looked_at = list(json, "fields").size() + list(json, "subsections").size();
-    fields_left_ -= std::min(fields_left_, looked_at);
-    const bool is_inline = looked_at > 0 && !field.count && state_bytes(json, depth) == size;
+    const bool has_members = !list(json, "fields").empty() || !list(json, "subsections").empty();
+    const bool is_inline = has_members && !field.count && state_bytes(json, depth, fields_left_) == size;
+    if (fields_left_ == 0 && has_members) {
+        return too_many();
+    }
     if (json.contains("struct") || is_inline) {
         const auto group = field.count ? DeviceGroup::structures : DeviceGroup::structure;
         visitor_.begin(group, field.key, 0);
@@ -163,13 +208,20 @@ Status FieldWalk::walk_field(const Json& json, Keys& keys, int depth) {
         const std::uint64_t count = field.count.value_or(1);
         walked = take_field(std::move(field), size, count);
     }
-    path_.pop_back();
+    leave();
     return walked;
 }
 
 Status FieldWalk::take_field(DeviceField field, std::uint64_t size, std::uint64_t count) {
     if (count != 0 && size > cursor_.left() / count) {
         return misfit(fmt::format("{} times {} bytes, where {} are left", count, size, cursor_.left()));
+    }
+    // Elements of no bytes cost a visitor as much as others.
+    if (field.count && size == 0) {
+        if (count > fields_left_) {
+            return too_many();
+        }
+        fields_left_ -= count;
     }
     field.form = form_of(field.type, size);
     field.element_bytes = size;
@@ -186,14 +238,16 @@ Status FieldWalk::walk_structures(const Json& structure, std::uint64_t size, std
     Status walked;
     for (std::uint64_t index = 0; index < *count && walked; ++index) {
         if (fields_left_ == 0) {
-            return misfit("more elements than a section may have");
+            return too_many();
         }
         --fields_left_;
-        path_.push_back(fmt::format("[{}]", index));
+        if (Status entered = enter(fmt::format("[{}]", index)); !entered) {
+            return entered;
+        }
         visitor_.begin(DeviceGroup::element, "", 0);
         walked = walk_structure(structure, size, depth);
         visitor_.end(DeviceGroup::element);
-        path_.pop_back();
+        leave();
     }
     return walked;
 }
@@ -209,7 +263,9 @@ Status FieldWalk::walk_structure(const Json& structure, std::uint64_t size, int 
 
 Status FieldWalk::walk_subsection(const Json& subsection, Keys& keys, int depth) {
     const std::string& name = subsection.at("vmsd_name").get_ref<const std::string&>();
-    path_.push_back(name);
+    if (Status entered = enter(name); !entered) {
+        return entered;
+    }
     const std::uint64_t type = cursor_.integer(1);
     const std::string_view found = cursor_.text8();
     const auto version = static_cast<std::uint32_t>(cursor_.integer(4));
@@ -220,7 +276,7 @@ Status FieldWalk::walk_subsection(const Json& subsection, Keys& keys, int depth)
     visitor_.begin(DeviceGroup::subsection, unique(name, keys), version);
     Status walked = walk_state(subsection, depth + 1);
     visitor_.end(DeviceGroup::subsection);
-    path_.pop_back();
+    leave();
     return walked;
 }
 
@@ -232,7 +288,8 @@ std::uint64_t described_number(const Json& value, std::uint64_t limit) {
 }
 
 std::uint64_t described_bytes(const Json& state) {
-    return state_bytes(state, 0);
+    std::size_t looks_left = max_fields;
+    return state_bytes(state, 0, looks_left);
 }
 
 Status walk_described(const Json& state, std::span<const std::byte> payload, DeviceFieldVisitor& visitor) {

@@ -17,6 +17,10 @@ using format::SectionType;
 constexpr std::uint64_t max_instance = std::numeric_limits<std::uint32_t>::max();
 constexpr std::size_t max_sections = 4096;
 constexpr std::size_t max_commands = 64;
+/// Of its text; that of the largest machines has some hundred KiB.
+constexpr std::size_t max_description_bytes = 16 * 1024 * 1024;
+/// EOF, the description's type, its length.
+constexpr std::size_t description_head_bytes = 6;
 
 Status corrupt(std::size_t at, const std::string& what) {
     return fail(ErrorCode::stream_corrupt, fmt::format("byte {} of the device part: {}", at, what));
@@ -39,14 +43,16 @@ bool DevicePart::ends_with_commit(std::span<const std::byte> bytes) {
 
 /// The description is the last thing in a stream: EOF, its type, its length, which reaches exactly to the end.
 bool DevicePart::find_description_in(std::span<const std::byte> bytes) {
-    for (std::size_t at = bytes.size(); at-- > 0;) {
-        if (bytes[at] != std::byte{0} || at + 6 > bytes.size() ||
+    constexpr std::size_t furthest = description_head_bytes + max_description_bytes;
+    const std::size_t first = bytes.size() - std::min(bytes.size(), furthest);
+    for (std::size_t at = bytes.size(); at-- > first;) {
+        if (bytes[at] != std::byte{0} || at + description_head_bytes > bytes.size() ||
             bytes[at + 1] != static_cast<std::byte>(SectionType::vm_description)) {
             continue;
         }
         ByteCursor cursor(bytes.subspan(at + 2));
         const std::uint64_t length = cursor.integer(4);
-        if (at + 6 + length != bytes.size()) {
+        if (at + description_head_bytes + length != bytes.size()) {
             continue;
         }
         Json json = Json::parse(cursor.text(length), nullptr, false);

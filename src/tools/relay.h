@@ -31,6 +31,9 @@ public:
     /// then. `not_found` when there is no further source (a descriptor, a file). One thread.
     Result<RelayReport> serve(const RelayOptions& options, RelaySession::Files files, bool is_last);
 
+    /// Whether `serve` can bring another migration. The thread that calls `serve`.
+    bool takes_more() const { return listener_ != nullptr || one_source_ != nullptr; }
+
     /// Ends `serve` soon, with `cancelled` if nothing has been passed on. For good. Any thread.
     void cancel();
     /// Any thread.

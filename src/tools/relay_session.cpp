@@ -117,9 +117,19 @@ RelayReport RelaySession::run() {
     if (backward.joinable()) {
         backward.join();
     }
-    source_.channel.reset();
-    destination_.channel.reset();
+    close_channels();
     return make_report();
+}
+
+/// A cancel, which may come as long as the account is being finished, finds channels that are open or none.
+void RelaySession::close_channels() {
+    std::unique_ptr<Channel> source;
+    std::unique_ptr<Channel> destination;
+    const std::lock_guard lock(mutex_);
+    source = std::move(source_.channel);
+    destination = std::move(destination_.channel);
+    source_.socket = nullptr;
+    destination_.socket = nullptr;
 }
 
 /// Whether it is time to close both connections. One that is lost leaves the other direction some time, if it can
@@ -136,6 +146,7 @@ bool RelaySession::pumps_are_done(Instant& deadline) {
         if (may_leave_destination(now)) {
             // What the pump says when it is stopped then is of no interest.
             backward_outcome_ = RelayPump::Outcome{};
+            destination_left_ = true;
             return true;
         }
         return false;
@@ -165,8 +176,12 @@ void RelaySession::close() {
     {
         const std::lock_guard lock(mutex_);
         if (is_orderly(forward_outcome_) && is_orderly(backward_outcome_)) {
-            // A destination that was left is still being listened to.
             destination_.channel->shutdown();
+            if (destination_left_) {
+                // What it said may wait for a source that does not read.
+                source_.channel->shutdown();
+                cancel_->cancel();
+            }
             return;
         }
         const auto is_cut = [](const auto& outcome) { return outcome && outcome->end == RelayPump::End::cut; };
@@ -193,8 +208,12 @@ void RelaySession::close() {
 
 void RelaySession::cancel() {
     cancel_->cancel();
-    source_.channel->shutdown();
-    destination_.channel->shutdown();
+    const std::lock_guard lock(mutex_);
+    for (const RelaySide* side : {&source_, &destination_}) {
+        if (side->channel != nullptr) {
+            side->channel->shutdown();
+        }
+    }
 }
 
 RelaySession::Progress RelaySession::progress() const {
@@ -250,8 +269,14 @@ std::optional<Error> RelaySession::judge(const RelayReport& report) const {
     if (!is_orderly(forward_outcome_) || !is_orderly(backward_outcome_)) {
         return Error{ErrorCode::cancelled, "both connections were given up"};
     }
-    if (report.stream.complete || report.answers.shut || report.answers.running) {
+    if (report.answers.shut || report.answers.running ||
+        (report.stream.complete && !report.stream.return_path_opened)) {
         return std::nullopt;
+    }
+    if (report.stream.complete) {
+        return Error{ErrorCode::peer_closed,
+                     "the destination was to answer, and ended without saying that it has the machine",
+                     "its own log says why"};
     }
     const Undecoded& undecoded = *report.stream.undecoded;
     if (undecoded.reason.code == ErrorCode::stream_truncated) {

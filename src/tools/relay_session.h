@@ -49,7 +49,8 @@ public:
 
     /// Until both connections have ended, which are closed then. Once.
     RelayReport run();
-    /// Breaks both connections, so that `run` returns soon. Any thread.
+    /// Breaks both connections, so that `run` returns as soon as what has passed is in the files, which are completed
+    /// all the same. Any thread.
     void cancel();
     /// Any thread.
     Progress progress() const;
@@ -64,11 +65,13 @@ private:
     bool pumps_are_done(Instant& deadline);
     bool may_leave_destination(Instant now);
     void close();
+    void close_channels();
     RelayReport make_report();
     std::optional<Error> judge(const RelayReport& report) const;
 
     const std::string source_name_;
     const std::string destination_name_;
+    /// The pointers change under mutex_ once the pumps have ended, and only in the thread in `run`.
     RelaySide source_;
     RelaySide destination_;
     const std::unique_ptr<CancelEvent> cancel_;
@@ -88,6 +91,8 @@ private:
     // Under mutex_, until the threads have ended.
     std::optional<RelayPump::Outcome> forward_outcome_;
     std::optional<RelayPump::Outcome> backward_outcome_;
+    /// The backward pump has not ended by itself: its outcome is made up.
+    bool destination_left_ = false;
     /// Since when the destination has nothing more to say to anybody. The thread in `run`.
     std::optional<Instant> all_said_since_;
 };

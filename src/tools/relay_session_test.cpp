@@ -7,6 +7,7 @@
 #include "io/test_support.h"
 #include "io/thread_waiter.h"
 #include "stream/testing.h"
+#include "tools/stream_maker_testing.h"
 
 namespace godwit::test {
 namespace {
@@ -27,6 +28,34 @@ std::pair<std::unique_ptr<SocketChannel>, std::unique_ptr<SocketChannel>> connec
     return {std::move(*SocketChannel::create(std::move(near), "tcp:near", clock)),
             std::move(*SocketChannel::create(std::move(far), "tcp:far", clock))};
 }
+
+constexpr std::uint16_t open_return_path = static_cast<std::uint16_t>(format::Command::open_return_path);
+
+std::string text_of(const std::vector<std::byte>& bytes) {
+    return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+/// A small machine, with a return path or without one.
+std::string whole_stream(bool with_return_path) {
+    testing::SavedStreamMaker maker;
+    if (with_return_path) {
+        maker.command(open_return_path);
+    }
+    return text_of(maker.blocks({{"ram", 1}})
+                       .device("d", 0, {1}, R"("fields":[{"name":"a","type":"uint8","size":1}])")
+                       .end()
+                       .bytes());
+}
+
+/// A file that calls back when it is to become permanent.
+class TellingFile : public MemoryChannel {
+public:
+    std::function<void()> at_end;
+    Status finish_writing(Instant) override {
+        at_end();
+        return {};
+    }
+};
 
 /// A relay between a source and a destination that the test plays.
 class RelaySessionTest : public ::testing::Test {
@@ -190,6 +219,55 @@ TEST_F(RelaySessionTest, AFileThatCannotBeWrittenIsToldAndTheRestGoesOn) {
     const RelayReport report = wait();
     ASSERT_TRUE(report.file_error);
     EXPECT_EQ(report.file_error->message, "injected");
+}
+
+TEST_F(RelaySessionTest, ACancelWhileTheAccountIsBeingFinishedFindsNothingToBreak) {
+    TellingFile file;
+    bool called = false;
+    file.at_end = [&] {
+        session_->cancel();
+        called = true;
+    };
+    start({}, {.forward = &file});
+    ASSERT_OK(write_all(*source_, whole_stream(false)));
+    ASSERT_OK(source_->finish_writing(never));
+    ASSERT_OK(read_to_end(*destination_));
+    destination_.reset();
+    const RelayReport report = wait();
+    EXPECT_TRUE(called);
+    EXPECT_FALSE(report.failure) << report.failure->message;
+}
+
+TEST_F(RelaySessionTest, ADestinationThatWasToAnswerHasToSayThatItHasTheMachine) {
+    const std::string shut_without_status("\0\1\0\0", 4);
+    const std::string shut("\0\1\0\4\0\0\0\0", 8);
+    const std::string pong("\0\2\0\4\0\0\0\0", 8);
+    for (const auto& [answer, good] :
+         {std::pair(std::string(), false), {pong, false}, {shut_without_status, false}, {shut, true}}) {
+        start();
+        ASSERT_OK(write_all(*source_, whole_stream(true)));
+        ASSERT_OK(source_->finish_writing(never));
+        ASSERT_OK(read_to_end(*destination_));
+        ASSERT_OK(write_all(*destination_, answer));
+        destination_.reset();
+        ASSERT_OK(read_to_end(*source_));
+        source_.reset();
+        const RelayReport report = wait();
+        EXPECT_TRUE(report.stream.complete);
+        EXPECT_EQ(!report.failure, good) << answer.size() << (report.failure ? report.failure->message : "");
+    }
+}
+
+TEST_F(RelaySessionTest, ASourceThatDoesNotReadHoldsNobodyUp) {
+    start();
+    ASSERT_OK(write_all(*source_, whole_stream(false)));
+    ASSERT_OK(source_->finish_writing(never));
+    ASSERT_OK(read_to_end(*destination_));
+    // More than all that lies between.
+    auto sent = std::async(std::launch::async, [&] { return write_until_error(*destination_, patience); });
+    const RelayReport report = wait();
+    EXPECT_FALSE(report.failure) << report.failure->message;
+    sent.get();
 }
 
 TEST_F(RelaySessionTest, WhatIsNotUnderstoodIsKeptAllTheSame) {

@@ -15,6 +15,8 @@ namespace {
 
 /// Kinds of messages that are told apart; beyond, something else than a return path is read.
 constexpr std::size_t max_kinds = 32;
+/// Of the status in a SHUT.
+constexpr std::size_t shut_bytes = 4;
 
 std::string name_of(std::uint16_t type) {
     switch (static_cast<ReturnMessage>(type)) {
@@ -70,6 +72,9 @@ Status ReturnAccount::read_message() {
     if (!reader_.ok()) {
         return reader_.status();
     }
+    if (type == static_cast<std::uint16_t>(ReturnMessage::shut) && length != shut_bytes) {
+        return fail(ErrorCode::stream_corrupt, fmt::format("a SHUT of {} bytes", length));
+    }
     ++report_.messages[name_of(type)];
     note(type, payload, arrival_(reader_.position() - 1));
     return {};
@@ -79,7 +84,7 @@ void ReturnAccount::note(std::uint16_t type, const std::string& payload, Instant
     constexpr std::size_t code_bytes = 2;
     switch (static_cast<ReturnMessage>(type)) {
         case ReturnMessage::shut:
-            report_.shut = static_cast<std::uint32_t>(number(payload.substr(0, 4)));
+            report_.shut = static_cast<std::uint32_t>(number(payload));
             report_.shut_came = came;
             shut_ = true;
             break;

@@ -97,6 +97,8 @@ Status StreamAccount::read_next() {
     if (recorder_ != nullptr) {
         recorder_->hold_from(at);
     }
+    // The end of the section before has come: its moments need not be remembered any longer.
+    static_cast<void>(arrival_(at));
     const std::optional<std::uint8_t> byte = reader_.peek_u8();
     if (!byte) {
         return reader_.ok() ? fail(ErrorCode::stream_truncated, "the stream ends without its EOF byte")

@@ -240,6 +240,13 @@ TEST(ReturnAccount, NamesWhatADestinationSays) {
     EXPECT_EQ(report.loaded, arrival(19));
 }
 
+TEST(ReturnAccount, AShutWithoutAStatusIsNoSuccess) {
+    const ReturnReport report = answers_of([](StreamWriter& writer) { put_message(writer, 1, ""); });
+    EXPECT_FALSE(report.shut);
+    ASSERT_TRUE(report.undecoded);
+    EXPECT_EQ(report.undecoded->reason.code, ErrorCode::stream_corrupt);
+}
+
 TEST(ReturnAccount, WhatIsTooLongOrCutOffIsUndecoded) {
     const ReturnReport too_long = answers_of([](StreamWriter& writer) { writer.put_u32(0x0002ffff); });
     ASSERT_TRUE(too_long.undecoded);

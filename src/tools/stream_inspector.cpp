@@ -215,7 +215,9 @@ Status StreamInspector::read_command(std::uint64_t at) {
     const std::uint16_t command = reader_.get_u16();
     std::vector<std::byte> payload(reader_.get_u16());
     reader_.get_bytes(payload);
-    listener_.command(since(at), command, payload);
+    if (reader_.ok()) {
+        listener_.command(since(at), command, payload);
+    }
     return reader_.status();
 }
 
@@ -287,7 +289,9 @@ Status StreamInspector::read_end(std::uint64_t at) {
     const std::uint64_t rest_at = reader_.position();
     if (reader_.peek_u8() == static_cast<std::uint8_t>(SectionType::command)) {
         reader_.get_u8();
-        return read_command(rest_at);
+        if (Status read = read_command(rest_at); !read) {
+            return read;
+        }
     }
     return reader_.peek_u8() ? fail(ErrorCode::stream_corrupt, "the stream goes on after its end") : reader_.status();
 }

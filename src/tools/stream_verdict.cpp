@@ -89,6 +89,10 @@ void StreamVerdict::command(StreamExtent extent, std::uint16_t command, std::spa
     const auto wrong = [&](const char* what) {
         problem(fmt::format("command {} at byte {}: {}", command, extent.offset, what));
     };
+    if (committed_) {
+        wrong("nothing may follow a COMMIT");
+        return;
+    }
     switch (static_cast<format::Command>(command)) {
         case format::Command::open_return_path:
             return_path_ = true;
@@ -103,6 +107,10 @@ void StreamVerdict::command(StreamExtent extent, std::uint16_t command, std::spa
             }
             return;
         case format::Command::commit:
+            committed_ = true;
+            if (!described_ || !payload.empty()) {
+                wrong("a COMMIT has no payload and comes after the description");
+            }
             return;
     }
     wrong("it is not supported");

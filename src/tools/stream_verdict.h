@@ -70,6 +70,7 @@ private:
     bool return_path_ = false;
     bool opaque_ = false;
     bool described_ = false;
+    bool committed_ = false;
 };
 
 }  // namespace godwit

@@ -146,6 +146,8 @@ TEST(StreamVerdict, WhatNoDestinationTakesIsAProblem) {
     early_delta.blocks({{"ram", 1}}).begin_ram().delta("ram", 0, 1).end_ram().end();
     SavedStreamMaker outside;
     outside.blocks({{"ram", 1}}).begin_ram().zero("ram", 1).end_ram().end();
+    constexpr auto commit = static_cast<std::uint16_t>(format::Command::commit);
+    EXPECT_TRUE(judge(SavedStreamMaker().end().command(commit).bytes()).problems.empty());
     const Case cases[] = {
         {twice.bytes(), "section \"x\" (0) at byte 38 comes twice"},
         {odd_state.bytes(), "run state that no guest to move can have: 'sideways'"},
@@ -153,6 +155,9 @@ TEST(StreamVerdict, WhatNoDestinationTakesIsAProblem) {
         {early_delta.bytes(), "a delta to page 0 of RAM block \"ram\", which was never sent"},
         {outside.bytes(), "is outside RAM block \"ram\""},
         {SavedStreamMaker().command(77).end().bytes(), "command 77 at byte 17: it is not supported"},
+        {SavedStreamMaker().command(commit).end().bytes(), "a COMMIT has no payload and comes after the description"},
+        {SavedStreamMaker().command(commit).command(commit).end().bytes(), "nothing may follow a COMMIT"},
+        {SavedStreamMaker().end(false).command(commit).bytes(), "comes after the description"},
         {SavedStreamMaker().end(false).bytes(), "it has no description at its end"},
         {SavedStreamMaker().bytes(), "the stream ends without its EOF byte"},
         {SavedStreamMaker().end().device("x", 0, {}, "").bytes(), "the stream goes on after its end"},

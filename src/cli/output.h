@@ -1,0 +1,15 @@
+#pragma once
+
+#include <string_view>
+
+#include "godwit/error.h"
+
+namespace godwit {
+
+/// Writes to the standard output, which is buffered. What cannot be written is told by `finish_output`.
+void put_output(std::string_view text);
+
+/// Call at the end of what was written: all of it is out then. Errors: `io` if any of it was lost.
+Status finish_output();
+
+}  // namespace godwit

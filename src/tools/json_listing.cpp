@@ -122,7 +122,7 @@ void JsonListing::disk_chunks(StreamExtent extent, const IteratedSection& piece,
     json_.end();
 }
 
-void JsonListing::command(StreamExtent extent, std::uint16_t command, std::span<const std::byte> payload) {
+Status JsonListing::command(StreamExtent extent, std::uint16_t command, std::span<const std::byte> payload) {
     begin_section(extent, "command");
     json_.member("command", command);
     json_.member("name", command_name(command));
@@ -132,6 +132,7 @@ void JsonListing::command(StreamExtent extent, std::uint16_t command, std::span<
         json_.member("payload", hex_text(payload));
     }
     json_.end();
+    return {};
 }
 
 Status JsonListing::device(StreamExtent extent, const DeviceSection& section,

@@ -10,12 +10,13 @@
 #include <vector>
 
 #include "ram/record_decoder.h"
+#include "tools/stream_takers.h"
 
 namespace godwit {
 
 /// Knows which pages of a stream have come before: counts those that come again, by block, and the passes over memory.
 /// A pass begins where the order of pages does. Memory that it needs: a bit for each page that came, within a limit.
-class PageHistory : public RamRecordVisitor {
+class PageHistory : public RamTaker {
 public:
     struct Block {
         std::string id;

@@ -28,13 +28,18 @@ StreamInspector::StreamInspector(Channel& channel, const Clock& clock, StreamLis
     }
 }
 
-Status StreamInspector::inspect() {
+Status StreamInspector::walk() {
     Status read = read_all();
     if (takers_.ram != nullptr) {
         Status finished = takers_.ram->finish();
         read = read ? finished : read;
     }
     listener_.totals(ram_.blocks(), disks_.disks());
+    return read;
+}
+
+Status StreamInspector::inspect() {
+    const Status read = walk();
     if (const Error* error = obstacle()) {
         return fail(error->code, printable(error->message), error->hint);
     }
@@ -57,6 +62,7 @@ Status StreamInspector::read_all() {
             return reader_.ok() ? fail(ErrorCode::stream_truncated, "the stream ends without its EOF byte")
                                 : reader_.status();
         }
+        listener_.begins(static_cast<SectionType>(*type), at);
         if (Status section = read_section(static_cast<SectionType>(*type), at); !section) {
             return section;
         }
@@ -215,10 +221,7 @@ Status StreamInspector::read_command(std::uint64_t at) {
     const std::uint16_t command = reader_.get_u16();
     std::vector<std::byte> payload(reader_.get_u16());
     reader_.get_bytes(payload);
-    if (reader_.ok()) {
-        listener_.command(since(at), command, payload);
-    }
-    return reader_.status();
+    return reader_.ok() ? listener_.command(since(at), command, payload) : reader_.status();
 }
 
 /// Device sections have no length: everything from the first one on is taken apart afterwards.
@@ -243,19 +246,13 @@ Status StreamInspector::read_device_part(std::uint64_t at) {
         return told;
     }
     if (split) {
+        if (Status told = tell_commands(at, *part, 0, part->eof_offset()); !told) {
+            return told;
+        }
         const std::uint64_t eof_at = at + part->eof_offset();
-        const auto tell_commands = [&](std::size_t from, std::size_t end) {
-            for (const DeviceCommand& command : part->commands()) {
-                if (command.offset >= from && command.offset < end) {
-                    listener_.command({at + command.offset, command.bytes}, command.number, command.payload);
-                }
-            }
-        };
-        tell_commands(0, part->eof_offset());
         listener_.end_of_sections({eof_at, 1});
         listener_.description({eof_at + 1, 5 + std::uint64_t{part->description_bytes()}});
-        tell_commands(part->eof_offset(), part->bytes().size());
-        return split;
+        return tell_commands(at, *part, part->eof_offset(), part->bytes().size());
     }
     const std::size_t size = part->bytes().size();
     if (split.error().code == ErrorCode::unsupported && part->bytes().back() == std::byte{0}) {
@@ -271,6 +268,19 @@ Status StreamInspector::tell_devices(std::uint64_t at, const std::shared_ptr<con
         if (Status told = listener_.device({at + section.offset, section.bytes}, section, part); !told) {
             return fail(told.error().code,
                         fmt::format("device at byte {}: {}", at + section.offset, told.error().message));
+        }
+    }
+    return {};
+}
+
+Status StreamInspector::tell_commands(std::uint64_t at, const DevicePart& part, std::size_t from, std::size_t end) {
+    for (const DeviceCommand& command : part.commands()) {
+        if (command.offset < from || command.offset >= end) {
+            continue;
+        }
+        if (Status told = listener_.command({at + command.offset, command.bytes}, command.number, command.payload);
+            !told) {
+            return told;
         }
     }
     return {};

@@ -31,6 +31,10 @@ public:
     /// Errors say at which byte, in which section, block and offset the stream is broken. Those of the takers too.
     /// Their messages are fit to print.
     Status inspect();
+    /// The same, but the errors are told as they are, and those of the takers only if they object to the stream.
+    Status walk();
+    /// How far it is. The reading thread, from within the channel too.
+    std::uint64_t position() const { return reader_.position(); }
 
 private:
     struct Section {
@@ -51,6 +55,7 @@ private:
     Status read_command(std::uint64_t at);
     Status read_device_part(std::uint64_t at);
     Status tell_devices(std::uint64_t at, const std::shared_ptr<const DevicePart>& part);
+    Status tell_commands(std::uint64_t at, const DevicePart& part, std::size_t from, std::size_t end);
     Status read_end(std::uint64_t at);
     const Error* obstacle() const;
     StreamExtent since(std::uint64_t at) const { return {at, reader_.position() - at}; }

@@ -46,6 +46,8 @@ struct IteratedSection {
 class StreamListener {
 public:
     virtual ~StreamListener() = default;
+    /// A section, a command, the devices or the end begin at a byte that has come. What it is follows, if it is whole.
+    virtual void begins(format::SectionType type, std::uint64_t offset) { (void)type, (void)offset; }
     virtual void header(StreamExtent) {}
     virtual void configuration(StreamExtent, const StreamConfiguration&) {}
     /// The piece that lists the blocks; they are all that `blocks` has.
@@ -58,8 +60,10 @@ public:
                              std::optional<unsigned> progress_percent) {
         (void)progress_percent;
     }
-    virtual void command(StreamExtent, std::uint16_t command, std::span<const std::byte> payload) {
+    /// An error ends the reading, and is the stream's.
+    virtual Status command(StreamExtent, std::uint16_t command, std::span<const std::byte> payload) {
         (void)command, (void)payload;
+        return {};
     }
     /// Errors: those of `DevicePart::walk`, which everybody calls, once.
     virtual Status device(StreamExtent, const DeviceSection& section, const std::shared_ptr<const DevicePart>& part) {

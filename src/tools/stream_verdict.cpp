@@ -85,13 +85,13 @@ void StreamVerdict::disk_chunks(StreamExtent extent, const IteratedSection& sect
     piece(extent, section);
 }
 
-void StreamVerdict::command(StreamExtent extent, std::uint16_t command, std::span<const std::byte> payload) {
+Status StreamVerdict::command(StreamExtent extent, std::uint16_t command, std::span<const std::byte> payload) {
     const auto wrong = [&](const char* what) {
         problem(fmt::format("command {} at byte {}: {}", command, extent.offset, what));
     };
     if (committed_) {
         wrong("nothing may follow a COMMIT");
-        return;
+        return {};
     }
     switch (static_cast<format::Command>(command)) {
         case format::Command::open_return_path:
@@ -100,20 +100,21 @@ void StreamVerdict::command(StreamExtent extent, std::uint16_t command, std::spa
                 wrong("it has no payload");
             }
             note("it opens a return path: it can be given to a destination through a socket, not as a file");
-            return;
+            return {};
         case format::Command::ping:
             if (payload.size() != 4 || !return_path_) {
                 wrong("a PING has 4 bytes and comes after OPEN_RETURN_PATH");
             }
-            return;
+            return {};
         case format::Command::commit:
             committed_ = true;
             if (!described_ || !payload.empty()) {
                 wrong("a COMMIT has no payload and comes after the description");
             }
-            return;
+            return {};
     }
     wrong("it is not supported");
+    return {};
 }
 
 Status StreamVerdict::device(StreamExtent extent, const DeviceSection& section,

@@ -84,8 +84,9 @@ void TextListing::disk_chunks(StreamExtent extent, const IteratedSection& piece,
     line(extent, fmt::format("{:<5} \"block\" {}{}", piece.kind(), counts.text(), progress));
 }
 
-void TextListing::command(StreamExtent extent, std::uint16_t command, std::span<const std::byte>) {
+Status TextListing::command(StreamExtent extent, std::uint16_t command, std::span<const std::byte>) {
     line(extent, fmt::format("COMMAND {} ({})", command, command_name(command)));
+    return {};
 }
 
 Status TextListing::device(StreamExtent extent, const DeviceSection& section,

@@ -28,7 +28,7 @@ public:
     void ram_pages(StreamExtent extent, const IteratedSection& piece, const RamCensus::Counts& counts) override;
     void disk_chunks(StreamExtent extent, const IteratedSection& piece, const DiskCensus::Counts& counts,
                      std::optional<unsigned> progress_percent) override;
-    void command(StreamExtent extent, std::uint16_t command, std::span<const std::byte> payload) override;
+    Status command(StreamExtent extent, std::uint16_t command, std::span<const std::byte> payload) override;
     Status device(StreamExtent extent, const DeviceSection& section,
                   const std::shared_ptr<const DevicePart>& part) override;
     void opaque_devices(StreamExtent extent, const std::shared_ptr<const DevicePart>& part) override;

@@ -14,7 +14,9 @@ using testing::KvmTestMachine;
 
 TEST(EmulatorState, All_registers_come_back) {
     EmulatorTestMachine machine;
-    machine.boot({0xeb, 0xfe});
+    // 1: movb $1,0x9000; jmp 1
+    constexpr std::size_t flag = 0x9000;
+    machine.boot({0xc6, 0x05, 0x00, 0x90, 0x00, 0x00, 0x01, 0xeb, 0xf7});
     VcpuState state = machine.state();
     for (std::size_t n = 0; n < 8; ++n) {
         state.cpu.regs[n] = 0x1000'0000 + n;
@@ -45,12 +47,15 @@ TEST(EmulatorState, All_registers_come_back) {
     state.cpu.xmm[9] = {1, 1};
     ASSERT_TRUE(machine.vcpu().load(state));
     // It runs, so that the engine has them all.
-    std::atomic<bool> done = false;
     machine.vcpu().prepare_run(false);
     std::thread interrupter([&] {
-        std::this_thread::sleep_for(std::chrono::milliseconds(20));
+        const std::atomic_ref has_run(*reinterpret_cast<std::uint8_t*>(machine.host() + flag));
+        const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+        while (has_run.load() == 0 && std::chrono::steady_clock::now() < deadline) {
+            std::this_thread::yield();
+        }
+        EXPECT_EQ(has_run.load(), 1);
         machine.vcpu().interrupt();
-        done = true;
     });
     EXPECT_EQ(machine.vcpu().run(machine.buses()).kind, ExitOutcome::Kind::interrupted);
     interrupter.join();

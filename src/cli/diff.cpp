@@ -26,11 +26,6 @@ struct DiffOptions {
     bool json = false;
 };
 
-// As of diff(1).
-constexpr int exit_same = 0;
-constexpr int exit_different = 1;
-constexpr int exit_trouble = 2;
-
 Result<std::unique_ptr<SavedMachine>> read_machine(const std::string& file, const DiffOptions& options) {
     const auto about = [&](const Error& error) {
         return fail(error.code, fmt::format("{}: {}", file, error.message), error.hint);
@@ -104,16 +99,7 @@ void add_diff_command(CLI::App& app, int& status) {
         "Examples:\n  godwit diff before.stream after.stream\n"
         "  godwit diff before.stream after.stream --ignore ram --ignore timer --ignore 'cpu/env.tsc*'\n"
         "  godwit diff before.stream after.stream --json | jq '.devices[].differences[]'");
-    command->callback([options, &status] {
-        Result<bool> same = diff_files(*options);
-        if (const Status told = finish_output(); same && !told) {
-            same = fail(told.error());
-        }
-        if (!same) {
-            print_error(same.error());
-        }
-        status = !same ? exit_trouble : *same ? exit_same : exit_different;
-    });
+    command->callback([options, &status] { status = finish_answer(diff_files(*options)); });
 }
 
 }  // namespace godwit

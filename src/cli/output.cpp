@@ -3,6 +3,7 @@
 #include <cerrno>
 #include <cstdio>
 
+#include "cli/subcommands.h"
 #include "io/system_error.h"
 
 namespace godwit {
@@ -20,6 +21,20 @@ Status finish_output() {
     }
     constexpr const char* lost = "the output could not be written to its end";
     return errno != 0 ? fail_errno(ErrorCode::io, lost, errno) : fail(ErrorCode::io, lost);
+}
+
+int finish_answer(Result<bool> answer) {
+    constexpr int yes = 0;
+    constexpr int no = 1;
+    constexpr int trouble = 2;
+    if (const Status told = finish_output(); answer && !told) {
+        answer = fail(told.error());
+    }
+    if (!answer) {
+        print_error(answer.error());
+        return trouble;
+    }
+    return *answer ? yes : no;
 }
 
 }  // namespace godwit

@@ -22,10 +22,6 @@ struct VerifyOptions {
     std::string machine;
 };
 
-constexpr int exit_good = 0;
-constexpr int exit_refused = 1;
-constexpr int exit_trouble = 2;
-
 void tell(const std::string& file, const StreamVerdict& verdict) {
     const bool good = verdict.problems().empty();
     put_output(fmt::format("{}: {}\n", printable(file), good ? "good" : "refused"));
@@ -85,16 +81,7 @@ void add_verify_command(CLI::App& app, int& status) {
         "The exit status is 0 for a good stream, 1 for one that would be refused, 2 for trouble with the file or the "
         "command line.\n"
         "Examples:\n  godwit verify vm1.stream\n  godwit verify vm1.stream --machine microvm");
-    command->callback([options, &status] {
-        Result<bool> good = verify_file(*options);
-        if (const Status told = finish_output(); good && !told) {
-            good = fail(told.error());
-        }
-        if (!good) {
-            print_error(good.error());
-        }
-        status = !good ? exit_trouble : *good ? exit_good : exit_refused;
-    });
+    command->callback([options, &status] { status = finish_answer(verify_file(*options)); });
 }
 
 }  // namespace godwit

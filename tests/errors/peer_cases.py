@@ -16,6 +16,7 @@ from told import by_migration
 
 HOST = "127.0.0.1"
 SHORT_MS = 200
+PATIENT_MS = 30_000
 RETURN_PATH_SHUT = 1
 
 
@@ -59,11 +60,11 @@ def idle_timeout(ground):
         return fails(source, f"tcp:{HOST}:{relay.port}", "destination does not take", "idle-timeout")
 
 
-def stopped_at(ground, step):
+def stopped_at(ground, step, deadline_ms):
     """A pair whose destination stops at a step of the handover, and the source that waits for it."""
     source = ground.source()
     destination = ground.destination(extra=("--test-stop-at", step))
-    set_parameters(source, switchover_timeout=1000)
+    set_parameters(source, switchover_timeout=deadline_ms)
     source.qmp.command("migrate", {"uri": pairs.listening_uri(destination)})
     wait_for(lambda: pathlib.Path(f"/proc/{destination.process.pid}/stat").read_text(encoding="ascii").rsplit(")", 1)[1].split()[0] == "T",
              10, "the destination stops")
@@ -71,7 +72,7 @@ def stopped_at(ground, step):
 
 
 def switchover_timeout(ground):
-    source, _ = stopped_at(ground, "destination-received")
+    source, _ = stopped_at(ground, "destination-received", 1000)
     return failed(source, "did not finish loading", "switchover deadline")
 
 
@@ -132,7 +133,7 @@ def ownership_gone(ground):
 
 
 def too_late(ground):
-    source, destination = stopped_at(ground, "destination-committed")
+    source, destination = stopped_at(ground, "destination-committed", PATIENT_MS)
     told = refuses(source, "migrate_cancel", {}, "handed over", "deadline")
     destination.process.signal(signal.SIGCONT)
     source.qmp.wait_migration("completed")

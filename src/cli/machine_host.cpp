@@ -10,6 +10,7 @@
 #include "cli/exit_status.h"
 #include "cli/machine_commands.h"
 #include "cli/subcommands.h"
+#include "godwit/error_table.h"
 #include "monitor/basic_commands.h"
 #include "monitor/block_commands.h"
 #include "monitor/control_commands.h"
@@ -211,7 +212,8 @@ void MachineHost::handle_event(const MachineEvent& event) {
     emit(to_string(event.kind), event_data(event));
     if (event.kind == MachineEvent::Kind::shutdown) {
         if (!event.message.empty()) {
-            print_error({ErrorCode::vcpu, event.message});
+            const Error error{ErrorCode::vcpu, event.message};
+            print_error({error.code, error.message, advice_for(error)});
         }
         leave_loop(event.exit_status);
     }
@@ -280,8 +282,7 @@ void MachineHost::incoming_failed() {
     if (ending_) {
         return;
     }
-    print_error({error.code, fmt::format("incoming migration failed: {} [{}]", error.message, to_string(error.code)),
-                 error.hint});
+    print_error({error.code, "incoming migration failed: " + error.message, advice_for(error)});
     if (error.code == ErrorCode::handover_unknown) {
         log_.write(LogLevel::warning, "the guest is complete and stays paused here until the operator decides");
         return;

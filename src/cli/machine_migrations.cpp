@@ -39,7 +39,7 @@ MachineMigrations::MachineMigrations(Environment outgoing, Environment incoming,
 Status MachineMigrations::migrate(const MigrateRequest& request) {
     // What forbids a migration is said before anything about its address, and before a descriptor has been taken.
     if (is_leaving()) {
-        return fail(ErrorCode::busy, "There's a migration process in progress");
+        return fail(ErrorCode::busy, "There's a migration process in progress", "wait for its end, or cancel it");
     }
     if (auto status = check_departure_(); !status) {
         return status;

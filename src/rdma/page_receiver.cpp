@@ -45,7 +45,7 @@ void PageReceiver::publish() {
 
 Status PageReceiver::serve_round(DirectPageTarget& target) {
     if (!memory_) {
-        return fail(ErrorCode::wrong_state, "the way for pages is closed");
+        return fail(ErrorCode::cancelled, "the way for pages is closed");
     }
     for (bool over = false; !over;) {
         const Result<Message*> message = next_message();

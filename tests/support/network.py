@@ -55,7 +55,7 @@ class Network:
     def _make_link(self, side, number):
         link = link_of(side)
         _run("ip", "link", "add", "name", link, "type", "veth", "peer", "name", "uplink", "netns", str(self._host_pids[side]))
-        _run("ip", "address", "add", f"10.77.{number}.1/24", "dev", link)
+        _run("ip", "address", "add", f"{router_address(side)}/24", "dev", link)
         _run("ip", "-6", "address", "add", f"fd77:{number}::1/64", "dev", link, "nodad")
         self.run_at(side, "ip", "link", "set", "lo", "up")
         self.run_at(side, "ip", "address", "add", f"{address(side)}/24", "dev", "uplink")
@@ -67,7 +67,7 @@ class Network:
         """Brings up the host's end of the link, and the routes, which go whenever it goes down."""
         number = SIDES.index(side) + 1
         self.run_at(side, "ip", "link", "set", "uplink", "up")
-        self.run_at(side, "ip", "route", "replace", "default", "via", f"10.77.{number}.1")
+        self.run_at(side, "ip", "route", "replace", "default", "via", router_address(side))
         self.run_at(side, "ip", "-6", "address", "replace", f"{address6(side)}/64", "dev", "uplink", "nodad")
         self.run_at(side, "ip", "-6", "route", "replace", "default", "via", f"fd77:{number}::1")
 
@@ -135,6 +135,11 @@ def link_of(side):
 
 def other(side):
     return SIDES[1 - SIDES.index(side)]
+
+
+def router_address(side):
+    """Of the router on that host's link."""
+    return f"10.77.{SIDES.index(side) + 1}.1"
 
 
 def address(side):

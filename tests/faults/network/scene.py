@@ -51,6 +51,7 @@ class Scene:
         self.platform = accelerators.Platform(arguments)
         self.append, self.memory = append, memory
         self.source = self.destination = None
+        self.relay = None
         self.host = address("destination")
 
     def start(self, source_extra=(), destination_extra=(), has_destination=True, is_ready=True):

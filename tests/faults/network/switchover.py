@@ -1,5 +1,6 @@
-"""Around the switchover one side is stopped at a named step; then the network is cut, in both directions or in one, or the side stays
-stopped for a while. It goes on, and the two ends are those that docs/handover.md knows: never two guests that run."""
+"""Around the switchover one side is stopped at a named step; then the network is cut, in both directions or in one, a relay between them
+is killed, or the side stays stopped for a while. It goes on, and the two ends are those that docs/handover.md knows: never two guests
+that run."""
 
 import argparse
 import pathlib
@@ -12,9 +13,10 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
 # pylint: disable=wrong-import-position
 from scene import ENDED, GONE, IDLE_MS, RUNS_THERE, SLACK_S, SWITCHOVER_MS, UNKNOWN, Scene, accelerators, wait_for  # noqa: E402
-from support.network import SIDES, enter_namespaces, hold  # noqa: E402
+from support.network import SIDES, enter_namespaces, hold, router_address  # noqa: E402
 from support.processes import Workspace, is_stopped  # noqa: E402
 from support.qmp import QmpError  # noqa: E402
+from support.relaying import RelayProgram  # noqa: E402
 
 # What may become of source and destination together.
 KEPT = "kept"  # the source's guest goes on, the destination has ended
@@ -24,6 +26,7 @@ UNKNOWN_RUNS = "unknown here, runs there"
 MOVED = "moved"
 LONGER_S = 2 * SWITCHOVER_MS / 1000
 SHORTER_S = 0.5
+RELAY_KILLED = "the relay killed"
 STEPS = ("source-stopping", "source-stopped", "source-sent", "source-loaded-seen", "source-before-commit", "source-committed",
          "destination-received", "destination-loaded", "destination-said-loaded", "destination-committed", "destination-running",
          "destination-said-running")
@@ -59,9 +62,13 @@ FAULTS = {
     "nothing reaches the source": Fault(lambda here: here.network.swallow("source"), by_step(
         (KEPT, KEPT_UNKNOWN), (KEPT, KEPT_UNKNOWN), (KEPT_UNKNOWN, UNKNOWN_RUNS), UNKNOWN_RUNS, UNKNOWN_RUNS, (UNKNOWN_RUNS, MOVED),
         KEPT_UNKNOWN, KEPT_UNKNOWN, (KEPT_UNKNOWN, UNKNOWN_RUNS), UNKNOWN_RUNS, UNKNOWN_RUNS, (UNKNOWN_RUNS, MOVED))),
+    # To both sides a connection that is lost at once.
+    RELAY_KILLED: Fault(lambda here: here.relay.process.kill(), by_step(
+        KEPT, KEPT, (KEPT_UNKNOWN, UNKNOWN_BOTH), UNKNOWN_BOTH, UNKNOWN_BOTH, (UNKNOWN_BOTH, UNKNOWN_RUNS, MOVED),
+        KEPT_UNKNOWN, KEPT_UNKNOWN, (KEPT_UNKNOWN, UNKNOWN_BOTH, UNKNOWN_RUNS), UNKNOWN_RUNS, UNKNOWN_RUNS, (UNKNOWN_RUNS, MOVED))),
     "stopped for less than the deadlines": Fault(lambda here: hold(SHORTER_S), by_step(*[MOVED] * len(STEPS))),
     "stopped for longer than the deadlines": Fault(lambda here: hold(LONGER_S), by_step(
-        KEPT, KEPT, (KEPT_UNKNOWN, UNKNOWN_BOTH), (KEPT_UNKNOWN, UNKNOWN_BOTH), (KEPT_UNKNOWN, UNKNOWN_BOTH), (UNKNOWN_RUNS, MOVED),
+        KEPT, KEPT, KEPT_UNKNOWN, KEPT_UNKNOWN, KEPT_UNKNOWN, (UNKNOWN_RUNS, MOVED),
         KEPT_UNKNOWN, KEPT_UNKNOWN, (UNKNOWN_RUNS, UNKNOWN_BOTH), UNKNOWN_RUNS, UNKNOWN_RUNS, MOVED)),
 }
 
@@ -119,7 +126,9 @@ def trial(workspace, arguments, step, fault):
     here.start(**{f"{side}_extra": ("--test-stop-at", step)})
     here.set_deadlines()
     victim = here.side(side)
-    here.migrate()
+    if fault == RELAY_KILLED:
+        here.relay = RelayProgram(workspace, arguments.program, here.uri(), listen=f"tcp:{router_address('source')}:0")
+    here.migrate(uri=here.relay.uri if here.relay else None)
     wait_for(lambda: is_stopped(victim.process), 30, f"{side} stops at {step}")
     FAULTS[fault].strike(here)
     since = time.monotonic()

@@ -76,7 +76,7 @@ class Network:
         return ["nsenter", f"--net=/proc/{self._host_pids[side]}/ns/net"]
 
     def run_at(self, side, *command):
-        _run(*self.inside(side), *command)
+        return _run(*self.inside(side), *command)
 
     # Faults. Each has its remedy below it.
 
@@ -118,6 +118,11 @@ class Network:
         _run("ip", "link", "set", link_of(side), "mtu", str(mtu_bytes))
         if both_ends:
             self.run_at(side, "ip", "link", "set", "uplink", "mtu", str(mtu_bytes))
+
+    def learned_mtu_bytes(self, side):
+        """What that host has been told of the way to the other one, or None."""
+        words = self.run_at(side, "ip", "route", "get", address(other(side))).split()
+        return int(words[words.index("mtu") + 1]) if "mtu" in words else None
 
     def sent_bytes(self, side):
         """What the router has sent towards that host."""

@@ -60,7 +60,7 @@ def narrow_link_with_a_long_queue(here):
 
 def too_narrow(here):
     """The guest writes more: it does not converge, says so, and goes on at the source until the link is wider."""
-    here.append = "working-set=12M rate=0 pattern=random heartbeat-ms=20 fill=words"
+    here.append = "working-set=12M rate=0 pattern=small heartbeat-ms=20 fill=words"
     here.start()
     here.network.shape("destination", "40mbit", 32 << 10, 256 << 10)
     here.migrate()
@@ -91,7 +91,9 @@ def mtu_576(here):
 
 def mtu_1280_in_the_middle(here):
     """The hosts have to find out."""
-    return small_packets(here, 1280, False)
+    said = small_packets(here, 1280, False)
+    assert here.network.learned_mtu_bytes("source") == 1280, here.network.learned_mtu_bytes("source")
+    return said
 
 
 def ipv6(here):

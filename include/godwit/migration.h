@@ -98,6 +98,9 @@ public:
     /// Breaks the connection off at once, as if the network had; see `Migration::yank`. Does nothing while there is
     /// none yet.
     void yank();
+    /// Any thread, at any time. The handshake's deadline counts from the source's arrival, the switchover's is looked
+    /// at when it begins, and the one for silence at each of the source's PINGs, so at the latest with the next pass.
+    void set_parameters(const MigrationParameters& parameters);
 
     MigrationState state() const;
     MigrationStatistics statistics() const;

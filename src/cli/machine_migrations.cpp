@@ -94,6 +94,14 @@ Status MachineMigrations::receive(const std::string& uri) {
     return incoming_->start(std::move(endpoint->opener));
 }
 
+Status MachineMigrations::set(std::span<const ParameterChange> changes) {
+    Status done = outgoing_.set(changes);
+    if (done && incoming_) {
+        incoming_->set_parameters(parameters());
+    }
+    return done;
+}
+
 bool MachineMigrations::is_leaving() const {
     return outgoing_.state() != MigrationState::none && !outgoing_.has_finished();
 }

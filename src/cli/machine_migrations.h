@@ -57,7 +57,7 @@ public:
     MigrationParameters parameters() const override { return outgoing_.parameters(); }
     std::vector<std::string> blocked_reasons() const override;
     Status continue_switchover() override { return outgoing_.continue_switchover(); }
-    Status set(std::span<const ParameterChange> changes) override { return outgoing_.set(changes); }
+    Status set(std::span<const ParameterChange> changes) override;
 
     /// An outgoing migration has begun and not ended.
     bool is_leaving() const;

@@ -2,10 +2,13 @@
 
 #include <fmt/format.h>
 
+#include <cerrno>
 #include <string>
+#include <utility>
 
 #include "godwit/error.h"
 #include "io/cancel_event.h"
+#include "io/system_error.h"
 
 namespace godwit {
 
@@ -27,6 +30,19 @@ inline tl::unexpected<Error> fail_wait(WaitOutcome outcome, const std::string& d
     }
     return fail(ErrorCode::idle_timeout, fmt::format("{} before the deadline ({})", what, description),
                 "the peer hangs or the network is broken");
+}
+
+/// The error of a system call that moves data ("receive") between a descriptor and memory. The memory may be a guest's
+/// that lies in a file: then the page may not be there, whatever the descriptor.
+inline tl::unexpected<Error> fail_transfer(const char* action, const std::string& description, int error,
+                                           std::string hint = {}) {
+    if (error == EFAULT) {
+        return fail(ErrorCode::memory,
+                    fmt::format("cannot {} ({}): a page of guest memory cannot be had", action, description),
+                    "see whether the file system of the memory file is full or the file was cut short, and whether the "
+                    "host has memory left");
+    }
+    return fail_errno(ErrorCode::io, fmt::format("cannot {} ({})", action, description), error, std::move(hint));
 }
 
 inline constexpr const char* no_data_taken = "the peer took no data";

@@ -68,8 +68,8 @@ Result<std::size_t> FileChannel::write_some(std::span<const ConstBuffer> buffers
             guard.note_raised();
         }
         if (error != EINTR) {
-            return fail_errno(ErrorCode::io, fmt::format("cannot write ({})", traits_.description), error,
-                              error == ENOSPC ? "free some space or choose another place" : "");
+            return fail_transfer("write", traits_.description, error,
+                                 error == ENOSPC ? "free some space or choose another place" : "");
         }
     }
 }
@@ -86,7 +86,7 @@ Result<std::size_t> FileChannel::read_some(std::span<const MutableBuffer> buffer
             return static_cast<std::size_t>(got);
         }
         if (errno != EINTR) {
-            return fail_errno(ErrorCode::io, fmt::format("cannot read ({})", traits_.description), errno);
+            return fail_transfer("read", traits_.description, errno);
         }
     }
 }

@@ -138,8 +138,10 @@ Status MappedMemory::add(Spec spec) {
         return added;
     }
     if (::madvise(blocks_.back().host, static_cast<std::size_t>(spec.size.value()), MADV_POPULATE_WRITE) != 0) {
-        return fail_errno(ErrorCode::memory, fmt::format("RAM block \"{}\" cannot be preallocated", spec.id), errno,
-                          "there is not enough memory, or the kernel is older than 5.14; leave preallocation out");
+        return fail_errno(
+            ErrorCode::memory, fmt::format("RAM block \"{}\" cannot be preallocated", spec.id), errno,
+            "there is not enough memory, or not enough room on the file system of the memory file, or the "
+            "kernel is older than 5.14; leave preallocation out");
     }
     return {};
 }

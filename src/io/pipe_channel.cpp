@@ -105,7 +105,7 @@ Result<std::size_t> PipeChannel::write_some(std::span<const ConstBuffer> buffers
         } else if (error == EPIPE) {
             return fail_peer_closed(traits_.description);
         } else if (error != EINTR) {
-            return fail_errno(ErrorCode::io, fmt::format("cannot write ({})", traits_.description), error);
+            return fail_transfer("write", traits_.description, error);
         }
     }
 }
@@ -130,7 +130,7 @@ Result<std::size_t> PipeChannel::read_some(std::span<const MutableBuffer> buffer
             return static_cast<std::size_t>(got);
         }
         if (errno != EAGAIN && errno != EINTR) {
-            return fail_errno(ErrorCode::io, fmt::format("cannot read ({})", traits_.description), errno);
+            return fail_transfer("read", traits_.description, errno);
         }
         wait_first = errno == EAGAIN;
     }

@@ -5,7 +5,9 @@
 #include <cstddef>
 #include <cstring>
 #include <mutex>
+#include <span>
 #include <string>
+#include <string_view>
 #include <thread>
 
 #include "godwit/io.h"
@@ -165,6 +167,31 @@ TEST(PublicApi, somebody_else_may_end_the_waiting) {
     run_until_end(*host.loop, incoming);
     other.join();
     EXPECT_NE(incoming.state(), MigrationState::completed);
+}
+
+TEST(PublicApi, what_is_set_while_the_source_is_waited_for_counts_when_it_comes) {
+    Host host;
+    auto listener = make_listener("tcp:127.0.0.1:0", *host.clock, *host.log);
+    ASSERT_TRUE(listener);
+    MigrationParameters parameters;
+    parameters.handshake_timeout_ms = 600'000;
+    IncomingMigration incoming(host.environment, parameters);
+    ASSERT_TRUE(incoming.start(std::move(listener->opener)));
+    parameters.handshake_timeout_ms = 20;
+    incoming.set_parameters(parameters);
+
+    // Enough to be taken for a source, and then nothing.
+    auto opener = make_opener(*listener->address, *host.clock, *host.log);
+    ASSERT_TRUE(opener);
+    auto channel = (*opener)->open(never);
+    ASSERT_TRUE(channel) << channel.error().text();
+    const std::string_view magic = "QEVM";
+    const ConstBuffer bytes = std::as_bytes(std::span(magic));
+    ASSERT_EQ((*channel)->write_some({&bytes, 1}, never), magic.size());
+    run_until_end(*host.loop, incoming);
+    EXPECT_EQ(incoming.state(), MigrationState::failed);
+    ASSERT_TRUE(incoming.statistics().error);
+    EXPECT_EQ(incoming.statistics().error->code, ErrorCode::handshake_timeout);
 }
 
 TEST(PublicApi, addresses_are_checked_at_once) {

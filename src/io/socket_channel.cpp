@@ -237,7 +237,7 @@ tl::unexpected<Error> SocketChannel::fail_socket(const char* action, int error) 
                         fmt::format("the peer does not acknowledge any more ({})", traits_.description),
                         "the peer's host or the network is down");
         default:
-            return fail_errno(ErrorCode::io, fmt::format("cannot {} ({})", action, traits_.description), error);
+            return fail_transfer(action, traits_.description, error);
     }
 }
 

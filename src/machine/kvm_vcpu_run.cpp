@@ -52,6 +52,11 @@ ExitOutcome KvmVcpu::run(const GuestBuses& buses) {
         case EAGAIN:
             outcome.kind = ExitOutcome::Kind::idle;
             return outcome;
+        case EFAULT:
+            outcome.request = GuestRequest{
+                GuestRequest::Kind::cpu_failure, 0,
+                fmt::format("virtual CPU {}: a page of guest memory cannot be had ({})", index_, lost_memory)};
+            return outcome;
         default:
             outcome.request =
                 GuestRequest{GuestRequest::Kind::cpu_failure, 0,

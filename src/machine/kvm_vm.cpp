@@ -156,6 +156,7 @@ Status KvmVm::add_slot(std::uint32_t slot, const Slot& added) {
         slots_.resize(slot + 1);
     }
     slots_[slot] = added;
+    shared_.memory.push_back({where, size, added.read_only});
     return {};
 }
 
@@ -179,6 +180,13 @@ Status KvmVm::set_slot(std::uint32_t number, const Slot& slot, bool log_dirty) {
         return fail(done.error());
     }
     return {};
+}
+
+bool KvmShared::is_memory(GuestAddress address, bool is_write) const {
+    return std::any_of(memory.begin(), memory.end(), [&](const Memory& part) {
+        return address >= part.where && address.value() - part.where.value() < part.size.value() &&
+               !(is_write && part.read_only);
+    });
 }
 
 KvmVcpu& KvmVm::vcpu(std::uint32_t index) {

@@ -33,6 +33,15 @@ struct KvmShared {
     std::uint32_t cpu_signature = 0;
     /// Guest physical addresses are below 2 to the power of this.
     std::uint32_t address_bits = 0;
+    /// What the guest sees as memory. Constant once a CPU runs.
+    struct Memory {
+        GuestAddress where;
+        ByteCount size;
+        bool read_only = false;
+    };
+    std::vector<Memory> memory;
+    /// Whether an access ends in memory, so that KVM does not leave it to devices. Any thread.
+    bool is_memory(GuestAddress address, bool is_write) const;
     /// Things that are said once for a machine.
     std::atomic<bool> said_tsc_ignored = false;
     std::atomic<bool> said_tsc_rate = false;

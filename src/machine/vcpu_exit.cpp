@@ -49,8 +49,13 @@ ExitOutcome handle_port_access(kvm_run& run, const PortBus& ports) {
     return outcome;
 }
 
-ExitOutcome handle_memory_access(kvm_run& run, const MmioBus& mmio) {
+ExitOutcome handle_memory_access(KvmVcpu& vcpu, const MmioBus& mmio) {
+    kvm_run& run = *vcpu.shared_page();
     const GuestAddress address(run.mmio.phys_addr);
+    // Where KVM interprets the guest it takes a page that the host cannot give it for a device.
+    if (vcpu.shared().is_memory(address, run.mmio.is_write != 0)) {
+        return failure(vcpu, fmt::format("guest memory at {:#x} cannot be had ({})", address.value(), lost_memory));
+    }
     const unsigned bytes = std::min<unsigned>(run.mmio.len, sizeof run.mmio.data);
     std::uint64_t value = 0;
     if (run.mmio.is_write != 0) {
@@ -106,7 +111,7 @@ ExitOutcome handle_vcpu_exit(KvmVcpu& vcpu, const GuestBuses& buses) {
         case KVM_EXIT_IO:
             return handle_port_access(run, buses.ports);
         case KVM_EXIT_MMIO:
-            return handle_memory_access(run, buses.mmio);
+            return handle_memory_access(vcpu, buses.mmio);
         case KVM_EXIT_INTR:
         case KVM_EXIT_IRQ_WINDOW_OPEN:
         case KVM_EXIT_HLT:  // with the in-kernel interrupt controller a halted CPU waits in the kernel

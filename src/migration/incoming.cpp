@@ -6,7 +6,7 @@
 
 namespace godwit {
 
-class IncomingMigration::Impl : public std::enable_shared_from_this<IncomingMigration::Impl> {
+class IncomingMigration::Impl : public ParameterSource, public std::enable_shared_from_this<IncomingMigration::Impl> {
 public:
     Impl(Environment environment, const MigrationParameters& parameters)
         : environment_(std::move(environment)), parameters_(parameters) {}
@@ -19,6 +19,14 @@ public:
         }
     }
     void stop();
+    void set_parameters(const MigrationParameters& parameters) {
+        const std::lock_guard lock(mutex_);
+        parameters_ = parameters;
+    }
+    MigrationParameters current_parameters() const override {
+        const std::lock_guard lock(mutex_);
+        return parameters_;
+    }
     MigrationStatistics statistics() const;
 
     StateMachine states;
@@ -31,8 +39,8 @@ private:
     }
 
     const Environment environment_;
-    const MigrationParameters parameters_;
     mutable std::mutex mutex_;
+    MigrationParameters parameters_;            // under mutex_
     std::unique_ptr<IncomingSession> session_;  // set once, under mutex_
 };
 
@@ -42,7 +50,7 @@ Status IncomingMigration::Impl::start(std::unique_ptr<ChannelOpener> opener) {
     }
     {
         const std::lock_guard lock(mutex_);
-        session_ = std::make_unique<IncomingSession>(environment_, states, parameters_, std::move(opener));
+        session_ = std::make_unique<IncomingSession>(environment_, states, *this, std::move(opener));
     }
     Status refusal;
     if (!states.transition(MigrationState::none, MigrationState::setup, &refusal) || !refusal) {
@@ -116,6 +124,9 @@ Status IncomingMigration::cancel() {
 }
 void IncomingMigration::yank() {
     impl_->yank();
+}
+void IncomingMigration::set_parameters(const MigrationParameters& parameters) {
+    impl_->set_parameters(parameters);
 }
 MigrationState IncomingMigration::state() const {
     return impl_->states.get();

@@ -89,8 +89,7 @@ Status IncomingSession::take_over_from_godwit() {
 }
 
 Status IncomingSession::wait_for_commit() {
-    reader_->set_deadline(now() + std::chrono::milliseconds(parameters_.switchover_timeout_ms),
-                          ErrorCode::switchover_timeout);
+    reader_->set_deadline(now() + switchover_timeout(), ErrorCode::switchover_timeout);
     const std::uint8_t type = reader_->get_u8();
     const std::uint16_t command = reader_->get_u16();
     const std::uint16_t length = reader_->get_u16();
@@ -107,8 +106,7 @@ Status IncomingSession::wait_for_commit() {
 /// A QEMU source resumes when its socket closes without SHUT; after SHUT(0) it closes in an orderly way, and only that
 /// says that it has let go of the guest. A cancelled one closes as orderly, but may do so before it has heard SHUT(0).
 Status IncomingSession::take_over_from_qemu() {
-    reader_->set_deadline(now() + std::chrono::milliseconds(parameters_.switchover_timeout_ms),
-                          ErrorCode::switchover_timeout);
+    reader_->set_deadline(now() + switchover_timeout(), ErrorCode::switchover_timeout);
     if (Status described = read_description(); !described) {
         const ErrorCode code = described.error().code;
         const bool silent = code == ErrorCode::switchover_timeout || code == ErrorCode::stream_corrupt;
@@ -131,8 +129,7 @@ Status IncomingSession::take_over_from_qemu() {
         return ownership_unknown(said.error().message);
     }
     states_.handover_step(HandoverStep::destination_said_loaded);
-    reader_->set_deadline(now() + std::chrono::milliseconds(parameters_.switchover_timeout_ms),
-                          ErrorCode::switchover_timeout);
+    reader_->set_deadline(now() + switchover_timeout(), ErrorCode::switchover_timeout);
     if (Status ended = drain_to_end(); !ended) {
         return ownership_unknown(ended.error().message);
     }
@@ -148,8 +145,7 @@ Status IncomingSession::take_over_from_silent() {
                                "the source asked for no return path: it cannot learn whether loading succeeded, and a "
                                "failure here would lose the guest");
     }
-    reader_->set_deadline(now() + std::chrono::milliseconds(parameters_.switchover_timeout_ms),
-                          ErrorCode::switchover_timeout);
+    reader_->set_deadline(now() + switchover_timeout(), ErrorCode::switchover_timeout);
     if (modern_ && channel_->traits().bidirectional) {
         if (Status described = read_description(); !described) {
             enter_handover();

@@ -217,8 +217,7 @@ Status IncomingSession::read_command() {
                 return wrong("there is no way back to the source");
             }
             if (!return_path_) {
-                return_path_ = std::make_unique<ReturnPathWriter>(
-                    *channel_, environment_.clock, std::chrono::milliseconds(parameters_.idle_timeout_ms));
+                return_path_ = std::make_unique<ReturnPathWriter>(*channel_, environment_.clock, idle_timeout());
                 peer_ = Peer::qemu;
             }
             return {};
@@ -250,10 +249,12 @@ Status IncomingSession::answer_ping(std::uint32_t value) {
     }
     if (value == format::godwit_ping && peer_ != Peer::godwit) {
         peer_ = Peer::godwit;
-        reader_->set_idle_timeout(std::chrono::milliseconds(parameters_.idle_timeout_ms));
         return_path_->manifest(describe_this_side());
         const std::lock_guard lock(figures_mutex_);
         peer_name_ = "godwit";
+    }
+    if (peer_ == Peer::godwit) {
+        reader_->set_idle_timeout(idle_timeout());
     }
     if (value >> 16U == format::flush_ping_base >> 16U) {
         if (Status flushed = disk_loader_.flush(); !flushed) {

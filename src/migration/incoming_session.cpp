@@ -17,10 +17,10 @@ constexpr Duration last_words_time = std::chrono::milliseconds(200);
 }  // namespace
 
 IncomingSession::IncomingSession(const Environment& environment, StateMachine& states,
-                                 const MigrationParameters& parameters, std::unique_ptr<ChannelOpener> opener)
+                                 const ParameterSource& parameters, std::unique_ptr<ChannelOpener> opener)
     : environment_(environment),
       states_(states),
-      parameters_(parameters),
+      parameter_source_(parameters),
       opener_(std::move(opener)),
       loader_(environment.memory),
       disk_loader_(environment.disks),
@@ -94,7 +94,8 @@ Status IncomingSession::open_channel() {
     DirectPageReceiver* direct = channel_->direct_page_receiver();
     loader_.set_direct_pages(direct);
     auto reader = std::make_unique<StreamReader>(*channel_, environment_.clock);
-    reader->set_deadline(now() + std::chrono::milliseconds(parameters_.handshake_timeout_ms));
+    const std::chrono::milliseconds handshake_timeout(parameter_source_.current_parameters().handshake_timeout_ms);
+    reader->set_deadline(now() + handshake_timeout);
     const std::lock_guard lock(figures_mutex_);
     reader_ = std::move(reader);
     direct_ = direct;

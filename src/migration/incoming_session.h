@@ -10,6 +10,7 @@
 
 #include "block/loader.h"
 #include "godwit/migration.h"
+#include "migration/parameter_source.h"
 #include "migration/return_path.h"
 #include "migration/state_table.h"
 #include "ram/loader.h"
@@ -23,7 +24,7 @@ namespace godwit {
 /// `run` is the thread's body; `interrupt`, `yank` and `fill_statistics` may be called by any thread.
 class IncomingSession {
 public:
-    IncomingSession(const Environment& environment, StateMachine& states, const MigrationParameters& parameters,
+    IncomingSession(const Environment& environment, StateMachine& states, const ParameterSource& parameters,
                     std::unique_ptr<ChannelOpener> opener);
 
     Status start(std::function<void()> ended);
@@ -78,12 +79,19 @@ private:
     Status start_failed(const Error& error);
     Status ownership_unknown(const std::string& why);
 
+    /// As they are now: they may be changed while the source is waited for, and later.
+    Duration switchover_timeout() const {
+        return std::chrono::milliseconds(parameter_source_.current_parameters().switchover_timeout_ms);
+    }
+    Duration idle_timeout() const {
+        return std::chrono::milliseconds(parameter_source_.current_parameters().idle_timeout_ms);
+    }
     Instant now() const { return environment_.clock.now(); }
     Status error_at(const std::string& where, const Error& error) const;
 
     const Environment& environment_;
     StateMachine& states_;
-    const MigrationParameters parameters_;
+    const ParameterSource& parameter_source_;
     std::unique_ptr<ChannelOpener> opener_;
     std::function<void()> ended_;
     std::unique_ptr<Thread> thread_;

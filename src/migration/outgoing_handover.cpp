@@ -63,7 +63,7 @@ bool OutgoingSession::begin_handing_over() {
 }
 
 /// The point of no return: after it this side never resumes by itself.
-Status OutgoingSession::begin_commit() {
+Status OutgoingSession::begin_commit(Instant deadline) {
     if (yanked_) {
         return fail(yank_error());  // a commit could not be sent any more: the guest is still this side's
     }
@@ -79,6 +79,11 @@ Status OutgoingSession::begin_commit() {
         return released;
     }
     states_.handover_step(HandoverStep::source_before_commit);
+    if (now() >= deadline) {
+        // The answer was there, but this side was not (the process was stopped, the host suspended): by now the
+        // destination has given up, and after a commit nobody would run the guest.
+        return fail(ErrorCode::switchover_timeout, "the switchover deadline passed before the commit");
+    }
     return {};
 }
 
@@ -122,7 +127,7 @@ Status OutgoingSession::hand_over_to_godwit() {
         return loaded;
     }
     states_.handover_step(HandoverStep::source_loaded_seen);
-    if (Status begun = begin_commit(); !begun) {
+    if (Status begun = begin_commit(deadline); !begun) {
         return begun;
     }
     stays_paused_ = true;
@@ -166,7 +171,7 @@ Status OutgoingSession::hand_over_by_eof() {
             return taken;
         }
     }
-    if (Status begun = begin_commit(); !begun) {
+    if (Status begun = begin_commit(deadline); !begun) {
         return begun;
     }
     stays_paused_ = true;

@@ -12,6 +12,7 @@
 #include "migration/dirty_pages_meter.h"
 #include "migration/disk_flush.h"
 #include "migration/manifest.h"
+#include "migration/parameter_source.h"
 #include "migration/rate_limiter.h"
 #include "migration/return_path.h"
 #include "migration/sections.h"
@@ -26,13 +27,6 @@
 #include "ram/xbzrle_page_sink.h"
 
 namespace godwit {
-
-/// What the session asks its owner for while it runs.
-class ParameterSource {
-public:
-    virtual ~ParameterSource() = default;
-    virtual MigrationParameters current_parameters() const = 0;
-};
 
 /// One attempt to move the machine away: owns the channel and the migration thread, and dies with the attempt.
 ///
@@ -135,7 +129,7 @@ private:
     Status hand_over_to_godwit();
     Status hand_over_by_eof();
     Status hand_over_one_way();
-    Status begin_commit();
+    Status begin_commit(Instant deadline);
     /// False when a cancel was faster.
     bool begin_handing_over();
     void put_eof();

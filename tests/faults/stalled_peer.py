@@ -12,7 +12,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 # pylint: disable=wrong-import-position
 from support import accelerators, guest, pairs  # noqa: E402
 from support.deadlines import wait_for  # noqa: E402
-from support.processes import Workspace  # noqa: E402
+from support.processes import Workspace, is_stopped  # noqa: E402
 from support.relay import Relay  # noqa: E402
 
 ANSWER_LIMIT_S = 0.05
@@ -84,10 +84,6 @@ def live_case(workspace, platform, stall_when):
     assert destination.process.wait_exit() == 1
     guest.expect_ok(source)
     return slowest, gap, took
-
-
-def is_stopped(process):
-    return pathlib.Path(f"/proc/{process.pid}/stat").read_text(encoding="ascii").rsplit(")", 1)[1].split()[0] == "T"
 
 
 def switchover_case(workspace, platform, end):

@@ -67,6 +67,10 @@ proctype return_path() {
     :: step(source_before_commit) \
     :: goto failing \
     fi; \
+    if \
+    :: skip \
+    :: goto failing /* the deadline has passed meanwhile */ \
+    fi; \
     d_step { stays_paused = true; commit_begun = true }
 
 proctype godwit_source() {

@@ -116,6 +116,9 @@ def godwit_command(program, *, kernel=None, append="", memory="64M", cpus=1, acc
 
 
 def start_godwit(workspace, name, program, **options):
+    """`inside`: the beginning of a command that makes what follows run somewhere else (`Network.inside`), as this process."""
     pass_fds = options.pop("pass_fds", ())
+    command = list(options.pop("inside", ()))
     qmp_path = workspace.path(f"{name}.qmp")
-    return Machine(workspace, name, godwit_command(program, qmp_path=qmp_path, **options), qmp_path, pass_fds=pass_fds)
+    command += godwit_command(program, qmp_path=qmp_path, **options)
+    return Machine(workspace, name, command, qmp_path, pass_fds=pass_fds)

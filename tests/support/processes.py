@@ -156,6 +156,11 @@ class Process:
         self._popen.stdout.close()
 
 
+def is_stopped(process):
+    """By SIGSTOP."""
+    return pathlib.Path(f"/proc/{process.pid}/stat").read_text(encoding="ascii").rsplit(")", 1)[1].split()[0] == "T"
+
+
 class Workspace:
     """A directory and the processes of one test. Leaving it ends them, by pid; after a failure it prints what they said."""
 

@@ -64,14 +64,22 @@ void IncomingSession::yank() {
     }
 }
 
+void IncomingSession::finish() {
+    join();
+    // A confined thread may not end what belongs to the channel: the command of `exec:`, for one.
+    if (channel_) {
+        channel_->shutdown();
+    }
+}
+
 void IncomingSession::run() {
     conclude(receive());
     environment_.executor.post(ended_);
 }
 
 Status IncomingSession::receive() {
-    for (auto step : {&IncomingSession::open_channel, &IncomingSession::read_header, &IncomingSession::read_sections,
-                      &IncomingSession::take_over}) {
+    for (auto step : {&IncomingSession::open_channel, &IncomingSession::confine, &IncomingSession::read_header,
+                      &IncomingSession::read_sections, &IncomingSession::take_over}) {
         if (Status done = (this->*step)(); !done) {
             return done;
         }
@@ -99,6 +107,10 @@ Status IncomingSession::open_channel() {
     reader_ = std::move(reader);
     direct_ = direct;
     return {};
+}
+
+Status IncomingSession::confine() {
+    return environment_.confine_incoming ? environment_.confine_incoming() : Status();
 }
 
 Status IncomingSession::read_header() {

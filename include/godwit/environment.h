@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "godwit/channel.h"
 #include "godwit/clock.h"
 #include "godwit/device_state.h"
 #include "godwit/dirty_source.h"
@@ -36,7 +37,7 @@ struct Environment {
     /// Takes from the thread that receives a machine what it does not need. Called once, by that thread, when the
     /// channel is open and before the first byte of the stream is looked at; after that the thread opens, connects and
     /// starts nothing by itself: it calls only what is injected here. An error ends the migration. May be empty.
-    std::function<Status()> confine_incoming = {};
+    std::function<Status(Channel& channel)> confine_incoming = {};
 };
 
 }  // namespace godwit

@@ -1,7 +1,6 @@
 #include "cli/machine_migrations.h"
 
 #include <utility>
-#include <variant>
 
 #include "rdma/openers.h"
 #include "tools/trace_format.h"
@@ -85,8 +84,9 @@ Status MachineMigrations::receive(const std::string& uri) {
     }
     listening_address_ = endpoint->socket_address;
     Environment environment = incoming_environment_;
-    const LoadingWay way = std::holds_alternative<RdmaAddress>(*address) ? LoadingWay::rdma : LoadingWay::stream;
-    environment.confine_incoming = [sandbox = sandbox_, way] { return confine_loading_thread(sandbox, way); };
+    environment.confine_incoming = [sandbox = sandbox_](Channel& channel) {
+        return confine_loading_thread(sandbox, loading_way(channel));
+    };
     incoming_ = std::make_unique<IncomingMigration>(std::move(environment), parameters());
     if (trace_ != nullptr) {
         incoming_trace_.emplace(*trace_, trace_format::destination,

@@ -15,6 +15,7 @@
 #include <memory>
 #include <span>
 
+#include "godwit/direct_pages.h"
 #include "io/system_error.h"
 #include "machine/kvm_api.h"
 
@@ -37,7 +38,7 @@ constexpr int allowed[] = {
     SCMP_SYS(fstat), SCMP_SYS(newfstatat), SCMP_SYS(fstatfs), SCMP_SYS(fallocate), SCMP_SYS(ftruncate), SCMP_SYS(fsync),
     SCMP_SYS(fdatasync), SCMP_SYS(sync_file_range), SCMP_SYS(fadvise64),
     // Memory; mmap and mprotect have a rule of their own.
-    SCMP_SYS(munmap), SCMP_SYS(mremap), SCMP_SYS(madvise), SCMP_SYS(mincore), SCMP_SYS(brk),
+    SCMP_SYS(munmap), SCMP_SYS(munlock), SCMP_SYS(mremap), SCMP_SYS(madvise), SCMP_SYS(mincore), SCMP_SYS(brk),
     // Threads and time.
     SCMP_SYS(futex), SCMP_SYS(sched_yield), SCMP_SYS(sched_getaffinity), SCMP_SYS(getcpu), SCMP_SYS(clock_gettime),
     SCMP_SYS(clock_nanosleep), SCMP_SYS(nanosleep), SCMP_SYS(gettimeofday), SCMP_SYS(time), SCMP_SYS(restart_syscall),
@@ -52,6 +53,7 @@ constexpr int allowed[] = {
 constexpr unsigned ioctl_type_shift = 8;
 constexpr unsigned ioctl_type_mask = 0xff00;
 constexpr unsigned verbs_ioctl_type = 0x1b;
+constexpr unsigned socket_ioctl_type = 0x89;
 
 /// A filter that is being made. The first error sticks.
 class Filter {
@@ -119,8 +121,6 @@ void add_conditions(Filter& filter) {
 }
 
 void add_needs_of_ucx(Filter& filter) {
-    filter.allow(SCMP_SYS(mlock));
-    filter.allow(SCMP_SYS(munlock));
     // Its endpoint over tcp answers the source's by a connection of its own.
     for (const int family : {AF_INET, AF_INET6}) {
         filter.allow(SCMP_SYS(socket), {equals(0, static_cast<std::uint64_t>(family))});
@@ -130,6 +130,11 @@ void add_needs_of_ucx(Filter& filter) {
         filter.allow(call);
     }
     allow_ioctls_of(filter, verbs_ioctl_type);
+    // It asks for the interface's properties, and reads the routes and what /sys tells of a device. Without
+    // capabilities none of the socket's ioctls changes anything.
+    allow_ioctls_of(filter, socket_ioctl_type);
+    filter.allow(SCMP_SYS(prlimit64), {{2, SCMP_CMP_EQ, 0}});  // a limit is asked for, not set
+    filter.allow(SCMP_SYS(openat), {has_no(2, O_ACCMODE | O_CREAT | O_TRUNC)});
 }
 
 Status load_filter(Sandbox sandbox, LoadingWay way) {
@@ -142,7 +147,7 @@ Status load_filter(Sandbox sandbox, LoadingWay way) {
         filter.allow(call);
     }
     add_conditions(filter);
-    if (way == LoadingWay::rdma) {
+    if (way == LoadingWay::ucx) {
         add_needs_of_ucx(filter);
     }
     if (const int error = filter.load(); error != 0) {
@@ -160,7 +165,7 @@ Status drop_capabilities(LoadingWay way) {
         return fail_errno(ErrorCode::unsupported, "the loading thread's capabilities cannot be read", errno,
                           sandbox_hint);
     }
-    const std::uint32_t kept = way == LoadingWay::rdma ? std::uint32_t{1} << CAP_IPC_LOCK : 0;
+    const std::uint32_t kept = way == LoadingWay::stream ? 0 : std::uint32_t{1} << CAP_IPC_LOCK;
     for (__user_cap_data_struct& set : sets) {
         const std::uint32_t left = &set == sets.data() ? set.permitted & kept : 0;
         set = {.effective = left & set.effective, .permitted = left, .inheritable = 0};
@@ -173,6 +178,11 @@ Status drop_capabilities(LoadingWay way) {
 }
 
 }  // namespace
+
+LoadingWay loading_way(Channel& channel) {
+    const DirectPageReceiver* direct = channel.direct_page_receiver();
+    return direct == nullptr || direct->figures().transport == "shm" ? LoadingWay::stream : LoadingWay::ucx;
+}
 
 Result<Sandbox> parse_sandbox(std::string_view text) {
     if (text == "off") {

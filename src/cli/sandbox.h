@@ -2,6 +2,7 @@
 
 #include <string_view>
 
+#include "godwit/channel.h"
 #include "godwit/error.h"
 
 namespace godwit {
@@ -18,10 +19,12 @@ Result<Sandbox> parse_sandbox(std::string_view text);
 
 /// What else the thread needs, by the way on which the machine comes.
 enum class LoadingWay {
+    /// In messages that are read, or written into memory by the kernel.
     stream,
-    /// UCX connects and registers memory by itself.
-    rdma,
+    /// Pages by UCX, which asks for the network's devices, connects and registers memory by itself.
+    ucx,
 };
+LoadingWay loading_way(Channel& channel);
 
 /// Confines the calling thread, and those that it starts from now on, for good: it gives up its capabilities and the
 /// right to get new ones from a program's file, and has a filter for system calls (docs/security.md). It may use the

@@ -118,22 +118,22 @@ std::string field_of(pid_t thread, const std::string& name) {
 
 TEST(Sandbox, RefusesWhatReachesOutOfTheProcess) {
     std::vector<std::string> stream;
-    std::vector<std::string> rdma;
+    std::vector<std::string> ucx;
     confined(Sandbox::on, LoadingWay::stream, [&] { stream = not_refused(forbidden_calls()); });
-    confined(Sandbox::on, LoadingWay::rdma, [&] { rdma = not_refused(forbidden_calls()); });
+    confined(Sandbox::on, LoadingWay::ucx, [&] { ucx = not_refused(forbidden_calls()); });
     EXPECT_EQ(stream, std::vector<std::string>());
-    EXPECT_EQ(rdma, std::vector<std::string>());
+    EXPECT_EQ(ucx, std::vector<std::string>{"open to read"});
 }
 
 TEST(Sandbox, OnlyUcxConnects) {
     const std::vector<Call> calls{{"socket", [] { return ::syscall(SYS_socket, AF_INET, SOCK_STREAM, 0); }},
                                   {"connect", [] { return ::syscall(SYS_connect, -1, nullptr, 0); }}};
     std::vector<std::string> stream;
-    std::vector<std::string> rdma;
+    std::vector<std::string> ucx;
     confined(Sandbox::on, LoadingWay::stream, [&] { stream = not_refused(calls); });
-    confined(Sandbox::on, LoadingWay::rdma, [&] { rdma = not_refused(calls); });
+    confined(Sandbox::on, LoadingWay::ucx, [&] { ucx = not_refused(calls); });
     EXPECT_EQ(stream, std::vector<std::string>());
-    EXPECT_EQ(rdma, (std::vector<std::string>{"socket", "connect"}));
+    EXPECT_EQ(ucx, (std::vector<std::string>{"socket", "connect"}));
 }
 
 TEST(Sandbox, LeavesWhatLoadingNeeds) {

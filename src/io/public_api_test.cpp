@@ -103,7 +103,7 @@ TEST(PublicApi, its_parts_move_memory_between_two_hosts) {
 TEST(PublicApi, the_receiving_thread_is_confined_by_whom_the_embedder_names) {
     Host host;
     std::thread::id confined;
-    host.environment.confine_incoming = [&]() -> Status {
+    host.environment.confine_incoming = [&](Channel&) -> Status {
         confined = std::this_thread::get_id();
         return fail(ErrorCode::unsupported, "no such thing here");
     };

@@ -38,4 +38,13 @@ private:
     std::thread thread_;
 };
 
+/// Runs `work` by `server`, or here where that is null.
+inline void run_by(ServingThread* server, const std::function<void()>& work) {
+    if (server != nullptr) {
+        server->call(work);
+    } else {
+        work();
+    }
+}
+
 }  // namespace godwit

@@ -102,6 +102,7 @@ Status IncomingSession::open_channel() {
     DirectPageReceiver* direct = channel_->direct_page_receiver();
     loader_.set_direct_pages(direct);
     auto reader = std::make_unique<StreamReader>(*channel_, environment_.clock);
+    environment_.memory.hide_copies(reader->memory());
     reader->set_deadline(now() + std::chrono::milliseconds(parameters_.handshake_timeout_ms));
     const std::lock_guard lock(figures_mutex_);
     reader_ = std::move(reader);
@@ -110,7 +111,7 @@ Status IncomingSession::open_channel() {
 }
 
 Status IncomingSession::confine() {
-    return environment_.confine_incoming ? environment_.confine_incoming() : Status();
+    return environment_.confine_incoming ? environment_.confine_incoming(*channel_) : Status();
 }
 
 Status IncomingSession::read_header() {

@@ -9,6 +9,7 @@ import pathlib
 _PTRACE_SINGLESTEP = 9
 _PTRACE_GETREGS = 12
 _PTRACE_SETREGS = 13
+_PTRACE_DETACH = 17
 _PTRACE_SEIZE = 0x4206
 _PTRACE_INTERRUPT = 0x4207
 _WALL = 0x40000000
@@ -48,13 +49,14 @@ def _ptrace(request, thread, address=None, data=None):
 
 def make_calls(thread, calls):
     """Has a thread that waits in a system call make others, given as tuples of number and arguments; returns what the kernel
-    answers to each (negative: an error's number). The thread goes on only when this process ends: end its process first."""
+    answers to each (negative: an error's number). Afterwards the thread goes on in its own call."""
     _ptrace(_PTRACE_SEIZE, thread)
     _ptrace(_PTRACE_INTERRUPT, thread)
     os.waitpid(thread, _WALL)
     registers = _Registers()
     _ptrace(_PTRACE_GETREGS, thread, None, ctypes.byref(registers))
     assert ctypes.c_longlong(registers.orig_rax).value >= 0, "the thread does not wait in a system call"
+    before = _Registers.from_buffer_copy(registers)
     instruction = registers.rip - _SYSCALL_BYTES
     answers = []
     for number, *arguments in calls:
@@ -68,6 +70,8 @@ def make_calls(thread, calls):
         os.waitpid(thread, _WALL)
         _ptrace(_PTRACE_GETREGS, thread, None, ctypes.byref(registers))
         answers.append(ctypes.c_longlong(registers.rax).value)
+    _ptrace(_PTRACE_SETREGS, thread, None, ctypes.byref(before))
+    _ptrace(_PTRACE_DETACH, thread)
     return answers
 
 

@@ -3,7 +3,9 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <linux/capability.h>
+#include <linux/sockios.h>
 #include <seccomp.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -12,6 +14,7 @@
 
 #include <array>
 #include <cerrno>
+#include <ctime>
 #include <memory>
 #include <span>
 
@@ -112,6 +115,10 @@ void add_conditions(Filter& filter) {
     for (const int command : {F_GETFD, F_GETFL, F_SETFL, F_OFD_SETLK, F_OFD_GETLK}) {
         filter.allow(SCMP_SYS(fcntl), {equals(1, static_cast<std::uint64_t>(command))});
     }
+    // How much of what was sent has not arrived.
+    for (const int request : {SIOCOUTQ, FIONREAD}) {
+        filter.allow(SCMP_SYS(ioctl), {equals(1, static_cast<std::uint64_t>(request))});
+    }
     // The states of virtual CPUs and the devices of KVM.
     allow_ioctls_of(filter, KVMIO);
     // Signals to this process: an assertion that fails, and virtual CPUs that are to stop.
@@ -125,15 +132,15 @@ void add_needs_of_ucx(Filter& filter) {
     for (const int family : {AF_INET, AF_INET6}) {
         filter.allow(SCMP_SYS(socket), {equals(0, static_cast<std::uint64_t>(family))});
     }
-    for (const int call :
-         {SCMP_SYS(connect), SCMP_SYS(accept), SCMP_SYS(accept4), SCMP_SYS(setsockopt), SCMP_SYS(bind)}) {
+    for (const int call : {SCMP_SYS(connect), SCMP_SYS(accept), SCMP_SYS(accept4), SCMP_SYS(setsockopt), SCMP_SYS(bind),
+                           SCMP_SYS(timerfd_create), SCMP_SYS(timerfd_settime)}) {
         filter.allow(call);
     }
     allow_ioctls_of(filter, verbs_ioctl_type);
     // It asks for the interface's properties, and reads the routes and what /sys tells of a device. Without
     // capabilities none of the socket's ioctls changes anything.
     allow_ioctls_of(filter, socket_ioctl_type);
-    filter.allow(SCMP_SYS(prlimit64), {{2, SCMP_CMP_EQ, 0}});  // a limit is asked for, not set
+    filter.allow(SCMP_SYS(prlimit64), {{2, SCMP_CMP_EQ, 0, 0}});  // a limit is asked for, not set
     filter.allow(SCMP_SYS(openat), {has_no(2, O_ACCMODE | O_CREAT | O_TRUNC)});
 }
 
@@ -201,6 +208,8 @@ Status confine_loading_thread(Sandbox sandbox, LoadingWay way) {
     if (sandbox == Sandbox::off) {
         return {};
     }
+    // Times of log lines: what they need is read once.
+    ::tzset();
     // The other threads keep it: a command of `exec:` may need a program that gets privileges from its file.
     if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) {
         return fail_errno(ErrorCode::unsupported, "the loading thread cannot give up new privileges", errno,

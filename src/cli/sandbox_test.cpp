@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <linux/sockios.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -139,6 +140,7 @@ TEST(Sandbox, OnlyUcxConnects) {
 TEST(Sandbox, LeavesWhatLoadingNeeds) {
     const FileDescriptor file(::open("/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
     ASSERT_TRUE(file.valid());
+    const FileDescriptor socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
     std::mutex mutex;
     std::condition_variable changed;
     bool answered = false;
@@ -155,6 +157,8 @@ TEST(Sandbox, LeavesWhatLoadingNeeds) {
         EXPECT_EQ(::pwrite(file.get(), data.data(), data.size(), 0), bytes);
         EXPECT_EQ(::fallocate(file.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, 4096), 0);
         EXPECT_EQ(::fdatasync(file.get()), 0);
+        int queued = -1;
+        EXPECT_TRUE(::ioctl(socket.get(), SIOCOUTQ, &queued) == 0 || errno != EPERM);
         struct flock lock {};
         lock.l_type = F_RDLCK;
         lock.l_len = 1;

@@ -19,7 +19,7 @@
 namespace godwit {
 namespace {
 
-using testing::TemporaryDirectory;
+using test::TemporaryDirectory;
 
 /// Files are made with the modes that were asked for.
 class NoUmask {

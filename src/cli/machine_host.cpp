@@ -11,6 +11,7 @@
 #include "cli/machine_commands.h"
 #include "cli/subcommands.h"
 #include "godwit/error_table.h"
+#include "io/shown_text.h"
 #include "monitor/basic_commands.h"
 #include "monitor/block_commands.h"
 #include "monitor/control_commands.h"
@@ -98,7 +99,7 @@ Status MachineHost::prepare() {
     const auto expected = options_.incoming ? MachineMigrations::Incoming::expected : MachineMigrations::Incoming::none;
     migrations_ = std::make_unique<MachineMigrations>(
         std::move(environment), std::move(incoming), descriptors_, static_cast<EventSink&>(*this), expected,
-        options_.steps,
+        options_.sandbox, options_.steps,
         MachineMigrations::Callbacks{[this](MigrationState state) { outgoing_changed(state); },
                                      [this](MigrationState state) { incoming_changed(state); },
                                      [this] { return machine_->check_departure(); }},
@@ -124,8 +125,8 @@ std::vector<BlockEntry> MachineHost::block_entries() const {
     for (std::size_t i = 0; i < disks_.size(); ++i) {
         const DiskSpec& spec = options_.disks[i];
         const bool is_nbd = spec.file.empty();
-        entries.push_back({spec.name, is_nbd ? spec.nbd : spec.file, is_nbd ? "nbd" : "raw", disks_[i]->size(),
-                           disks_[i]->is_read_only()});
+        entries.push_back({spec.name, is_nbd ? shown_uri(spec.nbd) : spec.file, is_nbd ? "nbd" : "raw",
+                           disks_[i]->size(), disks_[i]->is_read_only()});
     }
     return entries;
 }
@@ -179,6 +180,12 @@ void MachineHost::add_commands() {
 }
 
 Result<int> MachineHost::run() {
+    // Before anything that comes from outside is looked at.
+    if (options_.run_as) {
+        if (auto status = become(*options_.run_as); !status) {
+            return fail(status.error());
+        }
+    }
     if (options_.incoming && *options_.incoming != "defer") {
         if (auto status = migrations_->receive(*options_.incoming); !status) {
             return fail(status.error());

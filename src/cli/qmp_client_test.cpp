@@ -10,7 +10,7 @@
 #include <functional>
 #include <thread>
 
-#include "monitor/unix_listener.h"
+#include "io/unix_listener.h"
 
 namespace godwit {
 namespace {

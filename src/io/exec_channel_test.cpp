@@ -106,7 +106,7 @@ TEST(ExecChannel, NamesTheStatus) {
     ASSERT_OK(write_all(*channel, "x"));
     const auto finished = channel->finish_writing(in(patience));
     EXPECT_CODE(finished, ErrorCode::child_failed);
-    EXPECT_NE(finished.error().message.find("'cat > /dev/null; exit 3' ended with status 3"), std::string::npos)
+    EXPECT_NE(finished.error().message.find("'cat ...' ended with status 3"), std::string::npos)
         << finished.error().text();
 }
 

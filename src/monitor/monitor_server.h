@@ -11,9 +11,9 @@
 #include "godwit/error.h"
 #include "godwit/log.h"
 #include "io/event_loop.h"
+#include "io/unix_listener.h"
 #include "monitor/event_sink.h"
 #include "monitor/monitor_session.h"
-#include "io/unix_listener.h"
 
 namespace godwit {
 

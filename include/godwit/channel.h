@@ -49,6 +49,10 @@ public:
     /// rename of a file; waiting for the child of `exec:`. After it nothing may be written. Idempotent.
     virtual Status finish_writing(Instant deadline) = 0;
 
+    /// Whether it is known that the peer has ended its direction or is gone, no matter what is still to be read. Any
+    /// thread, never blocks.
+    virtual bool peer_has_ended() const { return false; }
+
     /// Gives the connection up: wakes blocked calls, later ones fail with `cancelled`. Idempotent, any thread, never
     /// blocks.
     virtual void shutdown() = 0;

@@ -75,7 +75,10 @@ Status IncomingSession::take_over_from_godwit() {
     }
     states_.handover_step(HandoverStep::destination_said_loaded);
     if (Status committed = wait_for_commit(); !committed) {
-        return ownership_unknown(committed.error().message);
+        const Status unknown = ownership_unknown(committed.error().message);
+        // A source that has not begun its commit goes on with the guest at this word.
+        say_failed(committed.error());
+        return unknown;
     }
     states_.handover_step(HandoverStep::destination_committed);
     if (Status running = run_guest(); !running) {
@@ -192,8 +195,7 @@ Status IncomingSession::start_failed(const Error& error) {
         environment_.machine.set_ownership_unknown();
     }
     if (peer_ == Peer::godwit) {
-        return_path_->error(error);
-        return_path_->shut(false);
+        say_failed(error);
     }
     return fail(ErrorCode::handover_unknown,
                 "the guest could not be started here: " + error.message + "; it is complete and paused",

@@ -168,6 +168,19 @@ Status IncomingSession::check_machine_type() {
     return {};
 }
 
+void IncomingSession::say_failed(const Error& error) {
+    if (!return_path_) {
+        return;
+    }
+    return_path_->set_deadline(now() + last_words_time);
+    if (peer_ == Peer::godwit) {
+        return_path_->error(error);
+    }
+    return_path_->shut(false);
+    // The words must arrive before the connection goes. Whether they do is the source's concern.
+    static_cast<void>(channel_->drain(now() + last_words_time));
+}
+
 void IncomingSession::conclude(const Status& outcome) {
     if (!outcome) {
         const bool given_up = states_.get() == MigrationState::cancelling;
@@ -176,16 +189,8 @@ void IncomingSession::conclude(const Status& outcome) {
             error = {ErrorCode::io, "the connection was broken off by 'yank'"};
         }
         error.message = printable(error.message);  // it may quote the stream
-        if (return_path_ && error.code != ErrorCode::handover_unknown) {
-            return_path_->set_deadline(now() + last_words_time);
-            if (peer_ == Peer::godwit) {
-                return_path_->error(error);
-            }
-            return_path_->shut(false);
-            // The words must arrive before the connection goes. Whether they do is the source's concern.
-            static_cast<void>(channel_->drain(now() + last_words_time));
-        }
         if (error.code != ErrorCode::handover_unknown) {
+            say_failed(error);
             disk_loader_.unlock();
         }
         const std::lock_guard lock(figures_mutex_);

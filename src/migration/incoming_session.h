@@ -68,6 +68,8 @@ private:
     Status answer_ping(std::uint32_t value);
     Status read_description();
     Status skip_description();
+    /// Tells the source, as far as it hears.
+    void say_failed(const Error& error);
     void conclude(const Status& outcome);
 
     // The handover, in incoming_handover.cpp.

@@ -9,6 +9,9 @@ using format::SectionType;
 
 namespace {
 
+/// For the words of a destination that has closed the connection to come from the system to here.
+constexpr Duration last_words_time = std::chrono::milliseconds(200);
+
 /// In the switchover a channel's time-out is that of the switchover.
 Status late_switchover(const Status& status, const char* what) {
     if (!status && status.error().code == ErrorCode::idle_timeout) {
@@ -79,12 +82,30 @@ Status OutgoingSession::begin_commit(Instant deadline) {
         return released;
     }
     states_.handover_step(HandoverStep::source_before_commit);
+    return check_before_commit(deadline);
+}
+
+/// The destination's word was there, but this side may not have been: its process was stopped for a while. After a
+/// commit to a destination that has given up or is gone nobody would run the guest.
+Status OutgoingSession::check_before_commit(Instant deadline) {
     if (now() >= deadline) {
-        // The answer was there, but this side was not (the process was stopped, the host suspended): by now the
-        // destination has given up, and after a commit nobody would run the guest.
         return fail(ErrorCode::switchover_timeout, "the switchover deadline passed before the commit");
     }
-    return {};
+    if (return_path_) {
+        if (const ReturnPath::Heard heard = return_path_->heard(); heard.broken()) {
+            return fail(heard.reason());
+        }
+    }
+    if (!channel_->peer_has_ended()) {
+        return {};
+    }
+    constexpr const char* gone = "the destination closed the connection before the commit";
+    if (!return_path_) {
+        return fail(ErrorCode::peer_closed, gone);
+    }
+    // What it said last lies there already, and is about to be heard.
+    const auto nothing_more = [](const ReturnPath::Heard&) { return false; };
+    return wait_heard(nothing_more, now() + last_words_time, ErrorCode::peer_closed, gone);
 }
 
 Status OutgoingSession::ownership_unknown(const std::string& why) {

@@ -130,6 +130,7 @@ private:
     Status hand_over_by_eof();
     Status hand_over_one_way();
     Status begin_commit(Instant deadline);
+    Status check_before_commit(Instant deadline);
     /// False when a cancel was faster.
     bool begin_handing_over();
     void put_eof();

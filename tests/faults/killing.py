@@ -5,6 +5,7 @@ Each trial moves a machine without a guest, so that many fit into a short time; 
 import argparse
 import pathlib
 import random
+import signal
 import socket
 import sys
 import time
@@ -15,8 +16,9 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 # pylint: disable=wrong-import-position
 from support import pairs, rdma  # noqa: E402
 from support.deadlines import wait_for  # noqa: E402
-from support.handover_steps import ENDED, WHEN_DESTINATION_DIES, WHEN_SOURCE_DIES, allowed  # noqa: E402
-from support.processes import Workspace  # noqa: E402
+from support.handover_steps import (  # noqa: E402
+    ENDED, WHEN_DESTINATION_DIES, WHEN_DESTINATION_DIES_MEANWHILE, WHEN_SOURCE_DIES, allowed)
+from support.processes import Workspace, is_stopped  # noqa: E402
 from support.qmp import QmpError  # noqa: E402
 
 SIZE_MIB = 48
@@ -104,6 +106,19 @@ def named_step(subject, step, expected):
     return outcome
 
 
+def while_source_is_stopped(subject, step, expected):
+    with Workspace() as workspace:
+        source, destination = subject.start(workspace, source_options=("--test-stop-at", step))
+        subject.migrate(source, destination)
+        wait_for(lambda: is_stopped(source.process), 30, f"the source stops at {step}")
+        destination.process.kill()
+        source.process.signal(signal.SIGCONT)
+        outcome = simplify(outcome_of(source))
+        assert outcome == expected, f"destination killed while the source is stopped at {step}: it is {outcome}, expected {expected}"
+        check_guidance(source, outcome)
+    return outcome
+
+
 def random_moment(subject, side, delay_s):
     """Returns the survivor's outcome, which must be one of the table's."""
     with Workspace() as workspace:
@@ -171,6 +186,9 @@ def main():
             for step, expected in {**WHEN_SOURCE_DIES, **WHEN_DESTINATION_DIES}.items():
                 outcome = named_step(subject, step, expected)
                 print(f"killed at {step}: {outcome}", flush=True)
+            for step, expected in WHEN_DESTINATION_DIES_MEANWHILE.items():
+                outcome = while_source_is_stopped(subject, step, expected)
+                print(f"destination killed while the source is stopped at {step}: {outcome}", flush=True)
         if arguments.random:
             total_s = max(measure_total_s(subject), 0.02)
             generator = random.Random(arguments.seed)

@@ -99,6 +99,10 @@ ownership_unknown:
         goto failing;
 #endif
         set_ownership_unknown(DESTINATION);
+        if
+        :: from_godwit && !shut_down[DESTINATION] -> put(SOURCE, SHUT_FAILED) /* say_failed */
+        :: skip
+        fi;
         goto failed;
 
 failing: /* conclude: its words, if they arrive */

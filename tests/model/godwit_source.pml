@@ -69,7 +69,7 @@ proctype return_path() {
     fi; \
     if \
     :: skip \
-    :: goto failing /* the deadline has passed meanwhile */ \
+    :: goto failing /* the deadline has passed meanwhile, or the destination is known to be gone */ \
     fi; \
     d_step { stays_paused = true; commit_begun = true }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -124,6 +125,14 @@ struct Plan {
     /// After the end the owner migrates once more, to a third node, undisturbed.
     bool again = false;
 
+    /// A side's migration thread stands still for a while at a step of the handover, as if its process had been
+    /// stopped.
+    struct Standstill {
+        HandoverStep step = HandoverStep::source_before_commit;
+        Duration time{};
+    };
+    std::optional<Standstill> standstill;
+
     /// Nothing disturbs the run: it must complete.
     bool undisturbed() const;
     /// The destination answers, and knows godwit's own messages.
@@ -137,8 +146,8 @@ struct Plan {
     bool direct() const { return link.direct.offered; }
     /// Names or sizes of the disks do not fit.
     bool disks_differ() const;
-    /// What the disks' slowness may add to anything that has a deadline.
-    Duration disk_slack() const;
+    /// What the disks' slowness and a standstill may add to anything that has a deadline.
+    Duration slack() const;
     /// Needs the figures of an undisturbed run.
     bool needs_baseline() const;
     std::string describe() const;

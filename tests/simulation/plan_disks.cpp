@@ -212,14 +212,14 @@ bool Plan::disks_differ() const {
     return false;
 }
 
-Duration Plan::disk_slack() const {
+Duration Plan::slack() const {
     Duration slowest{};
     for (const NodePlan* node : {&source, &destination}) {
         for (const DiskPlan& disk : node->disks) {
             slowest = std::max(slowest, disk.call_time);
         }
     }
-    return 2 * calls_in_a_row * slowest;
+    return 2 * calls_in_a_row * slowest + (standstill ? standstill->time : Duration{});
 }
 
 std::string Plan::describe_disks() const {

@@ -108,6 +108,14 @@ void Trial::on_step(HandoverStep step) {
             fire(*pending);
         }
     }
+    if (plan_.standstill && plan_.standstill->step == step && armed_ && !plan_.disarmed) {
+        world_->trace("event: stands still");
+        WaitQueue nobody;
+        const Duration until = world_->now() + plan_.standstill->time;
+        while (world_->now() < until) {
+            scheduler().wait(nobody, until, "the end of a standstill");
+        }
+    }
 }
 
 void Trial::on_state(MigrationState state) {

@@ -183,7 +183,7 @@ void Verdict::judge_deadlines() {
         machine.resumed_at()) {
         const Duration stopped = *machine.resumed_at() - *machine.stopped_at();
         if (stopped > milliseconds(plan_.longest_deadlines().switchover_timeout_ms) + deadline_slack +
-                          operators_time(plan_) + plan_.disk_slack()) {
+                          operators_time(plan_) + plan_.slack()) {
             broken(fmt::format("the guest was stopped for {} ms before it was resumed", in_ms(stopped)));
         }
     }
@@ -202,7 +202,7 @@ void Verdict::judge_end(const Observer& observer, const MigrationParameters& par
     const bool waited_for_source =
         &observer == &in_ && (trial_.destination_cancelled_by_director_ || !plan_.godwit_handover());
     if (!waited_for_source &&
-        idle > longest_deadline(parameters) + drain + deadline_slack + operators_time(plan_) + plan_.disk_slack()) {
+        idle > longest_deadline(parameters) + drain + deadline_slack + operators_time(plan_) + plan_.slack()) {
         broken(fmt::format("{} ended {} ms after the last progress", side, in_ms(idle)));
     }
 }
@@ -216,8 +216,7 @@ void Verdict::judge_cancel() {
         if (cancel->state_after == MigrationState::cancelling && observer.state() != MigrationState::cancelled) {
             broken(fmt::format("{} was cancelled, but is {}", node.name, to_string(observer.state())));
         }
-        const Duration costs =
-            plan_.source.machine.stop_cost + plan_.destination.machine.start_cost + plan_.disk_slack();
+        const Duration costs = plan_.source.machine.stop_cost + plan_.destination.machine.start_cost + plan_.slack();
         if (observer.finished() && observer.finished_at() > cancel->at + cancel_limit + costs) {
             broken(fmt::format("the cancel of {} took {} ms", node.name, in_ms(observer.finished_at() - cancel->at)));
         }

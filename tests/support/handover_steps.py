@@ -27,6 +27,11 @@ WHEN_DESTINATION_DIES = {
     # RUNNING has been written, and arrives before the end of the connection.
     "destination-said-running": ("postmigrate", "completed", None),
 }
+# The same while the source is stopped at this step, and then goes on.
+WHEN_DESTINATION_DIES_MEANWHILE = {
+    "source-loaded-seen": RESUMED,
+    "source-before-commit": RESUMED,
+}
 
 
 def allowed(expected):

@@ -64,7 +64,7 @@ FAULTS = {
         KEPT_UNKNOWN, KEPT_UNKNOWN, (KEPT_UNKNOWN, UNKNOWN_RUNS), UNKNOWN_RUNS, UNKNOWN_RUNS, (UNKNOWN_RUNS, MOVED))),
     # To both sides a connection that is lost at once.
     RELAY_KILLED: Fault(lambda here: here.relay.process.kill(), by_step(
-        KEPT, KEPT, (KEPT_UNKNOWN, UNKNOWN_BOTH), UNKNOWN_BOTH, UNKNOWN_BOTH, (UNKNOWN_BOTH, UNKNOWN_RUNS, MOVED),
+        KEPT, KEPT, KEPT_UNKNOWN, KEPT_UNKNOWN, KEPT_UNKNOWN, (UNKNOWN_BOTH, UNKNOWN_RUNS, MOVED),
         KEPT_UNKNOWN, KEPT_UNKNOWN, (KEPT_UNKNOWN, UNKNOWN_BOTH, UNKNOWN_RUNS), UNKNOWN_RUNS, UNKNOWN_RUNS, (UNKNOWN_RUNS, MOVED))),
     "stopped for less than the deadlines": Fault(lambda here: hold(SHORTER_S), by_step(*[MOVED] * len(STEPS))),
     "stopped for longer than the deadlines": Fault(lambda here: hold(LONGER_S), by_step(

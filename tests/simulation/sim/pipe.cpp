@@ -90,10 +90,9 @@ void Pipe::end(Duration now) {
     }
 }
 
-bool Pipe::at_end(Duration now) {
+bool Pipe::end_arrived(Duration now) {
     settle(now);
-    return ended_ && !end_lost_ && now >= std::max(end_arrives_, frozen_until_) && fetched_ == written_ &&
-           written_ < lose_after_;
+    return ended_ && !end_lost_ && now >= std::max(end_arrives_, frozen_until_) && written_ < lose_after_;
 }
 
 void Pipe::freeze(Duration now, Duration until) {

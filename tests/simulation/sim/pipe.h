@@ -63,8 +63,10 @@ public:
     /// No more bytes: the reader sees an orderly end after the last one.
     void end(Duration now);
     bool ended() const { return ended_; }
+    /// The end has arrived, whatever is still to be read before it.
+    bool end_arrived(Duration now);
     /// The reader has read everything and the end has arrived.
-    bool at_end(Duration now);
+    bool at_end(Duration now) { return end_arrived(now) && fetched_ == written_; }
 
     void freeze(Duration now, Duration until);
     /// Bytes past this, and the end of the stream, never arrive.

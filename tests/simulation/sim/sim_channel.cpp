@@ -56,6 +56,10 @@ SimChannel::~SimChannel() {
     link_->attached[static_cast<std::size_t>(end_)] = false;
 }
 
+bool SimChannel::peer_has_ended() const {
+    return link_->write_broken(end_) || link_->incoming(end_).end_arrived(world_.now());
+}
+
 std::string SimChannel::said(const char* what, const char* problem) const {
     return fmt::format("{}: {}: {}", traits_.description, what, problem);
 }

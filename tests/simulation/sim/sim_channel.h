@@ -24,6 +24,7 @@ public:
     Result<std::size_t> read_some(std::span<const MutableBuffer> buffers, Instant deadline) override;
     Status drain(Instant deadline) override;
     Status finish_writing(Instant deadline) override;
+    bool peer_has_ended() const override;
     void shutdown() override;
     DirectPageSender* direct_page_sender() override;
     DirectPageReceiver* direct_page_receiver() override;

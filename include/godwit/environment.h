@@ -1,8 +1,10 @@
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
+#include "godwit/channel.h"
 #include "godwit/clock.h"
 #include "godwit/device_state.h"
 #include "godwit/dirty_source.h"
@@ -32,6 +34,10 @@ struct Environment {
     /// The machine's disks. All are flushed before the guest changes hands; with the capability `block` their contents
     /// move too.
     std::vector<Disk> disks = {};
+    /// Takes from the thread that receives a machine what it does not need. Called once, by that thread, when the
+    /// channel is open and before the first byte of the stream is looked at; after that the thread opens, connects and
+    /// starts nothing by itself: it calls only what is injected here. An error ends the migration. May be empty.
+    std::function<Status(Channel& channel)> confine_incoming = {};
 };
 
 }  // namespace godwit

@@ -41,6 +41,10 @@ public:
 
     /// Makes pages read as zeros. Pages that already do are not touched and nothing is allocated for them.
     virtual Status make_zero(std::size_t block, PageNumber first, PageCount count) = 0;
+
+    /// `copies` will hold copies of many pages: where guest memory is kept out of core dumps it is too, for as long as
+    /// it is mapped. Any thread.
+    virtual void hide_copies(std::span<std::byte> copies) const { (void)copies; }
 };
 
 }  // namespace godwit

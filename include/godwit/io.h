@@ -68,6 +68,8 @@ struct MemorySpec {
     ByteCount size;
     /// Absent: private memory. Else shared from this file, which is created if it does not exist.
     std::optional<std::string> file;
+    /// Is part of core dumps of this process.
+    bool in_core_dumps = false;
 };
 /// Maps memory; it reads as zeros until it is written. Errors: `invalid_argument`, `memory`.
 Result<std::unique_ptr<GuestMemory>> make_memory(std::vector<MemorySpec> specs);

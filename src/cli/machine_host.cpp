@@ -10,6 +10,8 @@
 #include "cli/exit_status.h"
 #include "cli/machine_commands.h"
 #include "cli/subcommands.h"
+#include "godwit/error_table.h"
+#include "io/shown_text.h"
 #include "monitor/basic_commands.h"
 #include "monitor/block_commands.h"
 #include "monitor/control_commands.h"
@@ -97,7 +99,7 @@ Status MachineHost::prepare() {
     const auto expected = options_.incoming ? MachineMigrations::Incoming::expected : MachineMigrations::Incoming::none;
     migrations_ = std::make_unique<MachineMigrations>(
         std::move(environment), std::move(incoming), descriptors_, static_cast<EventSink&>(*this), expected,
-        options_.steps,
+        options_.sandbox, options_.steps,
         MachineMigrations::Callbacks{[this](MigrationState state) { outgoing_changed(state); },
                                      [this](MigrationState state) { incoming_changed(state); },
                                      [this] { return machine_->check_departure(); }},
@@ -123,8 +125,8 @@ std::vector<BlockEntry> MachineHost::block_entries() const {
     for (std::size_t i = 0; i < disks_.size(); ++i) {
         const DiskSpec& spec = options_.disks[i];
         const bool is_nbd = spec.file.empty();
-        entries.push_back({spec.name, is_nbd ? spec.nbd : spec.file, is_nbd ? "nbd" : "raw", disks_[i]->size(),
-                           disks_[i]->is_read_only()});
+        entries.push_back({spec.name, is_nbd ? shown_uri(spec.nbd) : spec.file, is_nbd ? "nbd" : "raw",
+                           disks_[i]->size(), disks_[i]->is_read_only()});
     }
     return entries;
 }
@@ -178,6 +180,12 @@ void MachineHost::add_commands() {
 }
 
 Result<int> MachineHost::run() {
+    // Before anything that comes from outside is looked at.
+    if (options_.run_as) {
+        if (auto status = become(*options_.run_as); !status) {
+            return fail(status.error());
+        }
+    }
     if (options_.incoming && *options_.incoming != "defer") {
         if (auto status = migrations_->receive(*options_.incoming); !status) {
             return fail(status.error());
@@ -211,7 +219,8 @@ void MachineHost::handle_event(const MachineEvent& event) {
     emit(to_string(event.kind), event_data(event));
     if (event.kind == MachineEvent::Kind::shutdown) {
         if (!event.message.empty()) {
-            print_error({ErrorCode::vcpu, event.message});
+            const Error error{ErrorCode::vcpu, event.message};
+            print_error({error.code, error.message, advice_for(error)});
         }
         leave_loop(event.exit_status);
     }
@@ -280,8 +289,7 @@ void MachineHost::incoming_failed() {
     if (ending_) {
         return;
     }
-    print_error({error.code, fmt::format("incoming migration failed: {} [{}]", error.message, to_string(error.code)),
-                 error.hint});
+    print_error({error.code, "incoming migration failed: " + error.message, advice_for(error)});
     if (error.code == ErrorCode::handover_unknown) {
         log_.write(LogLevel::warning, "the guest is complete and stays paused here until the operator decides");
         return;

@@ -6,6 +6,8 @@
 #include <vector>
 
 #include "cli/machine_migrations.h"
+#include "cli/run_as.h"
+#include "cli/sandbox.h"
 #include "cli/signal_watch.h"
 #include "cli/step_signal.h"
 #include "cli/terminal_monitor.h"
@@ -41,6 +43,10 @@ struct HostOptions {
     /// A file for the story of all migrations.
     std::optional<std::string> trace;
     bool exit_after_migration = false;
+    /// For the thread that loads an arriving machine.
+    Sandbox sandbox = Sandbox::on;
+    /// As whom the program goes on once the machine is made.
+    std::optional<RunAs> run_as;
     StepSignals steps;
 };
 

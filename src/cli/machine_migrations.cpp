@@ -13,12 +13,13 @@ Status StateObserver::state_changed(MigrationState, MigrationState to) {
 }
 
 MachineMigrations::MachineMigrations(Environment outgoing, Environment incoming, NamedDescriptors& descriptors,
-                                     EventSink& events, Incoming expected, StepSignals steps, Callbacks callbacks,
-                                     TraceFile* trace)
+                                     EventSink& events, Incoming expected, Sandbox sandbox, StepSignals steps,
+                                     Callbacks callbacks, TraceFile* trace)
     : environment_(std::move(outgoing)),
       incoming_environment_(std::move(incoming)),
       descriptors_(descriptors),
       incoming_expected_(expected),
+      sandbox_(sandbox),
       events_(environment_.executor, events, [this] { return parameters().events; }),
       step_signal_(steps),
       trace_(trace),
@@ -39,7 +40,7 @@ MachineMigrations::MachineMigrations(Environment outgoing, Environment incoming,
 Status MachineMigrations::migrate(const MigrateRequest& request) {
     // What forbids a migration is said before anything about its address, and before a descriptor has been taken.
     if (is_leaving()) {
-        return fail(ErrorCode::busy, "There's a migration process in progress");
+        return fail(ErrorCode::busy, "There's a migration process in progress", "wait for its end, or cancel it");
     }
     if (auto status = check_departure_(); !status) {
         return status;
@@ -82,7 +83,11 @@ Status MachineMigrations::receive(const std::string& uri) {
         return fail(endpoint.error());
     }
     listening_address_ = endpoint->socket_address;
-    incoming_ = std::make_unique<IncomingMigration>(incoming_environment_, parameters());
+    Environment environment = incoming_environment_;
+    environment.confine_incoming = [sandbox = sandbox_](Channel& channel) {
+        return confine_loading_thread(sandbox, loading_way(channel));
+    };
+    incoming_ = std::make_unique<IncomingMigration>(std::move(environment), parameters());
     if (trace_ != nullptr) {
         incoming_trace_.emplace(*trace_, trace_format::destination,
                                 [incoming = incoming_.get()] { return incoming->statistics(); });

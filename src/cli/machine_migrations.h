@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 
+#include "cli/sandbox.h"
 #include "cli/step_signal.h"
 #include "godwit/environment.h"
 #include "godwit/listener.h"
@@ -43,9 +44,10 @@ public:
     enum class Incoming { none, expected };
 
     /// `outgoing` and `incoming` differ in their devices only: an incoming machine may bring more. `trace`, if not
-    /// null, is told everything, and outlives this.
+    /// null, is told everything, and outlives this. `sandbox` is for the thread that loads an incoming machine.
     MachineMigrations(Environment outgoing, Environment incoming, NamedDescriptors& descriptors, EventSink& events,
-                      Incoming expected, StepSignals steps, Callbacks callbacks, TraceFile* trace = nullptr);
+                      Incoming expected, Sandbox sandbox, StepSignals steps, Callbacks callbacks,
+                      TraceFile* trace = nullptr);
 
     Status migrate(const MigrateRequest& request) override;
     Status cancel() override { return outgoing_.cancel(); }
@@ -70,6 +72,7 @@ private:
     const Environment incoming_environment_;
     NamedDescriptors& descriptors_;
     const Incoming incoming_expected_;
+    const Sandbox sandbox_;
     MigrationEvents events_;
     StepSignal step_signal_;
     TraceFile* const trace_;

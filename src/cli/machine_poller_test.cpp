@@ -9,7 +9,7 @@
 #include <optional>
 
 #include "cli/top_output.h"
-#include "monitor/unix_listener.h"
+#include "io/unix_listener.h"
 
 namespace godwit {
 namespace {

@@ -17,7 +17,8 @@ namespace godwit {
 
 namespace {
 
-/// What the server refused, with the hint apart from the description, which holds it too.
+/// What the server refused, with the hint apart from the description, which holds it too, and the server's code after
+/// it.
 Error refusal(const Json& error) {
     Error result{ErrorCode::peer_failed, error["desc"].get<std::string>()};
     const auto hint = error.find("x-godwit-hint");
@@ -27,6 +28,10 @@ Error refusal(const Json& error) {
         if (result.message.ends_with(both)) {
             result.message.resize(result.message.size() - both.size());
         }
+    }
+    const auto code = error.find("x-godwit-error-code");
+    if (code != error.end() && code->is_string()) {
+        result.message += fmt::format(" [{}]", code->get<std::string>());
     }
     result.message = printable(result.message);
     result.hint = printable(result.hint);

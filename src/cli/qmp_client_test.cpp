@@ -10,7 +10,7 @@
 #include <functional>
 #include <thread>
 
-#include "monitor/unix_listener.h"
+#include "io/unix_listener.h"
 
 namespace godwit {
 namespace {
@@ -65,7 +65,9 @@ TEST(QmpClient, NegotiatesAndRunsCommands) {
         self.send("{\"event\": \"STOP\", \"timestamp\": {}}\r\n{\"retu");
         self.send("rn\": {\"a\": 1}}\r\n");
         EXPECT_EQ(self.receive(), "{\"execute\":\"bad\"}\r\n");
-        self.send("{\"error\": {\"class\": \"GenericError\", \"desc\": \"no (do)\", \"x-godwit-hint\": \"do\"}}\r\n");
+        self.send(
+            "{\"error\": {\"class\": \"GenericError\", \"desc\": \"no (do)\", \"x-godwit-hint\": \"do\", "
+            "\"x-godwit-error-code\": \"busy\"}}\r\n");
     });
     auto client = QmpClient::connect("unix:" + server.path());
     ASSERT_TRUE(client) << client.error().text();
@@ -74,7 +76,7 @@ TEST(QmpClient, NegotiatesAndRunsCommands) {
     const auto refused = client->execute("bad");
     ASSERT_FALSE(refused);
     EXPECT_EQ(refused.error().code, ErrorCode::peer_failed);
-    EXPECT_EQ(refused.error().message, "no");
+    EXPECT_EQ(refused.error().message, "no [busy]");
     EXPECT_EQ(refused.error().hint, "do");
 }
 

@@ -26,6 +26,7 @@ struct RunArguments {
     std::string memory = "512M";
     std::optional<std::string> memory_file;
     bool memory_prealloc = false;
+    bool dump_guest_memory = false;
     std::uint32_t cpus = 1;
     std::string cpu = "qemu64";
     std::string accel = "auto";
@@ -39,6 +40,8 @@ struct RunArguments {
     std::string name;
     bool paused = false;
     bool exit_after_migration = false;
+    std::string sandbox = "on";
+    std::optional<std::string> run_as;
     std::optional<std::string> trace;
     LogArguments log;
     std::optional<std::string> kvm_device;
@@ -79,6 +82,7 @@ Status take_machine(const RunArguments& arguments, MachineOptions& machine) {
     machine.append = arguments.append;
     machine.memory_file = arguments.memory_file;
     machine.memory_prealloc = arguments.memory_prealloc;
+    machine.dump_guest_memory = arguments.dump_guest_memory;
     machine.cpus = arguments.cpus;
     machine.incoming = arguments.incoming.has_value();
     machine.paused = arguments.paused;
@@ -138,6 +142,22 @@ Status take_monitors(const RunArguments& arguments, HostOptions& options) {
     return {};
 }
 
+Status take_confinement(const RunArguments& arguments, HostOptions& options) {
+    const auto sandbox = parse_sandbox(arguments.sandbox);
+    if (!sandbox) {
+        return fail(sandbox.error());
+    }
+    options.sandbox = *sandbox;
+    if (arguments.run_as) {
+        auto user = find_user(*arguments.run_as);
+        if (!user) {
+            return fail(user.error());
+        }
+        options.run_as = std::move(*user);
+    }
+    return {};
+}
+
 Result<HostOptions> parse(const RunArguments& arguments) {
     HostOptions options;
     Status status = take_machine(arguments, options.machine);
@@ -155,6 +175,9 @@ Result<HostOptions> parse(const RunArguments& arguments) {
     }
     if (!status) {
         return fail(status.error());
+    }
+    if (auto taken = take_confinement(arguments, options); !taken) {
+        return fail(taken.error());
     }
     options.incoming = arguments.incoming;
     options.trace = arguments.trace;
@@ -193,6 +216,7 @@ void add_machine_options(CLI::App& command, RunArguments& a) {
         ->capture_default_str();
     command.add_option("--memory-file", a.memory_file, "share guest memory through this file, created if absent");
     command.add_flag("--memory-prealloc", a.memory_prealloc, "allocate and map all guest memory at the start");
+    command.add_flag("--dump-guest-memory", a.dump_guest_memory, "have guest memory in core dumps of this program");
     command.add_option("--cpus", a.cpus, "number of virtual CPUs")->capture_default_str();
     command.add_option("--cpu", a.cpu, "CPU model: QEMU's qemu64 or kvm64; or host (emulated: qemu64)")
         ->capture_default_str();
@@ -229,6 +253,13 @@ void add_run_command(CLI::App& app, int& status) {
         "--incoming", a.incoming,
         "wait for a migration: tcp:HOST:PORT, rdma:HOST:PORT, unix:PATH, fd:N, exec:COMMAND or file:PATH; or defer: a "
         "monitor's migrate-incoming will tell");
+    command
+        ->add_option("--sandbox", a.sandbox,
+                     "what becomes of a system call that the thread which loads an arriving machine does not need: on "
+                     "refuses it, log only tells the kernel's audit log, off does neither")
+        ->capture_default_str();
+    command->add_option("--run-as", a.run_as,
+                        "go on as this user once the machine is made; addresses of migrations are opened after that");
     command->add_flag("--paused", a.paused, "do not run before 'godwit cont'");
     command->add_flag("--exit-after-migration", a.exit_after_migration, "end once the machine has moved away");
     command->add_option("--trace", a.trace, "write the story of all migrations to this file; 'godwit trace' shows it");

@@ -9,7 +9,9 @@
 namespace godwit {
 
 void print_error(const Error& error) {
-    fmt::print(stderr, "godwit: {}\n", error.message);
+    // What a peer said has the peer's own code in it, where there is one.
+    const bool own = error.code != ErrorCode::peer_failed;
+    fmt::print(stderr, "godwit: {}{}\n", error.message, own ? fmt::format(" [{}]", to_string(error.code)) : "");
     if (!error.hint.empty()) {
         fmt::print(stderr, "  {}\n", error.hint);
     }

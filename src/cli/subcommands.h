@@ -26,8 +26,10 @@ void add_verify_command(CLI::App& app, int& status);
 void add_relay_command(CLI::App& app, int& status);
 void add_trace_command(CLI::App& app, int& status);
 void add_top_command(CLI::App& app, int& status);
+void add_errors_command(CLI::App& app, int& status);
 
-/// Prints an error to the standard error output: what happened and, on a line of its own, what to do.
+/// Prints an error to the standard error output: what happened with the code, and, on a line of its own, what to do.
+/// A `peer_failed` is printed without a code: its message names the peer's.
 void print_error(const Error& error);
 
 /// The exit status for an error of `QmpClient`.

@@ -61,12 +61,13 @@ bool ends_clean(const std::vector<std::byte>& map, std::uint64_t clusters) {
 
 }  // namespace
 
-AllocationBitmap::AllocationBitmap(std::unique_ptr<DiskFile> file, ByteCount disk_size, std::string boot_identity,
-                                   Log& log)
+AllocationBitmap::AllocationBitmap(std::unique_ptr<DiskFile> file, std::unique_ptr<ServingThread> opener,
+                                   ByteCount disk_size, std::string boot_identity, Log& log)
     : disk_size_(disk_size),
       clusters_(bitmap_format::clusters_of(disk_size)),
       boot_identity_(std::move(boot_identity)),
       log_(log),
+      opener_(std::move(opener)),
       file_(std::move(file)),
       words_(map_pages_of(clusters_) * words_per_page) {
     GODWIT_ASSERT(!boot_identity_.empty() && boot_identity_.size() <= bitmap_format::boot_identity_bytes,
@@ -80,8 +81,12 @@ Result<std::unique_ptr<AllocationBitmap>> AllocationBitmap::open(const std::stri
     if (!file) {
         return fail(file.error());
     }
+    auto opener = ServingThread::start("godwit-overlay");
+    if (!opener) {
+        return fail(ErrorCode::disk, opener.error().message, opener.error().hint);
+    }
     std::unique_ptr<AllocationBitmap> bitmap(
-        new AllocationBitmap(std::move(*file), disk_size, std::move(boot_identity), log));
+        new AllocationBitmap(std::move(*file), std::move(*opener), disk_size, std::move(boot_identity), log));
     const std::lock_guard lock(bitmap->mutex_);
     if (const auto read = bitmap->read_maps(); !read) {
         return fail(read.error());
@@ -144,8 +149,9 @@ Status AllocationBitmap::lock() {
     if (image_lock_) {
         return {};
     }
-    auto file =
-        open_checked(file_->path(), disk_size_, file_->is_read_only() ? DiskAccess::read_only : DiskAccess::read_write);
+    const DiskAccess access = file_->is_read_only() ? DiskAccess::read_only : DiskAccess::read_write;
+    Result<std::unique_ptr<DiskFile>> file;
+    opener_->call([&] { file = open_checked(file_->path(), disk_size_, access); });
     if (!file) {
         return fail(file.error());
     }

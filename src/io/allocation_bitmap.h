@@ -12,6 +12,7 @@
 #include "godwit/log.h"
 #include "io/disk_file.h"
 #include "io/image_lock.h"
+#include "io/serving_thread.h"
 
 namespace godwit {
 
@@ -64,7 +65,8 @@ public:
     void put_back(const Changes& changes);
 
 private:
-    AllocationBitmap(std::unique_ptr<DiskFile> file, ByteCount disk_size, std::string boot_identity, Log& log);
+    AllocationBitmap(std::unique_ptr<DiskFile> file, std::unique_ptr<ServingThread> opener, ByteCount disk_size,
+                     std::string boot_identity, Log& log);
     /// Takes over what the file says, and gives the pages of the map where recent and durable map differ.
     Result<std::set<std::uint64_t>> read_maps();
     Status read_map(DiskOffset start, std::vector<std::byte>& map) const;
@@ -77,6 +79,8 @@ private:
     const std::uint64_t clusters_;
     const std::string boot_identity_;
     Log& log_;
+    /// Opens the file anew for `lock`, which the confined thread of an incoming migration may call.
+    const std::unique_ptr<ServingThread> opener_;
     /// Replaced by `lock`, while nobody else uses it.
     std::unique_ptr<DiskFile> file_;
     /// Bit c % 64 of word c / 64. Set under mutex_, read by any thread.

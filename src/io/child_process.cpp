@@ -13,6 +13,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "io/shown_text.h"
 #include "io/system_error.h"
 
 namespace godwit {
@@ -133,14 +134,14 @@ Result<std::unique_ptr<ChildProcess>> ChildProcess::spawn(const std::string& com
         error = plan.spawn_shell(pid, command);
     }
     if (error != 0) {
-        return fail_errno(ErrorCode::io, fmt::format("cannot start '{}'", command), error);
+        return fail_errno(ErrorCode::io, fmt::format("cannot start '{}'", shown_command(command)), error);
     }
     FileDescriptor exit_event(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
     const int event_error = errno;
     const bool has_event = exit_event.valid();
     std::unique_ptr<ChildProcess> child(new ChildProcess(pid, std::move(exit_event)));
     if (!has_event) {
-        return fail_errno(ErrorCode::io, fmt::format("cannot watch '{}'", command), event_error);
+        return fail_errno(ErrorCode::io, fmt::format("cannot watch '{}'", shown_command(command)), event_error);
     }
     return child;
 }

@@ -41,8 +41,10 @@ Result<std::unique_ptr<Channel>> make_descriptor_channel(FileDescriptor fd, Dire
     }
     const int wrong_mode = direction == Direction::outgoing ? O_RDONLY : O_WRONLY;
     if ((flags & O_ACCMODE) == wrong_mode || (flags & O_PATH) != 0) {
-        return fail(ErrorCode::unsupported, fmt::format("{} is not open for {}", description,
-                                                        direction == Direction::outgoing ? "writing" : "reading"));
+        return fail(
+            ErrorCode::unsupported,
+            fmt::format("{} is not open for {}", description, direction == Direction::outgoing ? "writing" : "reading"),
+            "a socket, the right end of a pipe, or a file opened for that");
     }
     if (S_ISREG(info.st_mode) || S_ISBLK(info.st_mode)) {
         return as_channel(FileChannel::over(std::move(fd), direction, std::move(description), clock));

@@ -62,9 +62,10 @@ Result<std::unique_ptr<DiskFile>> DiskFile::open(const std::string& path, DiskAc
     // Not blocking: a FIFO must end in a message, not in waiting for its other end.
     FileDescriptor file(::open(path.c_str(), mode | O_CLOEXEC | O_NONBLOCK));
     if (!file.valid()) {
-        return fail_errno(
-            ErrorCode::disk, fmt::format("cannot open disk image {}", path), errno,
-            errno == EROFS || errno == EACCES ? "make it writable, or open the disk with 'readonly'" : "");
+        return fail_errno(ErrorCode::disk, fmt::format("cannot open disk image {}", path), errno,
+                          errno == EROFS || errno == EACCES ? "make it writable, or open the disk with 'readonly'"
+                          : errno == ENOENT ? "correct the path, or make the image first (truncate -s SIZE FILE)"
+                                            : "");
     }
     const auto kind = kind_of(file.get(), path);
     if (!kind) {

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "io/channel_errors.h"
+#include "io/shown_text.h"
 #include "io/system_error.h"
 
 namespace godwit {
@@ -36,7 +37,8 @@ Result<std::unique_ptr<ExecChannel>> ExecChannel::start(const std::string& comma
     FileDescriptor read_end(ends[0]);
     FileDescriptor write_end(ends[1]);
     const bool outgoing = direction == Direction::outgoing;
-    auto pipe = PipeChannel::create(std::move(outgoing ? write_end : read_end), direction, "exec:" + command, clock);
+    auto pipe = PipeChannel::create(std::move(outgoing ? write_end : read_end), direction,
+                                    "exec:" + shown_command(command), clock);
     auto cancel = CancelEvent::create();
     if (!pipe || !cancel) {
         return fail(!pipe ? pipe.error() : cancel.error());
@@ -125,7 +127,8 @@ Status ExecChannel::wait_for_child(Instant deadline) {
         return fail_wait(outcome, traits().description, "the command did not end");
     }
     if (!end->success()) {
-        return fail(ErrorCode::child_failed, fmt::format("the command '{}' {}", command_, end->text()), command_hint);
+        return fail(ErrorCode::child_failed, fmt::format("the command '{}' {}", shown_command(command_), end->text()),
+                    command_hint);
     }
     return {};
 }
@@ -141,7 +144,7 @@ Error ExecChannel::explain(Error error, Instant deadline) {
         return std::move(ended.error());
     }
     return {ErrorCode::child_failed,
-            fmt::format("the command '{}' {} it had read the whole stream", command_,
+            fmt::format("the command '{}' {} it had read the whole stream", shown_command(command_),
                         ended ? "ended with status 0 before" : "closed its input before"),
             "it must read its standard input to the end"};
 }

@@ -3,12 +3,9 @@
 #include <fmt/format.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <cerrno>
 #include <chrono>
-#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -67,16 +64,6 @@ std::pair<FileDescriptor, int> listen_at(const SocketAddress& address, bool both
     return {std::move(socket), 0};
 }
 
-/// Whether a socket file is a leftover: nobody listens behind it.
-bool is_stale(const std::string& path, const SocketAddress& address) {
-    struct stat info {};
-    if (::lstat(path.c_str(), &info) != 0 || !S_ISSOCK(info.st_mode)) {
-        return false;
-    }
-    const FileDescriptor probe = make_socket(AF_UNIX);
-    return probe.valid() && ::connect(probe.get(), address.get(), address.size_bytes()) != 0 && errno == ECONNREFUSED;
-}
-
 }  // namespace
 
 Result<ListeningSocket> ListeningSocket::listen(const TcpAddress& address, const Clock& clock) {
@@ -109,41 +96,20 @@ Result<ListeningSocket> ListeningSocket::listen(const TcpAddress& address, const
 }
 
 Result<ListeningSocket> ListeningSocket::listen(const UnixAddress& address) {
-    const auto target = SocketAddress::from_path(address.path);
-    if (!target) {
-        return fail(target.error());
+    auto listener = UnixListener::listen(address.path);
+    if (!listener) {
+        // QEMU's words for the usual case.
+        return listener.error().code == ErrorCode::busy ? fail_listen(address.path, EADDRINUSE)
+                                                        : tl::unexpected<Error>(std::move(listener.error()));
     }
-    auto [socket, error] = listen_at(*target, false);
-    if (error == EADDRINUSE && is_stale(address.path, *target)) {
-        ::unlink(address.path.c_str());
-        std::tie(socket, error) = listen_at(*target, false);
-    }
-    if (!socket.valid()) {
-        return fail_listen(address.path, error);
-    }
-    ListeningSocket result(std::move(socket), to_string(Address(address)));
-    struct stat info {};
-    if (::lstat(address.path.c_str(), &info) == 0) {
-        result.path_ = address.path;
-        result.device_ = info.st_dev;
-        result.inode_ = info.st_ino;
-    }
-    return result;
+    set_socket_buffers(listener->fd(), AF_UNIX);
+    return ListeningSocket(std::move(*listener), to_string(Address(address)));
 }
 
-ListeningSocket::ListeningSocket(ListeningSocket&& other) noexcept
-    : socket_(std::move(other.socket_)),
-      uri_(std::move(other.uri_)),
-      path_(std::exchange(other.path_, {})),
-      device_(other.device_),
-      inode_(other.inode_) {}
-
 void ListeningSocket::close() {
-    struct stat info {};
-    if (!path_.empty() && ::lstat(path_.c_str(), &info) == 0 && info.st_dev == device_ && info.st_ino == inode_) {
-        ::unlink(path_.c_str());
+    if (unix_) {
+        unix_->close();
     }
-    path_.clear();
     socket_.reset();
 }
 

@@ -14,6 +14,7 @@
 #include "io/descriptor_channel.h"
 #include "io/exec_channel.h"
 #include "io/file_channel.h"
+#include "io/shown_text.h"
 #include "io/system_error.h"
 
 namespace godwit {
@@ -59,7 +60,7 @@ ExecOpener::ExecOpener(ExecAddress address, Direction direction, std::unique_ptr
 
 Result<std::unique_ptr<Channel>> ExecOpener::open(Instant) {
     if (cancel_->cancelled()) {
-        return fail_cancelled(to_string(Address(address_)));
+        return fail_cancelled("exec:" + shown_command(address_.command));
     }
     auto channel = ExecChannel::start(address_.command, direction_, clock_);
     if (!channel) {

@@ -155,6 +155,10 @@ Status MappedMemory::add_private(const Spec& spec) {
     // Both are advice: a kernel built without huge pages refuses the first one.
     ::madvise(host, bytes, MADV_HUGEPAGE);
     ::madvise(host, bytes, MADV_DONTFORK);
+    if (Status hidden = set_dumping(spec, host); !hidden) {
+        ::munmap(host, bytes);
+        return hidden;
+    }
     blocks_.push_back(RamBlock{spec.id, host, spec.size, true});
     mappings_.push_back(Mapping{host, bytes, {}, {}, true});
     return {};
@@ -177,6 +181,10 @@ Status MappedMemory::add_file(const Spec& spec, const std::string& path) {
         return mapping_failed(spec.id, bytes);
     }
     ::madvise(host, bytes, MADV_DONTFORK);
+    if (Status hidden = set_dumping(spec, static_cast<std::byte*>(host)); !hidden) {
+        ::munmap(host, bytes);
+        return hidden;
+    }
     blocks_.push_back(RamBlock{spec.id, static_cast<std::byte*>(host), spec.size, file.fresh()});
     std::optional<std::string> created;
     if (file.created()) {
@@ -184,6 +192,28 @@ Status MappedMemory::add_file(const Spec& spec, const std::string& path) {
     }
     mappings_.push_back(Mapping{static_cast<std::byte*>(host), bytes, file.keep(), std::move(created), true});
     return {};
+}
+
+Status MappedMemory::set_dumping(const Spec& spec, std::byte* host) {
+    if (spec.in_core_dumps) {
+        return {};
+    }
+    if (::madvise(host, static_cast<std::size_t>(spec.size.value()), MADV_DONTDUMP) != 0) {
+        return fail_errno(ErrorCode::memory, fmt::format("RAM block \"{}\" cannot be kept out of core dumps", spec.id),
+                          errno);
+    }
+    hidden_ = true;
+    return {};
+}
+
+void MappedMemory::hide_copies(std::span<std::byte> copies) const {
+    const auto begin = reinterpret_cast<std::uintptr_t>(copies.data());
+    const std::uintptr_t first = (begin + page_bytes - 1) / page_bytes * page_bytes;
+    const std::uintptr_t end = (begin + copies.size()) / page_bytes * page_bytes;
+    if (hidden_ && first < end) {
+        // Cannot fail for memory that is mapped.
+        ::madvise(copies.data() + (first - begin), end - first, MADV_DONTDUMP);
+    }
 }
 
 Extent MappedMemory::extent_at(std::size_t block, PageNumber page) const {

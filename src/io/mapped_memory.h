@@ -34,6 +34,8 @@ public:
         /// Allocate and map every page now: nothing is left to do when a page is touched first, in the middle of a
         /// migration.
         bool prealloc = false;
+        /// Is part of core dumps of this process. Otherwise nobody finds the guest's secrets in them.
+        bool in_core_dumps = false;
     };
 
     /// Maps all blocks. Errors: `invalid_argument` (ids, sizes, a file of another size or kind, one file for two
@@ -41,7 +43,8 @@ public:
     static Result<std::unique_ptr<MappedMemory>> create(std::vector<Spec> specs);
 
     /// One block over memory that belongs to the caller, stays where it is and outlives this object. It may be of any
-    /// kind: it is treated as private memory. `host` must be page aligned.
+    /// kind: it is treated as private memory, and whether core dumps have it is left as it is. `host` must be page
+    /// aligned.
     static Result<std::unique_ptr<MappedMemory>> adopt(std::string id, std::byte* host, ByteCount size);
 
     ~MappedMemory() override;
@@ -55,6 +58,9 @@ public:
     /// pinned stay the same pages. A file's data pages that are not zero are punched out, or overwritten where the file
     /// system cannot punch. Any thread; not for pages that somebody else writes at the same time.
     Status make_zero(std::size_t block, PageNumber first, PageCount count) override;
+
+    /// Whole pages only: what shares a page with something else stays in core dumps.
+    void hide_copies(std::span<std::byte> copies) const override;
 
     /// The block has content from now on. By the owner, before migrations use the memory.
     void mark_used(std::size_t block);
@@ -75,11 +81,14 @@ private:
     Status add(Spec spec);
     Status add_private(const Spec& spec);
     Status add_file(const Spec& spec, const std::string& path);
+    Status set_dumping(const Spec& spec, std::byte* host);
     static void zero_file_pages(const Mapping& mapping, PageNumber first, PageNumber end);
 
     /// Both lists go together by index. Written only while the object is made, but for `RamBlock::fresh`.
     std::vector<RamBlock> blocks_;
     std::vector<Mapping> mappings_;
+    /// Some block is kept out of core dumps. Written only while the object is made.
+    bool hidden_ = false;
 };
 
 }  // namespace godwit

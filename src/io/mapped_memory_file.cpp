@@ -64,7 +64,8 @@ Status MemoryFile::open() {
         file_.reset(::open(path_.c_str(), flags));
     }
     if (!file_.valid()) {
-        return fail_errno(ErrorCode::memory, fmt::format("cannot open memory file {}", path_), errno);
+        return fail_errno(ErrorCode::memory, fmt::format("cannot open memory file {}", path_), errno,
+                          "name a file that this process may read and write or make, on disk or on tmpfs (/dev/shm)");
     }
     return {};
 }

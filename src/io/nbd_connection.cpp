@@ -14,6 +14,7 @@
 #include <system_error>
 #include <utility>
 
+#include "io/shown_text.h"
 #include "io/system_error.h"
 
 namespace godwit {
@@ -48,9 +49,9 @@ std::string_view verb_of(Kind kind) {
 
 }  // namespace
 
-NbdConnection::NbdConnection(std::string uri, NbdHandle handle, FileDescriptor wake, const NbdTimeouts& timeouts,
+NbdConnection::NbdConnection(const std::string& uri, NbdHandle handle, FileDescriptor wake, const NbdTimeouts& timeouts,
                              const Clock& clock)
-    : uri_(std::move(uri)), timeouts_(timeouts), clock_(clock), wake_(std::move(wake)), handle_(std::move(handle)) {}
+    : uri_(shown_uri(uri)), timeouts_(timeouts), clock_(clock), wake_(std::move(wake)), handle_(std::move(handle)) {}
 
 Result<std::unique_ptr<NbdConnection>> NbdConnection::open(const std::string& uri, const NbdTimeouts& timeouts,
                                                            const Clock& clock) {
@@ -65,7 +66,7 @@ Result<std::unique_ptr<NbdConnection>> NbdConnection::open(const std::string& ur
     }
     std::unique_ptr<NbdConnection> connection(
         new NbdConnection(uri, std::move(*handle), std::move(event), timeouts, clock));
-    auto offer = export_of(connection->handle_.get(), uri);
+    auto offer = export_of(connection->handle_.get(), connection->uri_);
     if (!offer) {
         return fail(offer.error());
     }

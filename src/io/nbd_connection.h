@@ -58,6 +58,7 @@ public:
                                                        const Clock& clock);
     ~NbdConnection();
 
+    /// As it may be shown.
     const std::string& uri() const { return uri_; }
     const NbdExport& offer() const { return offer_; }
     /// As `identity_of`.
@@ -78,7 +79,7 @@ private:
         int error = 0;
     };
 
-    NbdConnection(std::string uri, NbdHandle handle, FileDescriptor wake, const NbdTimeouts& timeouts,
+    NbdConnection(const std::string& uri, NbdHandle handle, FileDescriptor wake, const NbdTimeouts& timeouts,
                   const Clock& clock);
     /// Until when the server is waited for.
     struct Patience {
@@ -105,6 +106,7 @@ private:
                           std::size_t count, int* error);
     Error failure(const NbdCommand& command, int error) const;
 
+    /// As it may be shown.
     const std::string uri_;
     const NbdTimeouts timeouts_;
     const Clock& clock_;

@@ -32,7 +32,8 @@ Result<std::unique_ptr<NbdDisk>> NbdDisk::open(const std::string& uri, DiskAcces
         return fail(connection.error());
     }
     if (access == DiskAccess::read_write && (*connection)->offer().read_only) {
-        return fail(ErrorCode::disk, fmt::format("the server of the NBD disk {} allows no writes", uri),
+        return fail(ErrorCode::disk,
+                    fmt::format("the server of the NBD disk {} allows no writes", (*connection)->uri()),
                     "open the disk with 'readonly', or let the server allow writes");
     }
     return std::unique_ptr<NbdDisk>(new NbdDisk(std::move(*connection), access));

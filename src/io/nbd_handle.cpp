@@ -8,6 +8,7 @@
 #include <chrono>
 
 #include "io/poll_timeout.h"
+#include "io/shown_text.h"
 
 namespace godwit {
 
@@ -22,7 +23,7 @@ std::string words_of_libnbd() {
 }
 
 tl::unexpected<Error> cannot_connect(const std::string& uri, const std::string& words) {
-    return fail(ErrorCode::disk, fmt::format("cannot connect to the NBD disk {}: {}", uri, words),
+    return fail(ErrorCode::disk, fmt::format("cannot connect to the NBD disk {}: {}", shown_uri(uri), words),
                 "is the server running, and is the URI of the form nbd://HOST:PORT/NAME or "
                 "nbd+unix:///NAME?socket=PATH?");
 }
@@ -82,7 +83,8 @@ Result<NbdHandle> connect_nbd(const std::string& uri, Instant deadline, const Cl
             return cannot_connect(uri, error);
         }
         if (step(handle.get(), -1, deadline, clock, error) == NbdStep::timed_out) {
-            return fail(ErrorCode::disk, fmt::format("the server of the NBD disk {} did not answer in time", uri),
+            return fail(ErrorCode::disk,
+                        fmt::format("the server of the NBD disk {} did not answer in time", shown_uri(uri)),
                         "is it an NBD server, and does it run?");
         }
     }

@@ -106,7 +106,7 @@ Result<std::unique_ptr<GuestMemory>> make_memory(std::vector<MemorySpec> specs) 
     std::vector<MappedMemory::Spec> mapped;
     mapped.reserve(specs.size());
     for (MemorySpec& spec : specs) {
-        mapped.push_back({std::move(spec.id), spec.size, std::move(spec.file)});
+        mapped.push_back({std::move(spec.id), spec.size, std::move(spec.file), false, spec.in_core_dumps});
     }
     return as<GuestMemory>(MappedMemory::create(std::move(mapped)));
 }

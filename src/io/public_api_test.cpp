@@ -102,6 +102,28 @@ TEST(PublicApi, its_parts_move_memory_between_two_hosts) {
     run_until_end(*source.loop, migration);
 }
 
+TEST(PublicApi, the_receiving_thread_is_confined_by_whom_the_embedder_names) {
+    Host host;
+    std::thread::id confined;
+    host.environment.confine_incoming = [&](Channel&) -> Status {
+        confined = std::this_thread::get_id();
+        return fail(ErrorCode::unsupported, "no such thing here");
+    };
+    auto listener = make_listener("exec:echo nonsense", *host.clock, *host.log);
+    ASSERT_TRUE(listener) << listener.error().text();
+    IncomingMigration incoming(host.environment, MigrationParameters{});
+    ASSERT_TRUE(incoming.start(std::move(listener->opener)));
+    run_until_end(*host.loop, incoming);
+    EXPECT_EQ(incoming.state(), MigrationState::failed);
+    // And not because of the nonsense: nothing was looked at.
+    const auto statistics = incoming.statistics();
+    ASSERT_TRUE(statistics.error);
+    EXPECT_EQ(statistics.error->code, ErrorCode::unsupported);
+    EXPECT_EQ(statistics.transferred_bytes, 0U);
+    EXPECT_NE(confined, std::thread::id());
+    EXPECT_NE(confined, std::this_thread::get_id());
+}
+
 TEST(PublicApi, waiting_for_the_end_ends_after_a_failure_and_the_loop_can_be_used_again) {
     Host host;
     Migration migration(host.environment);

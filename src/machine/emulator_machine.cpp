@@ -15,11 +15,15 @@ Result<std::unique_ptr<Accelerator>> make_emulator(Log& log, std::uint32_t vcpu_
                     fmt::format("{} virtual CPUs: an emulated machine has one", vcpu_count),
                     "give the guest one CPU, or use KVM");
     }
-    return std::make_unique<EmulatorMachine>(log, tracking);
+    auto loader = ServingThread::start("emulator-load");
+    if (!loader) {
+        return fail(ErrorCode::vcpu, loader.error().message, loader.error().hint);
+    }
+    return std::make_unique<EmulatorMachine>(log, tracking, std::move(*loader));
 }
 
-EmulatorMachine::EmulatorMachine(Log& log, EmulatorTracking tracking)
-    : log_(log), tracking_(tracking), vcpu_(memory_, log) {
+EmulatorMachine::EmulatorMachine(Log& log, EmulatorTracking tracking, std::unique_ptr<ServingThread> loader)
+    : log_(log), tracking_(tracking), vcpu_(memory_, log, std::move(loader)) {
     // As after power-on.
     constexpr std::uint64_t masked = 1U << 16;
     ioapic_.redirections.fill(masked);

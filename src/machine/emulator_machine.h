@@ -12,7 +12,8 @@ namespace godwit {
 /// A machine whose one CPU is emulated; see `make_emulator`.
 class EmulatorMachine : public Accelerator {
 public:
-    EmulatorMachine(Log& log, EmulatorTracking tracking);
+    /// `loader` as of `EmulatorVcpu`.
+    EmulatorMachine(Log& log, EmulatorTracking tracking, std::unique_ptr<ServingThread> loader);
 
     EmulatorVcpu& vcpu(std::uint32_t index) override;
     std::uint32_t vcpu_count() const override { return 1; }

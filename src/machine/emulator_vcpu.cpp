@@ -143,7 +143,11 @@ Status EmulatorVcpu::load(const VcpuState& state) {
     engine_.reset();
     // What the engine does not take is refused now, while the guest can still go on at its source.
     const std::lock_guard lock(mutex_);
-    return (state_.cpu.cr0 & protection) != 0 ? bring_engine_up() : Status();
+    Status ready;
+    if ((state_.cpu.cr0 & protection) != 0) {
+        run_by(loader_.get(), [&] { ready = bring_engine_up(); });
+    }
+    return ready;
 }
 
 Status EmulatorVcpu::load_tsc(const CpuState& state) {

@@ -7,6 +7,7 @@
 #include <optional>
 #include <vector>
 
+#include "io/serving_thread.h"
 #include "machine/apic_state.h"
 #include "machine/cpu_state.h"
 #include "machine/emulator_code.h"
@@ -19,8 +20,10 @@ namespace godwit {
 /// The CPU of an emulated machine. Its state is here; an engine has it from the first run after a load on.
 class EmulatorVcpu : public Vcpu {
 public:
-    /// `memory` is complete before the first run, and outlives this object, as `log` does.
-    EmulatorVcpu(const std::vector<EmulatorMemory>& memory, Log& log) : memory_(memory), log_(log) {}
+    /// `memory` is complete before the first run, and outlives this object, as `log` does. `loader`, if not null, makes
+    /// engines for `load`, which a confined thread may call: an engine needs memory for code.
+    EmulatorVcpu(const std::vector<EmulatorMemory>& memory, Log& log, std::unique_ptr<ServingThread> loader = nullptr)
+        : memory_(memory), log_(log), loader_(std::move(loader)) {}
 
     std::uint32_t index() const override { return 0; }
     CpuIdentity identity() const override;
@@ -60,6 +63,7 @@ private:
 
     const std::vector<EmulatorMemory>& memory_;
     Log& log_;
+    const std::unique_ptr<ServingThread> loader_;
     std::atomic<bool> stop_ = false;
     bool complete_only_ = false;  ///< the CPU's thread
 

@@ -58,6 +58,9 @@ Result<std::unique_ptr<Microvm>> Microvm::create(const MachineOptions& options, 
     if (auto status = machine->vcpus_->start(loop); !status) {
         return fail(status.error());
     }
+    machine->tracking_ = std::make_unique<HoldingDirtySource>(
+        *machine->dirty_source_,
+        [cpus = machine->vcpus_.get()](HoldingDirtySource::Moment until) { cpus->hold(until); });
     machine->deferred_log_->defer();
     return machine;
 }

@@ -20,6 +20,7 @@
 #include "machine/firmware.h"
 #include "machine/guest_buses.h"
 #include "machine/guest_ram.h"
+#include "machine/holding_dirty_source.h"
 #include "machine/options.h"
 #include "machine/serial.h"
 #include "machine/vcpu_set.h"
@@ -57,7 +58,7 @@ public:
     GuestRequest take_request() { return vcpus_->take_request(); }
     bool has_request() const { return vcpus_->has_request(); }
 
-    DirtySource& dirty_source() { return *dirty_source_; }
+    DirtySource& dirty_source() { return *tracking_; }
     /// In the order of their sections.
     std::vector<DeviceState*> devices();
     VcpuSet& vcpus() { return *vcpus_; }
@@ -87,8 +88,10 @@ private:
     /// Said once.
     std::atomic<bool> interrupt_failed_ = false;
     std::vector<std::unique_ptr<DeviceState>> cpu_devices_;
-    /// Last, so that the CPUs end first.
+    /// After what they use, so that the CPUs end first.
     std::unique_ptr<VcpuSet> vcpus_;
+    /// What migrations see of `dirty_source_`.
+    std::unique_ptr<HoldingDirtySource> tracking_;
 };
 
 }  // namespace godwit

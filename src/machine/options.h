@@ -88,6 +88,8 @@ struct MachineOptions {
     std::optional<std::string> memory_file = {};
     /// Allocates and maps all guest memory at the start.
     bool memory_prealloc = false;
+    /// Core dumps of this process have guest memory in them.
+    bool dump_guest_memory = false;
     std::uint32_t cpus = 1;
     CpuModel cpu_model = CpuModel::qemu64;
     AcceleratorKind accelerator = AcceleratorKind::automatic;

@@ -46,8 +46,8 @@ private:
 }  // namespace
 
 Result<std::unique_ptr<SerialBackend>> open_serial_file(const std::string& path, Log& log) {
-    // O_NONBLOCK: a fifo that nobody reads must not hold the guest.
-    const int descriptor = ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NONBLOCK, 0644);
+    // O_NONBLOCK: a fifo that nobody reads must not hold the guest. What a guest says on its console is its owner's.
+    const int descriptor = ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NONBLOCK, 0600);
     if (descriptor < 0) {
         return fail(ErrorCode::io,
                     fmt::format("the serial port's file {} cannot be opened: {}", path, std::strerror(errno)));

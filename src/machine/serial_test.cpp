@@ -6,6 +6,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <filesystem>
+#include <fstream>
 #include <thread>
 
 #include "io/file_descriptor.h"
@@ -252,9 +254,19 @@ TEST_F(BackendTest, AStaleSocketIsReplacedAndALivingOneIsNot) {
         std::copy(name.begin(), name.end(), address.sun_path);
         ASSERT_EQ(::bind(left_behind.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)), 0);
     }
-    open({SerialSpec::Kind::unix_socket, path("s")});
+    const auto again = open({SerialSpec::Kind::unix_socket, path("s")});
+    EXPECT_EQ(std::filesystem::status(path("s")).permissions(),
+              std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
     const auto too_long = open_serial_backend({SerialSpec::Kind::unix_socket, std::string(200, 'x')}, loop, clock, log);
     EXPECT_EQ(too_long.error().code, ErrorCode::invalid_argument);
+}
+
+TEST_F(BackendTest, AFileThatIsNoSocketIsLeftAlone) {
+    std::ofstream(path("file")) << "data";
+    const auto refused = open_serial_backend({SerialSpec::Kind::unix_socket, path("file")}, loop, clock, log);
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().code, ErrorCode::io);
+    EXPECT_TRUE(std::filesystem::is_regular_file(path("file")));
 }
 
 TEST_F(BackendTest, StandardOutputOfASlowReaderIsQueuedThenDropped) {

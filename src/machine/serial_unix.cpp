@@ -1,14 +1,14 @@
 #include "machine/serial_unix.h"
 
-#include <fmt/format.h>
 #include <poll.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <array>
 #include <cerrno>
-#include <cstring>
+#include <utility>
+
+#include "io/unix_listener.h"
 
 namespace godwit {
 
@@ -16,16 +16,14 @@ namespace {
 
 class SerialUnix : public SerialBackend {
 public:
-    SerialUnix(int listener, std::string path, EventLoop& loop, Log& log)
-        : listener_(listener), path_(std::move(path)), loop_(loop), log_(log) {
+    SerialUnix(UnixListener listener, EventLoop& loop, Log& log)
+        : listener_(std::move(listener)), loop_(loop), log_(log) {
         watch_listener();
     }
 
     ~SerialUnix() override {
         stop_watch(listener_watch_);
         disconnect();
-        ::close(listener_);
-        ::unlink(path_.c_str());
     }
 
     void send(std::span<const std::uint8_t> bytes) override {
@@ -60,11 +58,11 @@ private:
     }
 
     void watch_listener() {
-        listener_watch_ = loop_.watch(listener_, POLLIN, [this](short) { accept_client(); });
+        listener_watch_ = loop_.watch(listener_.fd(), POLLIN, [this](short) { accept_client(); });
     }
 
     void accept_client() {
-        const int client = ::accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        const int client = ::accept4(listener_.fd(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
         if (client < 0) {
             return;
         }
@@ -110,8 +108,7 @@ private:
         }
     }
 
-    const int listener_;
-    const std::string path_;
+    const UnixListener listener_;
     EventLoop& loop_;
     Log& log_;
     std::shared_ptr<char> alive_ = std::make_shared<char>();
@@ -125,48 +122,16 @@ private:
     int client_ = -1;
 };
 
-/// Nobody answers at a socket that its owner left behind.
-bool is_stale(const sockaddr_un& address) {
-    const int probe = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (probe < 0) {
-        return false;
-    }
-    const bool refused =
-        ::connect(probe, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0 && errno == ECONNREFUSED;
-    ::close(probe);
-    return refused;
-}
-
-bool bind_to(int listener, const sockaddr_un& address) {
-    return ::bind(listener, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0;
-}
-
 }  // namespace
 
 Result<std::unique_ptr<SerialBackend>> open_serial_unix(const std::string& path, EventLoop& loop, Log& log) {
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    if (path.size() >= sizeof(address.sun_path)) {
-        return fail(ErrorCode::invalid_argument,
-                    fmt::format("the serial port's socket path is longer than {} bytes", sizeof(address.sun_path) - 1),
-                    "use a shorter path");
+    auto listener = UnixListener::listen(path);
+    if (!listener) {
+        Error& error = listener.error();
+        return fail(error.code == ErrorCode::busy ? ErrorCode::io : error.code, "the serial port: " + error.message,
+                    std::move(error.hint));
     }
-    std::memcpy(address.sun_path, path.data(), path.size());
-    const int listener = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (listener < 0) {
-        return fail(ErrorCode::io, fmt::format("no socket for the serial port: {}", std::strerror(errno)));
-    }
-    bool bound = bind_to(listener, address);
-    if (!bound && errno == EADDRINUSE && is_stale(address)) {
-        ::unlink(path.c_str());
-        bound = bind_to(listener, address);
-    }
-    if (!bound || ::listen(listener, 1) != 0) {
-        const int cause = errno;
-        ::close(listener);
-        return fail(ErrorCode::io, fmt::format("the serial port cannot listen at {}: {}", path, std::strerror(cause)));
-    }
-    return std::make_unique<SerialUnix>(listener, path, loop, log);
+    return std::make_unique<SerialUnix>(std::move(*listener), loop, log);
 }
 
 }  // namespace godwit

@@ -8,7 +8,7 @@
 namespace godwit {
 
 /// A unix socket that one client at a time connects to. Output is dropped while nobody is connected, and as far as a
-/// client does not read it. A stale socket at `path` is replaced. Errors: `io`, `invalid_argument` (a path that is too
+/// client does not read it. The file is that of a `UnixListener`. Errors: `io`, `invalid_argument` (a path that is too
 /// long).
 Result<std::unique_ptr<SerialBackend>> open_serial_unix(const std::string& path, EventLoop& loop, Log& log);
 

@@ -10,11 +10,7 @@ namespace godwit {
 
 VcpuSet::VcpuSet(Accelerator& accelerator, std::uint32_t count, const GuestBuses& buses,
                  std::function<void()> on_request)
-    : on_request_(std::move(on_request)), throttle_([this](CpuThrottle::Moment until) {
-          for (const auto& thread : threads_) {
-              thread->sleep_until(until);
-          }
-      }) {
+    : on_request_(std::move(on_request)), throttle_([this](CpuThrottle::Moment until) { hold(until); }) {
     for (std::uint32_t index = 0; index < count; ++index) {
         threads_.push_back(std::make_unique<VcpuThread>(
             accelerator.vcpu(index), buses, [this](GuestRequest request) { add_request(std::move(request)); }));
@@ -48,6 +44,12 @@ Status VcpuSet::pause(std::chrono::milliseconds timeout) {
         }
     }
     return {};
+}
+
+void VcpuSet::hold(std::chrono::steady_clock::time_point until) {
+    for (const auto& thread : threads_) {
+        thread->sleep_until(until);
+    }
 }
 
 void VcpuSet::withdraw_pause() {

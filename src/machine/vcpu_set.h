@@ -14,7 +14,7 @@
 namespace godwit {
 
 /// All virtual CPUs of a machine, paused and resumed together; they begin paused. Also keeps what the guest asked for
-/// until somebody carries it out. All calls under the machine lock, except `throttle`.
+/// until somebody carries it out. All calls under the machine lock, except `hold` and `throttle`.
 class VcpuSet {
 public:
     /// Longest time to wait for the CPUs to pause. It takes a fraction of a millisecond, under KVM and emulated; more
@@ -33,6 +33,9 @@ public:
     Status pause(std::chrono::milliseconds timeout = pause_timeout);
     void resume();
 
+    /// Keeps the CPUs out of the guest until that moment; one that has passed lets them run. Does not wait, and delays
+    /// no pause. A throttle says so again and again by itself. Any thread, without the lock.
+    void hold(std::chrono::steady_clock::time_point until);
     /// Takes that percentage of the time, 0 to 99, from the CPUs while they run. Any thread, without the lock.
     void throttle(unsigned percent) { throttle_.set(percent); }
 

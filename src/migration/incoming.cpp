@@ -68,7 +68,7 @@ Status IncomingMigration::Impl::start(std::unique_ptr<ChannelOpener> opener) {
 }
 
 void IncomingMigration::Impl::clean_up() {
-    session()->join();
+    session()->finish();
     states.transition(MigrationState::cancelling, MigrationState::cancelled);
 }
 
@@ -97,7 +97,7 @@ void IncomingMigration::Impl::stop() {
     if (!cancel()) {
         running->interrupt();  // the program ends: waiting for a commit makes no sense any more
     }
-    running->join();
+    running->finish();
     states.transition(MigrationState::cancelling, MigrationState::cancelled);
 }
 

@@ -161,7 +161,7 @@ Status IncomingSession::check_complete() {
     for (std::size_t i = 0; i < environment_.devices.size(); ++i) {
         const DeviceState& device = *environment_.devices[i];
         if (!loaded_devices_[i] && !device.is_optional()) {
-            return fail(ErrorCode::stream_corrupt,
+            return fail(ErrorCode::machine_mismatch,
                         fmt::format("the stream ends without the state of device \"{}\" ({})", device.section_name(),
                                     device.instance_id()),
                         "start this side with the same machine, --cpus and devices");

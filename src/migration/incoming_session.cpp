@@ -64,14 +64,22 @@ void IncomingSession::yank() {
     }
 }
 
+void IncomingSession::finish() {
+    join();
+    // A confined thread may not end what belongs to the channel: the command of `exec:`, for one.
+    if (channel_) {
+        channel_->shutdown();
+    }
+}
+
 void IncomingSession::run() {
     conclude(receive());
     environment_.executor.post(ended_);
 }
 
 Status IncomingSession::receive() {
-    for (auto step : {&IncomingSession::open_channel, &IncomingSession::read_header, &IncomingSession::read_sections,
-                      &IncomingSession::take_over}) {
+    for (auto step : {&IncomingSession::open_channel, &IncomingSession::confine, &IncomingSession::read_header,
+                      &IncomingSession::read_sections, &IncomingSession::take_over}) {
         if (Status done = (this->*step)(); !done) {
             return done;
         }
@@ -94,12 +102,17 @@ Status IncomingSession::open_channel() {
     DirectPageReceiver* direct = channel_->direct_page_receiver();
     loader_.set_direct_pages(direct);
     auto reader = std::make_unique<StreamReader>(*channel_, environment_.clock);
+    environment_.memory.hide_copies(reader->memory());
     const std::chrono::milliseconds handshake_timeout(parameter_source_.current_parameters().handshake_timeout_ms);
     reader->set_deadline(now() + handshake_timeout);
     const std::lock_guard lock(figures_mutex_);
     reader_ = std::move(reader);
     direct_ = direct;
     return {};
+}
+
+Status IncomingSession::confine() {
+    return environment_.confine_incoming ? environment_.confine_incoming(*channel_) : Status();
 }
 
 Status IncomingSession::read_header() {

@@ -29,6 +29,8 @@ public:
 
     Status start(std::function<void()> ended);
     void join();
+    /// After the thread has said that it ends. Main loop's thread.
+    void finish();
     /// Ends the attempt before it begins. Main loop's thread, instead of `start`.
     void refuse(const Error& error) { conclude(fail(error)); }
     void interrupt();
@@ -47,6 +49,7 @@ private:
     void run();
     Status receive();
     Status open_channel();
+    Status confine();
     Status read_header();
     Status check_machine_type();
     Status read_sections();

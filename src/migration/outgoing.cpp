@@ -9,6 +9,12 @@
 
 namespace godwit {
 
+namespace {
+
+constexpr const char* busy_hint = "wait for its end, or cancel it";
+
+}  // namespace
+
 class Migration::Impl : public ParameterSource, public std::enable_shared_from_this<Migration::Impl> {
 public:
     explicit Impl(Environment environment) : environment_(std::move(environment)) {}
@@ -74,7 +80,7 @@ Status Migration::Impl::may_start() {
         return fail(ErrorCode::unsupported, "this machine cannot track written pages, so it cannot be migrated");
     }
     if (is_running(states.get())) {
-        return fail(ErrorCode::busy, "There's a migration process in progress");
+        return fail(ErrorCode::busy, "There's a migration process in progress", busy_hint);
     }
     retire_session();  // its end may not have been handled yet; who owns the guest is known after it
     RunState run_state;
@@ -112,7 +118,7 @@ Status Migration::Impl::start(std::unique_ptr<ChannelOpener> opener, const Start
     Status refusal;
     const MigrationState from = states.get();
     if (!states.transition(from, MigrationState::setup, &refusal)) {
-        return fail(ErrorCode::busy, "There's a migration process in progress");
+        return fail(ErrorCode::busy, "There's a migration process in progress", busy_hint);
     }
     if (!refusal) {
         session->refuse(Error{ErrorCode::listener_refused, refusal.error().message, refusal.error().hint});
@@ -211,7 +217,7 @@ Status Migration::Impl::set(std::span<const ParameterChange> changes) {
     const std::lock_guard lock(mutex_);
     const auto is_fixed = [](const ParameterChange& change) { return !change.info->while_running; };
     if (is_running(states.get()) && std::any_of(changes.begin(), changes.end(), is_fixed)) {
-        return fail(ErrorCode::busy, "There's a migration process in progress");
+        return fail(ErrorCode::busy, "There's a migration process in progress", busy_hint);
     }
     if (Status fits = set_parameters(parameters_, changes); !fits) {
         return fits;

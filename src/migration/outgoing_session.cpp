@@ -225,7 +225,7 @@ Status OutgoingSession::make_delta_sink() {
         log(LogLevel::info, "xbzrle is of no use here: pages are written straight into the destination's memory");
         return {};
     }
-    Result<XbzrleCache> cache = XbzrleCache::make(xbzrle_cache_size());
+    Result<XbzrleCache> cache = XbzrleCache::make(xbzrle_cache_size(), &environment_.memory);
     if (!cache) {
         return fail(cache.error());
     }

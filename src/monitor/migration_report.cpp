@@ -3,6 +3,7 @@
 #include <chrono>
 #include <variant>
 
+#include "godwit/error_table.h"
 #include "godwit/units.h"
 #include "io/address.h"
 
@@ -109,9 +110,7 @@ Json direct_report(const DirectPageFigures& s) {
 void add_error(Json& report, const Error& error) {
     report["error-desc"] = error.message;
     report["x-godwit-error-code"] = to_string(error.code);
-    if (!error.hint.empty()) {
-        report["x-godwit-error-hint"] = error.hint;
-    }
+    report["x-godwit-error-hint"] = advice_for(error);
 }
 
 Json internet_address_json(const std::string& host, std::uint16_t port) {

@@ -130,6 +130,15 @@ TEST(MigrationReport, KeepsFiguresAfterAFailure) {
     EXPECT_FALSE(report.contains("setup-time"));
 }
 
+TEST(MigrationReport, AnErrorWithoutAHintHasThatOfItsCode) {
+    MigrationStatistics s;
+    s.state = MigrationState::failed;
+    s.error = Error{ErrorCode::stream_corrupt, "it does not end"};
+    const Json report = migration_report(s, std::nullopt);
+    EXPECT_NE(report["x-godwit-error-hint"].get<std::string>().find("'godwit inspect FILE'"), std::string::npos)
+        << report;
+}
+
 TEST(MigrationReport, PredictsWhileActive) {
     MigrationStatistics s;
     s.state = MigrationState::active;

@@ -13,7 +13,7 @@
 #include "io/event_loop.h"
 #include "monitor/event_sink.h"
 #include "monitor/monitor_session.h"
-#include "monitor/unix_listener.h"
+#include "io/unix_listener.h"
 
 namespace godwit {
 

@@ -15,7 +15,7 @@ constexpr std::string_view line_end = "\r\n";
 constexpr std::string_view negotiation = "qmp_capabilities";
 
 Json error_response(std::string_view error_class, const Error& error) {
-    Json body = {{"class", error_class}, {"desc", error.text()}};
+    Json body = {{"class", error_class}, {"desc", error.text()}, {"x-godwit-error-code", to_string(error.code)}};
     if (!error.hint.empty()) {
         body["x-godwit-hint"] = error.hint;
     }

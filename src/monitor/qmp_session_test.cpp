@@ -140,6 +140,7 @@ TEST_F(QmpSessionTest, GivesAHandlersErrorAndItsHint) {
     EXPECT_EQ(answer["error"]["class"], "GenericError");
     EXPECT_EQ(answer["error"]["desc"], "not now (try later)");
     EXPECT_EQ(answer["error"]["x-godwit-hint"], "try later");
+    EXPECT_EQ(answer["error"]["x-godwit-error-code"], "busy");
 }
 
 TEST_F(QmpSessionTest, SendsEventsOnlyAfterTheNegotiation) {

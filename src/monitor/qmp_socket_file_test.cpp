@@ -1,5 +1,4 @@
 // The file that a QMP socket is.
-#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -34,30 +33,6 @@ TEST_F(QmpServerTest, ReplacesAStaleFileAndRemovesItsOwn) {
     EXPECT_EQ(second.error().code, ErrorCode::busy);
     stop();
     EXPECT_FALSE(std::filesystem::exists(path_));
-}
-
-TEST(UnixListener, RefusesWhatCannotBeASocket) {
-    EXPECT_EQ(UnixListener::listen("").error().code, ErrorCode::invalid_argument);
-    EXPECT_EQ(UnixListener::listen("/tmp/" + std::string(200, 'x')).error().code, ErrorCode::invalid_argument);
-    EXPECT_EQ(UnixListener::listen("/nonexistent/socket").error().code, ErrorCode::io);
-    const std::string file = ::testing::TempDir() + "/plain-file-for-listener";
-    ::close(::open(file.c_str(), O_CREAT | O_CLOEXEC | O_WRONLY, 0600));
-    EXPECT_EQ(UnixListener::listen(file).error().code, ErrorCode::busy);
-    EXPECT_TRUE(std::filesystem::exists(file));
-    std::filesystem::remove(file);
-}
-
-TEST(UnixListener, LeavesAFileOfSomebodyElseAlone) {
-    const std::string path = ::testing::TempDir() + "/listener-replaced";
-    std::filesystem::remove(path);
-    {
-        auto first = UnixListener::listen(path);
-        ASSERT_TRUE(first);
-        std::filesystem::remove(path);
-        ::close(::open(path.c_str(), O_CREAT | O_CLOEXEC | O_WRONLY, 0600));
-    }
-    EXPECT_TRUE(std::filesystem::exists(path));
-    std::filesystem::remove(path);
 }
 
 }  // namespace

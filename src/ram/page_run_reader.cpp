@@ -52,18 +52,18 @@ public:
 
     /// Puts the bytes [from, filled) of what was read back into the reader.
     void unread(std::size_t from, std::size_t filled, StreamReader& reader) {
-        std::vector<std::byte> back;
-        back.reserve(filled - from);
+        // Never a copy of its own: what is freed keeps what it held.
+        std::array<ConstBuffer, 2 * max_pages_ahead + 2> back;
+        std::size_t pieces = 0;
         for (std::size_t slot = from / slot_bytes; slot * slot_bytes < filled; ++slot) {
             const std::size_t begin = slot * slot_bytes;
-            const std::size_t heads = std::min(filled - begin, head_bytes);
-            back.insert(back.end(), heads_[slot].begin(), heads_[slot].begin() + static_cast<std::ptrdiff_t>(heads));
+            back[pieces++] = ConstBuffer(heads_[slot]).first(std::min(filled - begin, head_bytes));
             if (slot < pages_ && filled > begin + head_bytes) {
                 const std::size_t bytes = std::min(filled - begin - head_bytes, std::size_t{page_bytes});
-                back.insert(back.end(), page_host(slot), page_host(slot) + bytes);
+                back[pieces++] = ConstBuffer(page_host(slot), bytes);
             }
         }
-        reader.unread(back);
+        reader.unread(std::span(back).first(pieces));
     }
 
 private:

@@ -16,7 +16,7 @@ constexpr std::uint64_t most_pages_kept = (std::uint64_t{256} << 20) / page_byte
 
 }  // namespace
 
-Result<XbzrleCache> XbzrleCache::make(ByteCount size) {
+Result<XbzrleCache> XbzrleCache::make(ByteCount size, const GuestMemory* memory) {
     if (!std::has_single_bit(size.value()) || size.value() < page_bytes) {
         return fail(
             ErrorCode::invalid_argument,
@@ -31,6 +31,10 @@ Result<XbzrleCache> XbzrleCache::make(ByteCount size) {
     if (!cache.bytes_ || !cache.entries_) {
         return fail(ErrorCode::memory, fmt::format("no memory for a cache of {} bytes", size.value()),
                     "set xbzrle-cache-size lower");
+    }
+    cache.memory_ = memory;
+    if (memory != nullptr) {
+        memory->hide_copies({cache.bytes_.get(), static_cast<std::size_t>(size.value())});
     }
     return cache;
 }
@@ -58,7 +62,7 @@ Status XbzrleCache::resize(ByteCount size) {
     if (size == this->size()) {
         return {};
     }
-    Result<XbzrleCache> resized = make(size);
+    Result<XbzrleCache> resized = make(size, memory_);
     if (!resized) {
         return fail(resized.error());
     }

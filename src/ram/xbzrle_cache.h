@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "godwit/error.h"
+#include "godwit/guest_memory.h"
 #include "godwit/units.h"
 
 namespace godwit {
@@ -16,9 +17,10 @@ namespace godwit {
 /// would ever be found. One thread.
 class XbzrleCache {
 public:
-    /// The memory is taken from the system as pages are put in. Errors: `invalid_argument` unless `size` is a power of
+    /// The memory is taken from the system as pages are put in. It holds copies of pages of `memory`, if that is not
+    /// null, which outlives the cache. Errors: `invalid_argument` unless `size` is a power of
     /// two and at least a page; `memory`.
-    static Result<XbzrleCache> make(ByteCount size);
+    static Result<XbzrleCache> make(ByteCount size, const GuestMemory* memory = nullptr);
 
     ByteCount size() const { return ByteCount(places_ * page_bytes); }
 
@@ -49,6 +51,7 @@ private:
     std::unique_ptr<std::byte[]> bytes_;
     // NOLINTEND(modernize-avoid-c-arrays)
     std::uint64_t places_ = 0;
+    const GuestMemory* memory_ = nullptr;
 };
 
 }  // namespace godwit

@@ -29,6 +29,24 @@ TEST(XbzrleCache, SizeIsAPowerOfTwoAndNoClaimIsBelieved) {
     EXPECT_EQ(XbzrleCache::make(ByteCount(std::uint64_t{1} << 63)).error().code, ErrorCode::memory);
 }
 
+TEST(XbzrleCache, ItsCopiesAreHiddenAsTheMemoryIs) {
+    class HidingMemory : public VectorMemory {
+    public:
+        using VectorMemory::VectorMemory;
+        void hide_copies(std::span<std::byte> copies) const override { hidden.push_back(copies); }
+        mutable std::vector<std::span<std::byte>> hidden;
+    };
+    const HidingMemory memory({{"ram", 1}});
+    auto cache = XbzrleCache::make(ByteCount(4 * page_bytes), &memory);
+    ASSERT_TRUE(cache);
+    ASSERT_TRUE(cache->resize(ByteCount(8 * page_bytes)));
+    ASSERT_EQ(memory.hidden.size(), 2U);
+    EXPECT_EQ(memory.hidden[0].size(), 4 * page_bytes);
+    EXPECT_EQ(memory.hidden[1].size(), 8 * page_bytes);
+    const std::byte* place = cache->insert(0, 1);
+    EXPECT_TRUE(memory.hidden[1].data() <= place && place < memory.hidden[1].data() + 8 * page_bytes);
+}
+
 TEST(XbzrleCache, APageKeepsItsPlaceForTwoPasses) {
     auto cache = XbzrleCache::make(ByteCount(4 * page_bytes));
     ASSERT_TRUE(cache);

@@ -60,7 +60,8 @@ Status ExposedMemory::pin(DirectPageTarget& target) {
     for (const Block& block : blocks_) {
         pieces.emplace_back(block.host, block.size.value());
     }
-    Result<std::unique_ptr<MemoryLock>> locked = MemoryLock::lock(pieces, go_on_);
+    Result<std::unique_ptr<MemoryLock>> locked;
+    run_by(helper_.get(), [&] { locked = MemoryLock::lock(pieces, go_on_); });
     if (!locked) {
         return fail(locked.error());
     }

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "godwit/direct_pages.h"
+#include "io/serving_thread.h"
 #include "rdma/fabric.h"
 #include "rdma/memory_lock.h"
 #include "rdma/messages.h"
@@ -17,9 +18,13 @@ namespace godwit::rdma {
 class ExposedMemory {
 public:
     /// No more than `registration_limit` is registered in chunks at the same time. `fabric` outlives this. `go_on` is
-    /// asked while something takes long; what it fails with ends that.
-    ExposedMemory(Fabric& fabric, ByteCount registration_limit, std::function<Status()> go_on)
-        : fabric_(fabric), registration_limit_(registration_limit), go_on_(std::move(go_on)) {}
+    /// asked while something takes long, by any thread; what it fails with ends that. `helper` as in `PageTerms`.
+    ExposedMemory(Fabric& fabric, ByteCount registration_limit, std::function<Status()> go_on,
+                  std::shared_ptr<ServingThread> helper = nullptr)
+        : fabric_(fabric),
+          registration_limit_(registration_limit),
+          go_on_(std::move(go_on)),
+          helper_(std::move(helper)) {}
 
     bool has_blocks() const { return !blocks_.empty(); }
     /// Errors: those of the target; `stream_corrupt` for the same block twice; `cannot_pin`.
@@ -66,6 +71,7 @@ private:
     Fabric& fabric_;
     const ByteCount registration_limit_;
     const std::function<Status()> go_on_;
+    const std::shared_ptr<ServingThread> helper_;
     std::unique_ptr<MemoryLock> lock_;
     std::vector<Block> blocks_;
     std::uint64_t registrations_ = 0;

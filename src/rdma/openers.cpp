@@ -53,6 +53,13 @@ Result<std::unique_ptr<Channel>> make_channel(Role role, FileDescriptor socket, 
         // A device pins what is registered, and the library's own buffers.
         terms.registration_limit = *limit - std::min(*limit, own_buffers);
     }
+    if (role == Role::destination) {
+        auto helper = ServingThread::start("rdma-memory");
+        if (!helper) {
+            return fail(helper.error());
+        }
+        terms.helper = std::move(*helper);
+    }
     return std::make_unique<RdmaChannel>(role, std::move(*control), std::move(fabric), std::move(description), terms);
 }
 

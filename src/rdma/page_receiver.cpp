@@ -8,7 +8,8 @@ namespace godwit::rdma {
 
 PageReceiver::PageReceiver(ControlConnection& control, std::unique_ptr<Fabric> fabric, const PageTerms& terms)
     : control_(control), terms_(terms), fabric_(std::move(fabric)) {
-    memory_.emplace(*fabric_, terms.registration_limit, [this] { return control_.status(); });
+    memory_.emplace(
+        *fabric_, terms.registration_limit, [this] { return control_.status(); }, terms.helper);
 }
 
 PageReceiver::~PageReceiver() {
@@ -25,7 +26,9 @@ void PageReceiver::close() {
 }
 
 std::optional<ByteCount> PageReceiver::pin_limit() const {
-    return rdma::pin_limit();
+    std::optional<ByteCount> limit;
+    run_by(terms_.helper.get(), [&] { limit = rdma::pin_limit(); });
+    return limit;
 }
 
 DirectPageFigures PageReceiver::figures() const {
@@ -45,7 +48,7 @@ void PageReceiver::publish() {
 
 Status PageReceiver::serve_round(DirectPageTarget& target) {
     if (!memory_) {
-        return fail(ErrorCode::wrong_state, "the way for pages is closed");
+        return fail(ErrorCode::cancelled, "the way for pages is closed");
     }
     for (bool over = false; !over;) {
         const Result<Message*> message = next_message();

@@ -1,8 +1,10 @@
 #pragma once
 
+#include <memory>
 #include <string_view>
 
 #include "godwit/clock.h"
+#include "io/serving_thread.h"
 #include "rdma/fabric.h"
 
 namespace godwit::rdma {
@@ -18,6 +20,9 @@ struct PageTerms {
     /// Outlives the channel. With it, an error of the fabric gives way to one that the control connection has soon
     /// after.
     const Clock* clock = nullptr;
+    /// Makes the calls of a destination that its confined thread may not make: asking the system for memory, and
+    /// locking it. Null: the thread makes them itself.
+    std::shared_ptr<ServingThread> helper = nullptr;
 };
 
 }  // namespace godwit::rdma

@@ -111,7 +111,7 @@ void UcxFabric::close_endpoint() {
 Status UcxFabric::connect(ConstBuffer peer) {
     GODWIT_ASSERT(endpoint_ == nullptr, "a fabric connects once");
     if (peer.empty() || peer.size() > max_fabric_address_bytes) {
-        return fail(ErrorCode::io, fmt::format("the peer sent an address of {} bytes", peer.size()));
+        return fail(ErrorCode::stream_corrupt, fmt::format("the peer sent an address of {} bytes", peer.size()));
     }
     std::vector<std::byte> padded(peer.begin(), peer.end());
     padded.resize(peer.size() + address_padding_bytes);
@@ -151,7 +151,7 @@ Status UcxFabric::check_key(ConstBuffer key) {
         common_key_.assign((*own)->key().begin(), (*own)->key().end());
     }
     if (!std::ranges::equal(key, common_key_)) {
-        return fail(ErrorCode::io, "the peer's key is not one that this host's UCX makes",
+        return fail(ErrorCode::stream_corrupt, "the peer's key is not one that this host's UCX makes",
                     "use the same version of UCX on both hosts");
     }
     return {};

@@ -117,12 +117,12 @@ TEST_F(UcxFabricTest, KeysAndAddressesOfImpossibleSizeAreRefused) {
     Destination destination(log_);
     Source source(log_);
     const std::vector<std::byte> long_address(max_fabric_address_bytes + 1);
-    EXPECT_CODE(source.fabric->connect(long_address), ErrorCode::io);
-    EXPECT_CODE(source.fabric->connect({}), ErrorCode::io);
+    EXPECT_CODE(source.fabric->connect(long_address), ErrorCode::stream_corrupt);
+    EXPECT_CODE(source.fabric->connect({}), ErrorCode::stream_corrupt);
     ASSERT_OK(source.fabric->connect(destination.address()));
     const std::vector<std::byte> long_key(max_key_bytes + 1);
-    EXPECT_CODE(source.fabric->open_key(long_key), ErrorCode::io);
-    EXPECT_CODE(source.fabric->open_key({}), ErrorCode::io);
+    EXPECT_CODE(source.fabric->open_key(long_key), ErrorCode::stream_corrupt);
+    EXPECT_CODE(source.fabric->open_key({}), ErrorCode::stream_corrupt);
 }
 
 TEST_F(UcxFabricTest, AKeyThatIsNoneIsRefused) {
@@ -133,9 +133,9 @@ TEST_F(UcxFabricTest, AKeyThatIsNoneIsRefused) {
     for (std::size_t at = 0; at < key.size(); ++at) {
         std::vector<std::byte> changed(key.begin(), key.end());
         changed[at] ^= std::byte{0x81};
-        EXPECT_CODE(source.fabric->open_key(changed), ErrorCode::io);
+        EXPECT_CODE(source.fabric->open_key(changed), ErrorCode::stream_corrupt);
     }
-    EXPECT_CODE(source.fabric->open_key(key.first(key.size() - 1)), ErrorCode::io);
+    EXPECT_CODE(source.fabric->open_key(key.first(key.size() - 1)), ErrorCode::stream_corrupt);
 }
 
 TEST_F(UcxFabricTest, EndsWithWritesOnTheirWayThoughTheKeyGoesFirst) {

@@ -72,7 +72,7 @@ Result<std::unique_ptr<RegisteredMemory>> register_with_ucx(UcxWorker& worker, M
 
 Result<std::unique_ptr<UcxRemoteMemory>> UcxRemoteMemory::open(UcxWorker& worker, ucp_ep_h endpoint, ConstBuffer key) {
     if (key.empty() || key.size() > max_key_bytes) {
-        return fail(ErrorCode::io, fmt::format("the peer sent a key of {} bytes", key.size()));
+        return fail(ErrorCode::stream_corrupt, fmt::format("the peer sent a key of {} bytes", key.size()));
     }
     std::array<std::byte, max_key_bytes + key_padding_bytes> padded{};
     std::copy(key.begin(), key.end(), padded.begin());

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <numeric>
 
 #include "base/assert.h"
 
@@ -249,17 +250,24 @@ std::size_t StreamReader::read_more(std::span<const MutableBuffer> ahead) {
     return got;
 }
 
-void StreamReader::unread(ConstBuffer bytes) {
-    GODWIT_ASSERT(buffered() + bytes.size() <= max_unread_bytes && buffered() == end_ - begin_, "{} bytes put back",
-                  bytes.size());
-    if (bytes.empty()) {
+void StreamReader::unread(std::span<const ConstBuffer> pieces) {
+    const std::size_t bytes = std::accumulate(pieces.begin(), pieces.end(), std::size_t{0},
+                                              [](std::size_t sum, ConstBuffer piece) { return sum + piece.size(); });
+    GODWIT_ASSERT(buffered() + bytes <= max_unread_bytes, "{} bytes put back", bytes);
+    if (bytes == 0) {
         return;
     }
-    std::memmove(buffer_.data() + bytes.size(), buffer_.data() + begin_, buffered());
-    end_ = bytes.size() + buffered();
+    std::memmove(buffer_.data() + bytes, buffer_.data() + begin_, buffered());
+    end_ = bytes + buffered();
     begin_ = 0;
-    std::memcpy(buffer_.data(), bytes.data(), bytes.size());
-    position_ -= bytes.size();
+    std::size_t at = 0;
+    for (const ConstBuffer piece : pieces) {
+        if (!piece.empty()) {
+            std::memcpy(buffer_.data() + at, piece.data(), piece.size());
+            at += piece.size();
+        }
+    }
+    position_ -= bytes;
 }
 
 }  // namespace godwit

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -47,10 +48,13 @@ public:
     std::size_t get_bytes_ahead(MutableBuffer first, std::span<const MutableBuffer> ahead);
     /// Continues a bet: reads more into `ahead`; 0 after an error or at the end of the stream.
     std::size_t read_more(std::span<const MutableBuffer> ahead);
-    /// Puts bytes back in front of everything unread. At most `max_unread_bytes`, and only while nothing is buffered.
-    void unread(ConstBuffer bytes);
+    /// Puts bytes back in front of everything unread, in the order of the pieces. At most `max_unread_bytes`, and only
+    /// while nothing is buffered.
+    void unread(std::span<const ConstBuffer> pieces);
     static constexpr std::size_t max_unread_bytes = 600 * 1024;
 
+    /// The memory of the buffer, which stays where it is: parts of what came are left in it.
+    std::span<std::byte> memory() { return buffer_; }
     /// Bytes that have been read from the channel and not consumed.
     std::size_t buffered() const { return end_ - begin_; }
 

@@ -1,5 +1,7 @@
 #include <gtest/gtest.h>
 
+#include <array>
+
 #include "stream/reader.h"
 #include "stream/testing.h"
 #include "stream/writer.h"
@@ -205,7 +207,9 @@ TEST(Stream, WhatIsReadAheadCanBePutBack) {
     const std::size_t got = reader.get_bytes_ahead(first, ahead);
     ASSERT_EQ(got, 1000U);
     EXPECT_TRUE(std::equal(first.begin(), first.end(), bytes.begin()));
-    reader.unread(ConstBuffer(second).subspan(300));
+    const ConstBuffer back = ConstBuffer(second).subspan(300);
+    const std::array<ConstBuffer, 3> pieces{back.first(7), ConstBuffer(), back.subspan(7)};
+    reader.unread(pieces);
     EXPECT_EQ(reader.position(), 400U);
     std::vector<std::byte> rest(4600);
     reader.get_bytes(rest);

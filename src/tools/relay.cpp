@@ -69,15 +69,18 @@ Result<std::unique_ptr<Channel>> Relay::wait_for_source(bool is_last) {
     if (!publish(opening_, opener)) {
         opener->cancel();
     }
-    Result<std::unique_ptr<Channel>> channel = fail(ErrorCode::internal, "");
-    if (!listener_ || is_last) {
-        channel = opener->open(never);
-    } else if (auto found = listener_->find_migration(never)) {
+    const auto next = [&]() -> Result<std::unique_ptr<Channel>> {
+        if (!listener_ || is_last) {
+            return opener->open(never);
+        }
+        auto found = listener_->find_migration(never);
+        if (!found) {
+            return fail(found.error());
+        }
         auto socket = SocketChannel::create(std::move(found->socket), found->name, clock_);
-        channel = socket ? Result<std::unique_ptr<Channel>>(std::move(*socket)) : fail(socket.error());
-    } else {
-        channel = fail(found.error());
-    }
+        return socket ? Result<std::unique_ptr<Channel>>(std::move(*socket)) : fail(socket.error());
+    };
+    Result<std::unique_ptr<Channel>> channel = next();
     publish<ChannelOpener>(opening_, nullptr);
     if (!listener_) {
         one_source_.reset();

@@ -248,7 +248,7 @@ std::optional<Error> RelaySession::judge(const RelayReport& report) const {
     const RelayPump::Outcome& forward = *forward_outcome_;
     const RelayPump::Outcome& backward = *backward_outcome_;
     if (forward.end == RelayPump::End::cut || backward.end == RelayPump::End::cut) {
-        return Error{ErrorCode::peer_closed,
+        return Error{ErrorCode::cancelled,
                      fmt::format("both connections were cut on purpose, after {} bytes forward and {} backward",
                                  report.forward_bytes, report.backward_bytes)};
     }

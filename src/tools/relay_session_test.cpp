@@ -101,7 +101,7 @@ TEST_F(RelaySessionTest, PassesBytesAndEndsOnInBothDirections) {
     EXPECT_EQ(report.forward_bytes, text.size() + 3);
     EXPECT_EQ(report.backward_bytes, 6U);
     ASSERT_TRUE(report.stream.undecoded);
-    EXPECT_EQ(report.stream.undecoded->reason.code, ErrorCode::stream_version);
+    EXPECT_EQ(report.stream.undecoded->reason.code, ErrorCode::stream_corrupt);
     ASSERT_TRUE(report.failure) << "of what was not understood nobody knows whether it was complete";
 }
 

@@ -145,7 +145,7 @@ TEST(StreamAccount, WhatIsNoMigrationIsUndecodedFromItsBeginning) {
     ASSERT_TRUE(text.write_some({&bytes, 1}, never));
     const StreamReport report = account_of(text.take());
     ASSERT_TRUE(report.undecoded);
-    EXPECT_EQ(report.undecoded->reason.code, ErrorCode::stream_version);
+    EXPECT_EQ(report.undecoded->reason.code, ErrorCode::stream_corrupt);
 }
 
 /// Gives what is read to the recorder as well.

@@ -76,11 +76,15 @@ Status StreamInspector::read_header() {
     if (!reader_.ok()) {
         return reader_.status();
     }
-    if (magic != format::file_magic || version != format::file_version) {
-        return fail(ErrorCode::stream_version,
-                    fmt::format("magic 0x{:08x} and version {} instead of 0x{:08x} and {}: this is no migration stream "
-                                "that is understood here",
-                                magic, version, format::file_magic, format::file_version));
+    // The codes are those that a destination gives for the same bytes.
+    if (magic != format::file_magic) {
+        return fail(
+            ErrorCode::stream_corrupt,
+            fmt::format("magic 0x{:08x} instead of 0x{:08x}: this is no migration stream", magic, format::file_magic));
+    }
+    if (version != format::file_version) {
+        return fail(ErrorCode::stream_version, fmt::format("the stream has version {}, only version {} is understood",
+                                                           version, format::file_version));
     }
     listener_.header(since(0));
     configuration_ = reader_.peek_u8() == static_cast<std::uint8_t>(SectionType::configuration);

@@ -3,13 +3,12 @@ side it is; the machine runs on at the source, and moves once it is not asked to
 
 import argparse
 import pathlib
-import subprocess
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 # pylint: disable=wrong-import-position
-from support import machines, pairs, rdma  # noqa: E402
+from support import machines, memory_limit, pairs, rdma  # noqa: E402
 from support.deadlines import wait_for  # noqa: E402
 from support.processes import Workspace  # noqa: E402
 
@@ -18,23 +17,7 @@ LIMIT_MIB = 5
 SMALL_MIB = 4
 PINNED = rdma.WAYS["shm-pinned"]
 DYNAMIC = rdma.WAYS["shm"]
-IPC_LOCK = 1 << 14
 PINNED_BYTES = SIZE_MIB << 20
-
-
-def limited(limit_mib):
-    """Begins a command that runs without CAP_IPC_LOCK and may lock so much."""
-    return ["prlimit", f"--memlock={limit_mib << 20}", "setpriv", "--bounding-set=-ipc_lock", "--inh-caps=-ipc_lock", "--ambient-caps=-all"]
-
-
-def why_impossible():
-    """None where a process can be limited."""
-    try:
-        status = subprocess.run([*limited(LIMIT_MIB), "cat", "/proc/self/status"], capture_output=True, text=True, check=True).stdout
-    except (OSError, subprocess.CalledProcessError) as error:
-        return f"no process can be limited here: {error}"
-    effective = int(next(line.split()[1] for line in status.splitlines() if line.startswith("CapEff:")), 16)
-    return "CAP_IPC_LOCK cannot be given up here" if effective & IPC_LOCK else None
 
 
 def why_unlimited_is_impossible():
@@ -47,7 +30,7 @@ def start(workspace, program, name, limit_mib=None, size_mib=SIZE_MIB, **options
     qmp_path = workspace.path(f"{name}.qmp")
     options.setdefault("memory_file", workspace.memory_path(name))
     command = machines.godwit_command(program, machine="none", memory=f"{size_mib}M", qmp_path=qmp_path, **options)
-    machine = machines.Machine(workspace, name, (limited(limit_mib) if limit_mib is not None else []) + command, qmp_path)
+    machine = machines.Machine(workspace, name, (memory_limit.limited(limit_mib) if limit_mib is not None else []) + command, qmp_path)
     machine.memory_file = options["memory_file"]
     return machine
 
@@ -96,7 +79,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--program", required=True)
     arguments = parser.parse_args()
-    reason = why_impossible() or why_unlimited_is_impossible()
+    reason = memory_limit.why_impossible(LIMIT_MIB) or why_unlimited_is_impossible()
     if reason:
         print(f"skipped: {reason}")
         sys.exit(machines.SKIPPED)

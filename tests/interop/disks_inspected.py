@@ -56,14 +56,16 @@ def check_against_another(workspace, arguments, images, saved):
     other = "off" if arguments.zero_blocks == "on" else "on"
     pairs.run_checked([arguments.program, "migrate", qemu.qmp_path, f"exec:cat > {again}", "--block", "--set", f"zero-blocks={other}"])
     pairs.run_checked([arguments.program, "verify", again])
-    # The clock is set by the host's when the machine is made.
-    difference = [arguments.program, "diff", saved, again, "--ignore", "mc146818rtc"]
+    # The clock is set by the host's when the machine is made. And of a chunk in which a disk ends, QEMU sends the rest as it lay in its
+    # memory.
+    difference = [arguments.program, "diff", saved, again, "--ignore", "mc146818rtc", "--ignore", "block/tail", "--ignore", "block/tiny"]
     pairs.run_checked(difference)
     document = json.loads(pairs.run_checked([arguments.program, "inspect", again, "--json"], capture_output=True).stdout)
-    # Its contents are random, and nowhere else.
+    # They are random, and nowhere else.
     with open(again, "r+b") as stream:
         data = stream.read()
-        at = data.index(pathlib.Path(workspace.image_path("tiny.img")).read_bytes())
+        image = pathlib.Path(images["vda"]).read_bytes()
+        at = data.index(image[len(image) - CHUNK // 4:][:512])
         stream.seek(at)
         stream.write(b"changed")
     # In the order in which QEMU has read them.
@@ -71,7 +73,7 @@ def check_against_another(workspace, arguments, images, saved):
     found = subprocess.run([*difference, "--json"], capture_output=True, check=False)
     assert found.returncode == 1, found
     disks = json.loads(found.stdout)["disks"]
-    assert [(disk["name"], disk["differing"]) for disk in disks] == [("tiny", 1)], disks
+    assert [(disk["name"], disk["differing"]) for disk in disks] == [("vda", 1)], disks
 
 
 def main():

@@ -1,8 +1,7 @@
 #!/usr/bin/env python3
 """The documents name what exists: documentation.py [PROGRAM].
 
-Every error code stands in docs/errors.md with its number, every figure of the statistics in docs/statistics.md, every parameter in
-docs/embedding.md, every transition between states in docs/architecture.md, every subcommand of PROGRAM in README.md or docs/, every
+Every figure of the statistics stands in docs/statistics.md, every parameter in docs/embedding.md, every transition between states in docs/architecture.md, every subcommand of PROGRAM in README.md or docs/, every
 command of QMP with its arguments and every event in docs/qmp.md; every relative link leads to a file.
 """
 
@@ -19,7 +18,6 @@ sys.path.insert(0, str(tree.ROOT / "tests"))
 from support.deadlines import wait_for  # noqa: E402 pylint: disable=wrong-import-position
 
 LINK = re.compile(r"\]\((?!https?:|#)([^)#]+)(?:#[^)]*)?\)")
-ERROR_CODE = re.compile(r"^\s*(\w+)\s*=\s*(\d+),", re.MULTILINE)
 # A member of the statistics: type, name, an initial value or none, all on one line.
 STATISTIC = re.compile(r"^    [\w:<>]+ (\w+)(?:\{\}| = [^;]+)?;", re.MULTILINE)
 SUBCOMMAND = re.compile(r"^  ([a-z][a-z-]*)(?:\s|$)")
@@ -33,15 +31,6 @@ def block(text: str, start: str) -> str:
     """The text from `start` to the closing brace of its declaration."""
     begin = text.index(start)
     return text[begin:re.compile(r"^\}\}?;", re.MULTILINE).search(text, begin).start()]
-
-
-def error_codes() -> list[str]:
-    document = read("docs/errors.md")
-    complaints = []
-    for code, number in ERROR_CODE.findall(block(read("include/godwit/error.h"), "enum class ErrorCode")):
-        if not re.search(rf"^\| {number} \| `{code.replace('_', '-')}` \|", document, re.MULTILINE):
-            complaints.append(f"docs/errors.md lacks the row of error {number}, {code}")
-    return complaints
 
 
 def statistics() -> list[str]:
@@ -119,7 +108,7 @@ def links() -> list[str]:
 
 
 def main() -> int:
-    complaints = error_codes() + statistics() + parameters() + transitions() + links()
+    complaints = statistics() + parameters() + transitions() + links()
     for program in sys.argv[1:]:
         complaints += subcommands(program) + qmp(program)
     return tree.finish(complaints, "documents")

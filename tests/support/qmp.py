@@ -15,6 +15,7 @@ class QmpError(Exception):
         self.command = command
         self.error_class = error.get("class", "")
         self.description = error.get("desc", "")
+        self.members = error
         super().__init__(f"{command}: {self.error_class}: {self.description}")
 
 

@@ -192,7 +192,7 @@ TEST_F(MigrationTest, AMachineWhoseDeviceNeverCameDoesNotRun) {
     EXPECT_EQ(at_source_.wait_for_end(), MigrationState::failed);
     EXPECT_EQ(at_destination_.wait_for_end(), MigrationState::failed);
     const MigrationStatistics statistics = incoming_->statistics();
-    EXPECT_EQ(code_of(statistics), ErrorCode::stream_corrupt);
+    EXPECT_EQ(code_of(statistics), ErrorCode::machine_mismatch);
     EXPECT_NE(statistics.error->message.find("one-byte"), std::string::npos) << statistics.error->message;
     EXPECT_TRUE(source_.guest_runs());
     EXPECT_FALSE(destination_.guest_runs());

@@ -1,4 +1,4 @@
-#include "monitor/unix_listener.h"
+#include "io/unix_listener.h"
 
 #include <fmt/format.h>
 #include <sys/socket.h>
@@ -16,16 +16,17 @@ namespace godwit {
 
 namespace {
 
-constexpr int backlog = 16;
+constexpr int backlog = 64;
 
 FileDescriptor make_socket() {
     return FileDescriptor(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
 }
 
-/// Tells whether a socket file is a leftover: nobody listens behind it.
+/// Tells whether a socket file is a leftover of this user's: nobody listens behind it. One of somebody else's is left
+/// alone whatever it is: it may be there to take a place.
 bool is_stale(const sockaddr_un& address) {
     struct stat info {};
-    if (::lstat(address.sun_path, &info) != 0 || !S_ISSOCK(info.st_mode)) {
+    if (::lstat(address.sun_path, &info) != 0 || !S_ISSOCK(info.st_mode) || info.st_uid != ::geteuid()) {
         return false;
     }
     const FileDescriptor probe = make_socket();
@@ -56,7 +57,7 @@ Status UnixListener::bind_and_listen() {
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
     std::memcpy(address.sun_path, path_.data(), path_.size());
-    // The file that bind makes gets this mode: only its owner may connect.
+    // The file that bind makes has this mode from its first moment: only its owner may connect.
     if (::fchmod(fd_.get(), S_IRUSR | S_IWUSR) != 0) {
         return fail_errno(ErrorCode::io, "cannot make a socket", errno);
     }
@@ -67,7 +68,7 @@ Status UnixListener::bind_and_listen() {
     if (outcome != 0 && errno == EADDRINUSE) {
         if (!is_stale(address)) {
             return fail(ErrorCode::busy, fmt::format("{} is in use", path_),
-                        "another process listens there, or the file is not a socket: choose another path");
+                        "another process listens there, or the file is not a socket of yours: choose another path");
         }
         ::unlink(path_.c_str());
         outcome = bind_here();
@@ -92,11 +93,24 @@ UnixListener::UnixListener(UnixListener&& other) noexcept
       device_(other.device_),
       inode_(std::exchange(other.inode_, 0)) {}
 
-UnixListener::~UnixListener() {
+UnixListener& UnixListener::operator=(UnixListener&& other) noexcept {
+    if (this != &other) {
+        close();
+        fd_ = std::move(other.fd_);
+        path_ = std::move(other.path_);
+        device_ = other.device_;
+        inode_ = std::exchange(other.inode_, 0);
+    }
+    return *this;
+}
+
+void UnixListener::close() {
     struct stat info {};
     if (inode_ != 0 && ::lstat(path_.c_str(), &info) == 0 && info.st_dev == device_ && info.st_ino == inode_) {
         ::unlink(path_.c_str());
     }
+    inode_ = 0;
+    fd_.reset();
 }
 
 }  // namespace godwit

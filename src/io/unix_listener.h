@@ -10,20 +10,22 @@
 
 namespace godwit {
 
-/// A listening unix socket and its file, to which only its owner may connect. A file that a dead process left behind is
-/// replaced; the own one is removed at the end, unless somebody else has put another in its place.
+/// A listening unix socket and its file, to which only its owner may connect. A file that a dead process of the same
+/// user left behind is replaced; the own one is removed at the end, unless somebody else has put another in its place.
 class UnixListener {
 public:
     /// Errors: `invalid_argument` for a path that cannot be a socket's, `busy` when another process listens there,
     /// `io`.
     static Result<UnixListener> listen(const std::string& path);
-    ~UnixListener();
+    ~UnixListener() { close(); }
     UnixListener(UnixListener&& other) noexcept;
-    UnixListener& operator=(UnixListener&&) = delete;
+    UnixListener& operator=(UnixListener&& other) noexcept;
 
     /// Non-blocking.
     int fd() const { return fd_.get(); }
     const std::string& path() const { return path_; }
+    /// Refuses connections from now on, and removes the file.
+    void close();
 
 private:
     UnixListener(FileDescriptor fd, std::string path) : fd_(std::move(fd)), path_(std::move(path)) {}

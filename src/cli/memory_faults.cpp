@@ -19,7 +19,9 @@ void end_program(int number, siginfo_t* info, void*) {
         ::_exit(exit_failure);
     }
     // Broken hardware, or a signal that somebody sent: as if nobody had looked.
-    ::signal(number, SIG_DFL);
+    if (::signal(number, SIG_DFL) == SIG_ERR) {
+        ::_exit(exit_failure);  // a confined thread may not: raised again, the signal would only lead here
+    }
     ::raise(number);
 }
 

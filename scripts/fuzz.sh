@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # Builds the fuzzers and runs them:
 #   scripts/fuzz.sh [--runs N | --seconds N] [TARGET...]   each for so many inputs or so long (60 s unless told), two at a time
-#   scripts/fuzz.sh --hours H [TARGET...]                  in turns of a minute, one at a time, at the lowest priority
+#   scripts/fuzz.sh --hours H [TARGET...]                  in turns of a minute, one at a time, at the lowest priority (of the session)
 #   scripts/fuzz.sh --sums                                 what all runs with --hours have done so far
 # Targets: those of tests/fuzz/CMakeLists.txt; all unless named. Inputs that break a promise come to build/fuzz/findings/; what is new
 # about the code that inputs reach stays in build/fuzz/corpus/ for the next run. --hours has a build and folders of its own, in
-# build/fuzz-long/: it takes longer to compile and does more per second.
+# build/fuzz-long/: it checks more and takes longer to compile.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -94,6 +94,8 @@ take_turn() {
 
 if [ -n "$hours" ]; then
     renice -n 19 $$ >/dev/null
+    # Where the kernel shares time out by sessions, that counts within this one alone. What belongs to the session becomes as slow.
+    echo 19 2>/dev/null >/proc/self/autogroup || true
     end=$((SECONDS + $(awk -v hours="$hours" 'BEGIN { print int(hours * 3600) }')))
     while [ $SECONDS -lt $end ]; do
         for target in "${targets[@]}"; do

@@ -3,14 +3,14 @@
 
 set(unreached
     "/ram/(direct_page_sink|dirty_rate|live_page|saver|stream_page_sink|xbzrle_cache|xbzrle_page_sink)"
-    "/block/(disk_write_tracker|fault|saver)"
+    "/block/(disk_write_tracker|saver)"
     "/migration/(convergence|disk_flush|outgoing|switchover_policy|throttle_policy)"
-    "/io/(address|allocation|child_process|connect|descriptor|detached|disk_|event_loop|exec_|file_|image_lock|listen|local_openers|name|nbd_)"
-    "/io/(new_image|openers|overlay|pipe|public_api|raw_disk|socket_address|socket_channel|spdlog|temporary|thread_queue|uffd|uring)"
+    "/io/(child_process|connect|descriptor|detached|event_loop|exec_|file_channel|listen|local_openers|name|openers|pipe|public_api)"
+    "/io/(socket_address|socket_channel|spdlog|uffd)"
     "/rdma/(make_fabric|network_interface|openers|public_openers|ucx_|vm_write)"
     "/monitor/(block|control|descriptor|dirty_rate|migration|monitor_|older|unix_)"
-    "/machine/(accelerator_choice|cpu_throttle|disk_worker|elf_loader|emulator_|exit_port|firmware|guest_ram|machine_event)"
-    "/machine/(microvm|pvh_boot|serial_(file|open|stdio|unix)|vcpu_set|vcpu_thread|virtio_(blk(\\.|_request|_worker)|disks|mmio)|virtqueue|virtual_machine)"
+    "/machine/(accelerator_choice|cpu_throttle|disk_worker|emulator_|exit_port|firmware|machine_event)"
+    "/machine/(microvm|serial_(file|open|stdio|unix)|vcpu_set|vcpu_thread|virtio_(blk(\\.|_request|_worker)|disks|mmio)|virtqueue|virtual_machine)"
     "/tools/(trace_file|trace_writer)")
 foreach(target godwit-core godwit-io godwit-program)
   get_target_property(sources ${target} SOURCES)
@@ -19,3 +19,10 @@ foreach(target godwit-core godwit-io godwit-program)
   endforeach()
   set_target_properties(${target} PROPERTIES SOURCES "${sources}")
 endforeach()
+
+# In the preset `fuzz` compiling takes longer than the few thousand inputs that it is for. It does without those checks for undefined
+# behaviour that are a fifth of the code, and of which the address sanitizer, or the preset `asan` with the same corpora, sees most; the preset
+# `fuzz-long` has them.
+if(NOT GODWIT_FUZZ_ALL_CHECKS)
+  target_compile_options(godwit-options INTERFACE -fno-sanitize=null,alignment,object-size,vptr)
+endif()

@@ -65,7 +65,7 @@ void add_course(std::vector<PanelLine>& lines, const char* name, const std::vect
         return;
     }
     const std::string line = sparkline(values, std::min(width - frame, MigrationCourse::most_values), glyphs);
-    lines.push_back({fmt::format("{:<10}{}  {}", name, line, now)});
+    lines.push_back({fit(fmt::format("{:<10}{}  {}", name, line, now), width)});
 }
 
 void add_rates(std::vector<PanelLine>& lines, const MigrationSample& m, std::size_t width) {
@@ -111,7 +111,7 @@ std::string status_of(const MachineView& machine) {
 std::vector<PanelLine> migration_lines(const MigrationSample& m, const MigrationCourse& course, std::size_t width,
                                        Glyphs glyphs) {
     std::vector<PanelLine> lines;
-    width = std::max<std::size_t>(width, 12);
+    width = std::max(width, least_panel_width - 2);
     if (m.has_ended()) {
         add_end(lines, m, width);
     } else if (m.total_bytes > 0 && m.status != "setup") {
@@ -131,7 +131,7 @@ std::vector<PanelLine> migration_lines(const MigrationSample& m, const Migration
 }
 
 std::vector<PanelLine> panel_lines(const MachineView& machine, std::size_t width, Glyphs glyphs) {
-    width = std::max<std::size_t>(width, 12);
+    width = std::max(width, least_panel_width);
     std::vector<PanelLine> lines;
     const std::array<std::string, 4> title = {machine.name, status_of(machine),
                                               machine.run_state.empty() ? "" : "guest " + machine.run_state,

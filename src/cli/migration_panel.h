@@ -27,6 +27,9 @@ struct MachineView {
     MigrationCourse course;
 };
 
+/// A narrower window is taken for one of so many columns.
+inline constexpr std::size_t least_panel_width = 14;
+
 /// A machine and its migration in lines of at most `width` columns.
 std::vector<PanelLine> panel_lines(const MachineView& machine, std::size_t width, Glyphs glyphs);
 

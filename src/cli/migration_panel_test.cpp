@@ -123,12 +123,15 @@ TEST(Panel, NoLineIsWiderThanTheWindow) {
     failed["x-godwit-error-code"] = "peer-closed";
     Json received = active_report();
     received["x-godwit-incoming"] = true;
+    // Of a peer that means no good: figures longer than their places.
+    Json huge = active_report();
+    huge["ram"].update({{"total", 1e300}, {"remaining", 1e300}, {"page-size", 1e200}, {"dirty-pages-rate", 1e100}});
     for (const Json& report :
-         {active_report(), report_with_disks(), failed, received, Json::object(), Json{{"status", "setup"}}}) {
+         {active_report(), report_with_disks(), failed, received, huge, Json::object(), Json{{"status", "setup"}}}) {
         MachineView view = view_of(report);
         for (const char* trouble : {"", "no answer for 12 s: it may have been stopped, or it hangs in a system call"}) {
             view.trouble = trouble;
-            for (std::size_t width = 20; width <= 200; ++width) {
+            for (std::size_t width = least_panel_width; width <= 200; ++width) {
                 for (const Glyphs glyphs : {Glyphs::ascii, Glyphs::unicode}) {
                     for (const PanelLine& line : panel_lines(view, width, glyphs)) {
                         EXPECT_LE(columns(line.text), width) << line.text;

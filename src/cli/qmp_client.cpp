@@ -17,6 +17,9 @@ namespace godwit {
 
 namespace {
 
+/// Of an answer that makes no sense.
+constexpr std::size_t max_shown_bytes = 200;
+
 /// What the server refused, with the hint apart from the description, which holds it too, and the server's code after
 /// it.
 Error refusal(const Json& error) {
@@ -94,8 +97,8 @@ Result<Json> QmpClient::execute(std::string_view command, const Json& arguments,
     }
     const auto error = answer->find("error");
     if (error == answer->end() || !error->is_object() || !error->contains("desc") || !(*error)["desc"].is_string()) {
-        return fail(ErrorCode::stream_corrupt,
-                    fmt::format("the answer to {} is not QMP: {}", command, to_text(*answer)));
+        return fail(ErrorCode::stream_corrupt, fmt::format("the answer to {} is not QMP: {}", command,
+                                                           printable(to_text(*answer)).substr(0, max_shown_bytes)));
     }
     return fail(refusal(*error));
 }

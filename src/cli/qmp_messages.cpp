@@ -4,19 +4,28 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <cstdint>
+
+#include "base/printable.h"
 
 namespace godwit {
 
 namespace {
 
+/// A part of a version. What is no whole number counts as 0; what is no number is an exception of the library.
+std::int64_t part_of(const Json& version, const char* name) {
+    const Json part = version.value(name, Json(0));
+    return part.is_number_float() ? 0 : part.get<std::int64_t>();
+}
+
 std::string server_name(const Json& greeting) {
     const Json version = greeting["QMP"].value("version", Json::object());
     std::string package = version.is_object() ? version.value("package", "") : "";
     if (package.starts_with("godwit")) {
-        return package;
+        return printable(package);
     }
     const Json number = version.is_object() ? version.value("qemu", Json::object()) : Json::object();
-    return fmt::format("QEMU {}.{}.{}", number.value("major", 0), number.value("minor", 0), number.value("micro", 0));
+    return fmt::format("QEMU {}.{}.{}", part_of(number, "major"), part_of(number, "minor"), part_of(number, "micro"));
 }
 
 }  // namespace
@@ -38,7 +47,7 @@ Result<std::string> qmp_server_name(const Json& greeting) {
     try {
         if (!greeting.contains("QMP") || !greeting["QMP"].is_object()) {
             if (const auto error = greeting.find("error"); error != greeting.end() && error->is_object()) {
-                return fail(ErrorCode::connect, error->value("desc", "the server refused the connection"));
+                return fail(ErrorCode::connect, printable(error->value("desc", "the server refused the connection")));
             }
             return fail(ErrorCode::stream_corrupt, "this is not a QMP socket: the greeting is missing");
         }

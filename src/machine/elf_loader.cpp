@@ -132,7 +132,8 @@ Result<ElfImage> parse_class(Bytes file) {
     if (image.segments.empty()) {
         return broken("it has nothing to load");
     }
-    if (!entry || *entry > std::numeric_limits<std::uint32_t>::max()) {
+    constexpr auto none = std::numeric_limits<std::uint64_t>::max();
+    if (entry.value_or(none) > std::numeric_limits<std::uint32_t>::max()) {
         return broken("it has no PVH entry point (ELF note 18 of Xen) below 4 GiB");
     }
     image.pvh_entry = GuestAddress(*entry);

@@ -55,12 +55,14 @@ Status load_segment(GuestRam& ram, const ElfSegment& segment) {
                                 segment.address.value(), pvh_start_info_address.value(), boot_area_end.value()),
                     "link the kernel to an address from 1 MiB up");
     }
-    const GuestAddress firmware_end(low_firmware_start.value() + firmware_size.value());
-    if (segment.address < firmware_end && end > low_firmware_start) {
-        return fail(ErrorCode::invalid_argument,
-                    fmt::format("the kernel's segment at {:#x} lies on the firmware ({:#x} to {:#x})",
-                                segment.address.value(), low_firmware_start.value(), firmware_end.value()),
-                    "link the kernel to an address from 1 MiB up");
+    for (const GuestAddress firmware : {low_firmware_start, firmware_start}) {
+        const GuestAddress firmware_end(firmware.value() + firmware_size.value());
+        if (segment.address < firmware_end && end > firmware) {
+            return fail(ErrorCode::invalid_argument,
+                        fmt::format("the kernel's segment at {:#x} lies on the firmware ({:#x} to {:#x})",
+                                    segment.address.value(), firmware.value(), firmware_end.value()),
+                        "link the kernel to an address from 1 MiB up");
+        }
     }
     if (auto status = ram.write(segment.address, segment.contents); !status) {
         return status;

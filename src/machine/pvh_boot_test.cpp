@@ -157,6 +157,7 @@ TEST(PvhBoot, RefusesKernelsThatDoNotFit) {
     EXPECT_TRUE(refused(TestKernel::make32(code, 0, 0x6000))) << "on the start information";
     EXPECT_TRUE(refused(TestKernel::make32(code, 0, 0xf'8000))) << "on the firmware";
     EXPECT_TRUE(refused(TestKernel::make32(code, 0x2000, 0xe'f000))) << "zeros over the firmware";
+    EXPECT_TRUE(refused(TestKernel::make32(code, 0, 0xffff'0000))) << "on the firmware, where the CPU sees it first";
     EXPECT_TRUE(refused(TestKernel::make32(code, 0x10000, 0x1000))) << "zeros over the start information";
     EXPECT_TRUE(refused(TestKernel::make32(code), std::string(max_command_line_bytes, 'x')));
     EXPECT_TRUE(refused(TestKernel::make32(code), std::string_view("a\0b", 3)));

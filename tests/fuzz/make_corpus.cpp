@@ -8,6 +8,7 @@
 #include "base/assert.h"
 #include "fuzz/fuzz_device.h"
 #include "fuzz/fuzz_machine.h"
+#include "fuzz/parser_seeds.h"
 #include "fuzz/saved_streams.h"
 #include "machine/apic_state.h"
 #include "machine/cpu_state.h"
@@ -32,11 +33,13 @@ public:
 
     void add(const std::string& target, const std::string& name, std::uint8_t choice,
              std::span<const std::byte> bytes) {
-        std::filesystem::create_directories(top_ / target);
-        std::ofstream file(top_ / target / name, std::ios::binary);
-        file.put(static_cast<char>(choice));
-        file.write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
-        GODWIT_ASSERT(file.flush().good(), "{} cannot be written", name);
+        add(Seed{target, name, chosen(choice, text_of(bytes))});
+    }
+    void add(const Seed& seed) {
+        std::filesystem::create_directories(top_ / seed.target);
+        std::ofstream file(top_ / seed.target / seed.name, std::ios::binary);
+        file << seed.bytes;
+        GODWIT_ASSERT(file.flush().good(), "{} cannot be written", seed.name);
     }
 
 private:
@@ -345,6 +348,9 @@ int main(int argc, char** argv) {
     make_rdma(corpus);
     for (const auto& [name, bytes] : make_saved_streams()) {
         corpus.add("inspect", name, 0, bytes);
+    }
+    for (const Seed& seed : make_parser_seeds()) {
+        corpus.add(seed);
     }
     return 0;
 }

@@ -6,7 +6,7 @@
 namespace godwit {
 namespace {
 
-constexpr std::array<std::pair<ErrorCode, std::string_view>, 36> names{{
+constexpr std::array<std::pair<ErrorCode, std::string_view>, 39> names{{
     {ErrorCode::internal, "internal"},
     {ErrorCode::invalid_argument, "invalid-argument"},
     {ErrorCode::unsupported, "unsupported"},
@@ -23,6 +23,9 @@ constexpr std::array<std::pair<ErrorCode, std::string_view>, 36> names{{
     {ErrorCode::switchover_timeout, "switchover-timeout"},
     {ErrorCode::peer_closed, "peer-closed"},
     {ErrorCode::child_failed, "child-failed"},
+    {ErrorCode::tls_handshake, "tls-handshake"},
+    {ErrorCode::tls_certificate, "tls-certificate"},
+    {ErrorCode::tls_denied, "tls-denied"},
     {ErrorCode::stream_truncated, "stream-truncated"},
     {ErrorCode::stream_corrupt, "stream-corrupt"},
     {ErrorCode::stream_version, "stream-version"},

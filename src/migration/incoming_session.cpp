@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "base/printable.h"
+#include "migration/protection.h"
 
 namespace godwit {
 
@@ -90,6 +91,9 @@ Status IncomingSession::open_channel() {
         if (interrupted_) {
             channel_->shutdown();
         }
+    }
+    if (Status is_protected = check_protection(parameters_, channel_->traits()); !is_protected) {
+        return is_protected;
     }
     DirectPageReceiver* direct = channel_->direct_page_receiver();
     loader_.set_direct_pages(direct);

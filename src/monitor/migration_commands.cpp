@@ -89,7 +89,7 @@ void add_start_and_end(CommandTable& commands, MigrationService& service) {
 }
 
 ArgumentType type_of(const ParameterInfo& info) {
-    if (!info.words.empty()) {
+    if (!info.words.empty() || std::holds_alternative<std::string MigrationParameters::*>(info.member)) {
         return ArgumentType::string;
     }
     if (std::holds_alternative<bool MigrationParameters::*>(info.member)) {

@@ -2,9 +2,12 @@
 
 #include <fmt/format.h>
 #include <gnutls/gnutls.h>
+#include <gnutls/x509.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <ctime>
 #include <fstream>
 #include <optional>
 #include <string_view>
@@ -175,7 +178,32 @@ Status TlsCredentials::load_own_certificate(const char* certificate_name, const 
     const int code =
         gnutls_certificate_set_x509_key_file(certificates_, certificate.c_str(), key.c_str(), GNUTLS_X509_FMT_PEM);
     // Otherwise it is an index.
-    return code < 0 ? Status(fail_file(certificate + " with " + key_name, code)) : Status();
+    return code < 0 ? Status(fail_file(certificate + " with " + key_name, code)) : check_own_certificate(certificate);
+}
+
+/// The peer would refuse it; here it can be said more clearly.
+Status TlsCredentials::check_own_certificate(const std::string& path) const {
+    if (!spec_.sanity_check) {
+        return {};
+    }
+    gnutls_x509_crt_t* chain = nullptr;
+    unsigned count = 0;
+    if (const int code = gnutls_certificate_get_x509_crt(certificates_, 0, &chain, &count); code != GNUTLS_E_SUCCESS) {
+        return fail_file(path, code);
+    }
+    const std::time_t now = std::time(nullptr);
+    const bool has_expired = count != 0 && gnutls_x509_crt_get_expiration_time(chain[0]) < now;
+    const bool is_early = count != 0 && gnutls_x509_crt_get_activation_time(chain[0]) > now;
+    for (unsigned i = 0; i < count; ++i) {
+        gnutls_x509_crt_deinit(chain[i]);
+    }
+    gnutls_free(chain);
+    if (!has_expired && !is_early) {
+        return {};
+    }
+    return fail(ErrorCode::tls_certificate,
+                fmt::format("The {} certificate {} {}", spec_.endpoint == TlsEndpoint::server ? "server" : "client",
+                            path, has_expired ? "has expired" : "is not yet active"));
 }
 
 Status TlsCredentials::load_dh_params() {

@@ -31,6 +31,8 @@ struct TlsCredentialsSpec {
     bool verify_peer = true;
     /// Of a client with keys: which line of keys.psk is its own.
     std::string username = "qemu";
+    /// Whether certificates of this side's own that are out of their time are refused here already.
+    bool sanity_check = true;
     /// In GnuTLS's language, in place of "NORMAL". Versions before TLS 1.2 are never spoken.
     std::string priority;
 };
@@ -54,6 +56,7 @@ private:
     std::string priority() const;
     Status load_certificates();
     Status load_own_certificate(const char* certificate_name, const char* key_name, bool needed);
+    Status check_own_certificate(const std::string& path) const;
     Status load_dh_params();
     Status load_keys();
     Status load_client_key();

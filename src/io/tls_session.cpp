@@ -1,6 +1,7 @@
 #include "io/tls_session.h"
 
 #include <fmt/format.h>
+#include <gnutls/x509.h>
 
 #include <algorithm>
 #include <cerrno>

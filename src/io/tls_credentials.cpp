@@ -111,7 +111,7 @@ std::string TlsCredentials::priority() const {
     if (spec_.kind == TlsKind::psk) {
         text += ":-KX-ALL:+ECDHE-PSK:+DHE-PSK";
     }
-    return text + ":-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2";
+    return text + ":-VERS-SSL3.0:-VERS-TLS1.0:-VERS-TLS1.1";
 }
 
 Status TlsCredentials::apply_to(gnutls_session_int* session) const {

@@ -1,0 +1,219 @@
+// How fast TLS is, against the channel below it alone and the cipher alone, in turns: tls_bench [MIB]
+#include <fmt/format.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdlib>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "io/monotonic_clock.h"
+#include "io/socket_channel.h"
+#include "io/tls_channel.h"
+#include "io/tls_testing.h"
+
+namespace godwit {
+namespace {
+
+constexpr int rounds = 7;
+constexpr std::size_t page = 4096;
+constexpr std::size_t header = 8;
+constexpr std::size_t pages_per_write = 500;
+
+MonotonicClock wall_clock;
+
+template <typename T>
+T need(Result<T> result) {
+    if (!result) {
+        fmt::print(stderr, "{}\n", result.error().text());
+        std::exit(1);
+    }
+    return std::move(*result);
+}
+
+double seconds_of(const std::function<void()>& work) {
+    const auto begin = std::chrono::steady_clock::now();
+    work();
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+}
+
+/// Pages with their heads, as a migration sends them.
+struct Pages {
+    Pages() : bytes(pages_per_write * (page + header)) {
+        for (std::size_t i = 0; i < bytes.size(); ++i) {
+            bytes[i] = static_cast<std::byte>(i * 7 + i / 255);
+        }
+        for (std::size_t begin = 0; begin < bytes.size(); begin += page + header) {
+            parts.emplace_back(bytes.data() + begin, header);
+            parts.emplace_back(bytes.data() + begin + header, page);
+        }
+    }
+    std::vector<std::byte> bytes;
+    std::vector<ConstBuffer> parts;
+};
+
+/// As many as one write takes, from `parts` on.
+std::span<const ConstBuffer> next_parts(const std::vector<ConstBuffer>& parts) {
+    return std::span(parts).first(std::min(parts.size(), max_gather_buffers));
+}
+
+void drop(std::vector<ConstBuffer>& parts, std::size_t count) {
+    std::size_t whole = 0;
+    while (whole < parts.size() && count >= parts[whole].size()) {
+        count -= parts[whole++].size();
+    }
+    parts.erase(parts.begin(), parts.begin() + static_cast<std::ptrdiff_t>(whole));
+    if (count != 0) {
+        parts.front() = parts.front().subspan(count);
+    }
+}
+
+double send_through(Channel& from, Channel& to, std::size_t total_bytes) {
+    const Pages pages;
+    const std::size_t writes = total_bytes / pages.bytes.size();
+    return seconds_of([&] {
+        std::thread writer([&] {
+            for (std::size_t i = 0; i < writes; ++i) {
+                for (std::vector<ConstBuffer> left = pages.parts; !left.empty();) {
+                    drop(left, need(from.write_some(next_parts(left), never)));
+                }
+            }
+        });
+        std::vector<std::byte> place(1 << 20);
+        const MutableBuffer buffer(place);
+        for (std::size_t got = 0; got < writes * pages.bytes.size();) {
+            got += need(to.read_some({&buffer, 1}, never));
+        }
+        writer.join();
+    });
+}
+
+struct Ends {
+    std::unique_ptr<Channel> from;
+    std::unique_ptr<Channel> to;
+};
+
+Ends tcp_ends() {
+    const int listener = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t bytes = sizeof(address);
+    const int from = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (::bind(listener, reinterpret_cast<sockaddr*>(&address), bytes) != 0 || ::listen(listener, 1) != 0 ||
+        ::getsockname(listener, reinterpret_cast<sockaddr*>(&address), &bytes) != 0 ||
+        ::connect(from, reinterpret_cast<sockaddr*>(&address), bytes) != 0) {
+        fmt::print(stderr, "no connection on loopback\n");
+        std::exit(1);
+    }
+    const int to = ::accept4(listener, nullptr, nullptr, SOCK_CLOEXEC);
+    ::close(listener);
+    return {need(SocketChannel::create(FileDescriptor(from), "from", wall_clock)),
+            need(SocketChannel::create(FileDescriptor(to), "to", wall_clock))};
+}
+
+Ends tls_ends(const TlsTerms& client, const TlsTerms& server) {
+    Ends below = tcp_ends();
+    std::unique_ptr<TlsSession> at_server;
+    std::thread serving([&] { at_server = need(shake_hands(*below.to, server, never)); });
+    auto at_client = need(shake_hands(*below.from, client, never));
+    serving.join();
+    return {std::make_unique<TlsChannel>(std::move(below.from), std::move(at_client)),
+            std::make_unique<TlsChannel>(std::move(below.to), std::move(at_server))};
+}
+
+/// Bytes that one session has for the other.
+void carry(TlsSession& from, TlsSession& to) {
+    const std::vector<std::byte> output = std::exchange(from.output(), {});
+    const MutableBuffer space = to.input_space();
+    std::copy(output.begin(), output.end(), space.begin());
+    to.input_arrived(output.size());
+}
+
+/// GnuTLS's part alone, without copies of ours: seconds for encryption and for decryption.
+std::pair<double, double> cipher_alone(const TlsTerms& client_terms, const TlsTerms& server_terms,
+                                       std::size_t total_bytes) {
+    auto client = need(TlsSession::create(client_terms));
+    auto server = need(TlsSession::create(server_terms));
+    for (bool at_client = false, at_server = false; !at_client || !at_server;) {
+        at_client = at_client || need(client->handshake());
+        carry(*client, *server);
+        at_server = at_server || need(server->handshake());
+        if (!at_client) {
+            carry(*server, *client);
+        }
+    }
+    constexpr std::size_t batch = 128 * 1024;
+    std::vector<std::byte> plain(batch, std::byte{5});
+    const ConstBuffer sent(plain);
+    std::vector<std::byte> place(batch);
+    const MutableBuffer got(place);
+    double encryption = 0;
+    double decryption = 0;
+    for (std::size_t done = 0; done < total_bytes; done += batch) {
+        encryption += seconds_of([&] { need(client->send({&sent, 1}, batch)); });
+        carry(*client, *server);
+        decryption += seconds_of([&] { server->receive({&got, 1}); });
+        need(server->look());  // all has been used up
+    }
+    return {encryption, decryption};
+}
+
+TlsTerms terms(const std::string& directory, TlsEndpoint endpoint) {
+    TlsCredentialsSpec spec;
+    spec.dir = directory;
+    spec.endpoint = endpoint;
+    TlsTerms made;
+    made.credentials = need(TlsCredentials::load(spec));
+    made.hostname = "localhost";
+    return made;
+}
+
+double median(std::vector<double> values) {
+    std::sort(values.begin(), values.end());
+    return values[values.size() / 2];
+}
+
+int run(std::size_t mib) {
+    std::string directory = std::filesystem::temp_directory_path() / "godwit-tls-bench-XXXXXX";
+    if (::mkdtemp(directory.data()) == nullptr) {
+        fmt::print(stderr, "cannot make {}\n", directory);
+        return 1;
+    }
+    test::write_directories(directory);
+    const TlsTerms client = terms(directory + "/good", TlsEndpoint::client);
+    const TlsTerms server = terms(directory + "/good", TlsEndpoint::server);
+    std::filesystem::remove_all(directory);
+    const std::size_t bytes = mib << 20;
+    const double mb = static_cast<double>(bytes) / 1e6;
+    std::vector<double> ratios;
+    for (int round = 0; round < rounds; ++round) {
+        Ends bare_ends = tcp_ends();
+        const double bare_s = send_through(*bare_ends.from, *bare_ends.to, bytes);
+        const auto [encryption_s, decryption_s] = cipher_alone(client, server, bytes);
+        Ends ends = tls_ends(client, server);
+        const double tls_s = send_through(*ends.from, *ends.to, bytes);
+        // Each side has the channel's work and the cipher's, one after the other; the slower side decides.
+        const double allowed_s = bare_s + std::max(encryption_s, decryption_s);
+        ratios.push_back(allowed_s / tls_s);
+        fmt::print("bare {:.0f} MB/s, encryption {:.0f}, decryption {:.0f}, both allow {:.0f}, TLS {:.0f}: {:.2f}\n",
+                   mb / bare_s, mb / encryption_s, mb / decryption_s, mb / allowed_s, mb / tls_s, ratios.back());
+    }
+    fmt::print("TLS reaches {:.2f} of what channel and cipher allow (median of {})\n", median(ratios), rounds);
+    return 0;
+}
+
+}  // namespace
+}  // namespace godwit
+
+int main(int count, char** arguments) {
+    return godwit::run(count > 1 ? std::strtoul(arguments[1], nullptr, 10) : 256);
+}

@@ -64,7 +64,7 @@ protected:
 TEST_F(TlsOpenersTest, ASourceComes) {
     listen();
     expect_migration_can_come();
-    EXPECT_TRUE(log_.contains("CN=source")) << log_.text();
+    EXPECT_TRUE(log_.contains("O=godwit,CN=source")) << log_.text();
 }
 
 TEST_F(TlsOpenersTest, StrangersNeitherEndNorDelayTheWait) {

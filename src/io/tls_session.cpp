@@ -129,7 +129,7 @@ Result<bool> TlsSession::handshake() {
             return false;
         }
         if (gnutls_error_is_fatal(code) != 0) {
-            gnutls_alert_send_appropriate(session_, code);
+            send_alert(code);
             return fail(handshake_error(code));
         }
     }

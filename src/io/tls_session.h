@@ -66,6 +66,8 @@ private:
     bool is_server() const { return terms_.credentials->spec().endpoint == TlsEndpoint::server; }
     bool has_certificates() const { return terms_.credentials->spec().kind == TlsKind::x509; }
     Status check_peer();
+    void send_alert(int code);
+    /// In the order in which QEMU has it: the most general part first.
     std::string peer_name() const;
     // What GnuTLS's codes mean.
     Error handshake_error(int code) const;

@@ -83,6 +83,26 @@ Status TlsSession::check_peer() {
     return {};
 }
 
+/// GnuTLS calls every certificate that fails its checks a bad one; the peer can be told more.
+void TlsSession::send_alert(int code) {
+    const unsigned status =
+        code == GNUTLS_E_CERTIFICATE_VERIFICATION_ERROR ? gnutls_session_get_verify_cert_status(session_) : 0;
+    struct Alert {
+        unsigned flag;
+        gnutls_alert_description_t alert;
+    };
+    static constexpr Alert alerts[] = {{GNUTLS_CERT_REVOKED, GNUTLS_A_CERTIFICATE_REVOKED},
+                                       {GNUTLS_CERT_SIGNER_NOT_FOUND, GNUTLS_A_UNKNOWN_CA},
+                                       {GNUTLS_CERT_EXPIRED, GNUTLS_A_CERTIFICATE_EXPIRED}};
+    for (const auto& [flag, alert] : alerts) {
+        if ((status & flag) != 0) {
+            gnutls_alert_send(session_, GNUTLS_AL_FATAL, alert);
+            return;
+        }
+    }
+    gnutls_alert_send_appropriate(session_, code);
+}
+
 std::string TlsSession::peer_name() const {
     unsigned count = 0;
     const gnutls_datum_t* chain = gnutls_certificate_get_peers(session_, &count);
@@ -93,7 +113,7 @@ std::string TlsSession::peer_name() const {
     const Certificate certificate(plain);
     gnutls_datum_t name{};
     if (gnutls_x509_crt_import(certificate.get(), &chain[0], GNUTLS_X509_FMT_DER) != GNUTLS_E_SUCCESS ||
-        gnutls_x509_crt_get_dn3(certificate.get(), &name, 0) != GNUTLS_E_SUCCESS) {
+        gnutls_x509_crt_get_dn3(certificate.get(), &name, GNUTLS_X509_DN_FLAG_COMPAT) != GNUTLS_E_SUCCESS) {
         return {};
     }
     std::string text(reinterpret_cast<const char*>(name.data), name.size);

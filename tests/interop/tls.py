@@ -119,6 +119,8 @@ REFUSALS = {
 def refused(sides):
     """The guest goes on at its source, which can move to the right destination at the end."""
     for what, (source, destination, hostname, codes) in REFUSALS.items():
+        if what == "revoked destination" and sides.source_kind == "qemu":
+            continue  # a QEMU's source does not look at the list
         authz = [{"match": "CN=nobody", "policy": "allow"}] if what == "not welcome" else None
         uri = sides.wait_at(destination, authz=authz)
         sides.send(source, uri, hostname)
@@ -126,7 +128,7 @@ def refused(sides):
         assert sides.destination_kind == "qemu" or destination is None or sides.destination.process.is_alive(), what
         print(f"{what}: refused: {words}")
         sides.drop_destination()
-    uri = sides.wait_at("good", authz=[{"match": "*CN=source*", "policy": "allow", "format": "glob"}])
+    uri = sides.wait_at("good", authz=[{"match": "O=godwit,CN=source", "policy": "allow"}])
     sides.send("good", uri)
     sides.expect_moved()
     print("the right one: moved")

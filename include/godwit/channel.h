@@ -55,9 +55,9 @@ public:
     /// blocks.
     virtual void shutdown() = 0;
 
-    /// Whether the peer's stream ended (`read_some` said `peer_closed`) as a connection ends in an orderly way, and only
-    /// the farewell was missing with which an encrypted stream ends: whoever can reach the network could have ended it.
-    /// The reader's thread.
+    /// Whether the peer's stream ended (`read_some` said `peer_closed`) as a connection ends in an orderly way, and
+    /// only the farewell was missing with which an encrypted stream ends: whoever can reach the network could have
+    /// ended it. The reader's thread.
     virtual bool ended_without_farewell() const { return false; }
 
     /// The way past the stream for pages, at the source and at the destination: null where there is none. It lives as

@@ -83,8 +83,8 @@ struct ParameterInfo {
     std::string_view former_name = {};
     std::string_view unit = {};
     std::string_view help;
-    std::variant<bool MigrationParameters::*, std::uint64_t MigrationParameters::*,
-                 std::string MigrationParameters::*, SwitchoverPolicy MigrationParameters::*>
+    std::variant<bool MigrationParameters::*, std::uint64_t MigrationParameters::*, std::string MigrationParameters::*,
+                 SwitchoverPolicy MigrationParameters::*>
         member;
     bool capability = false;
     /// May be changed while a migration runs.

@@ -99,7 +99,7 @@ const Refusal refusals[] = {
      "refuses this side's"},
     {"ServerWithAClientsCertificate", "good", "swapped", "localhost", certificate, "another purpose", certificate,
      "refuses this side's"},
-    {"ExpiredClient", "expired", "good", "localhost", certificate, "Certificate has expired", certificate,
+    {"ExpiredClient", "expired", "good", "localhost", certificate, "Certificate is expired", certificate,
      "has expired"},
     {"EarlyClient", "early", "good", "localhost", certificate, "refuses this side's", certificate, "not valid yet"},
     {"RevokedClient", "revoked", "strict", "localhost", certificate, "refuses this side's", certificate,

@@ -9,8 +9,8 @@ set(unreached
     "/io/(new_image|openers|overlay|pipe|public_api|raw_disk|socket_address|socket_channel|spdlog|temporary|thread_queue|uffd|uring)"
     "/rdma/(make_fabric|network_interface|openers|public_openers|ucx_|vm_write)"
     "/monitor/(block|control|descriptor|dirty_rate|migration|monitor_|older|unix_)"
-    "/machine/(accelerator_choice|cpu_throttle|disk_worker|elf_loader|emulator_|exit_port|guest_ram|inert|machine_event)"
-    "/machine/(microvm|options|pvh_boot|run_control|serial|timer_state|uart|vcpu_set|vcpu_thread|virt)"
+    "/machine/(accelerator_choice|cpu_throttle|disk_worker|elf_loader|emulator_|exit_port|firmware|guest_ram|machine_event)"
+    "/machine/(microvm|pvh_boot|serial_(file|open|stdio|unix)|vcpu_set|vcpu_thread|virtio_(blk(\\.|_request|_worker)|disks|mmio)|virtqueue|virtual_machine)"
     "/tools/(trace_file|trace_writer)")
 foreach(target godwit-core godwit-io godwit-program)
   get_target_property(sources ${target} SOURCES)

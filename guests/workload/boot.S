@@ -8,26 +8,7 @@
 #define APIC_EOI 0xfee000b0
 #define TRAMPOLINE 0x8000
 
-        .section .note.pvh, "a", @note
-        .align 4
-        .long 4                         // name
-        .long 8                         // descriptor
-        .long 18                        // XEN_ELFNOTE_PHYS32_ENTRY
-        .asciz "Xen"
-        .quad pvh_start
-
-        .text
-        .code32
-        .globl pvh_start
-pvh_start:
-        cli
-        cld
-        movl $bss_start, %edi
-        movl $bss_end, %ecx
-        subl %edi, %ecx
-        shrl $2, %ecx
-        xorl %eax, %eax
-        rep stosl
+#include "pvh_entry.inc"
         movl %ebx, start_info_address
 
         // Identity map of the first 4 GiB in pages of 2 MiB; the local APIC's is not cached.

@@ -1,19 +1,21 @@
 #include <fmt/format.h>
-#include <signal.h>
 #include <sys/statvfs.h>
-#include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <limits>
 #include <memory>
 #include <string_view>
 
+#include "base/printable.h"
+#include "cli/output.h"
+#include "cli/stream_file.h"
 #include "cli/subcommands.h"
-#include "io/address.h"
 #include "io/monotonic_clock.h"
-#include "io/openers.h"
-#include "io/spdlog_log.h"
+#include "tools/disk_extractor.h"
+#include "tools/json_listing.h"
 #include "tools/ram_extractor.h"
 #include "tools/stream_inspector.h"
+#include "tools/text_listing.h"
 
 namespace godwit {
 
@@ -23,62 +25,62 @@ struct InspectOptions {
     std::string file;
     std::string extract;  ///< a directory, or empty
     bool force = false;
+    bool devices = false;
+    bool all = false;
+    bool json = false;
 };
 
-class Silence : public Log {
-public:
-    void write(LogLevel, std::string_view) override {}
-};
-
-/// Memory in a file for which its file system has no space left ends the program with this signal, wherever it is
-/// written: the least is to say so.
-void explain_bus_error() {
-    struct sigaction action = {};
-    action.sa_handler = [](int) {
-        constexpr std::string_view text = "godwit: the file system of the extracted memory is full, or failed\n";
-        [[maybe_unused]] const ssize_t written = ::write(STDERR_FILENO, text.data(), text.size());
-        ::_exit(exit_failure);
-    };
-    ::sigaction(SIGBUS, &action, nullptr);
-}
-
-/// The same, where it is the kernel that writes: what was seen of it is a bad address.
+/// Where it is the kernel that writes to a full file system, what was seen of it is a bad address.
 bool is_full(const std::string& directory) {
     struct statvfs space = {};
     return ::statvfs(directory.c_str(), &space) == 0 && space.f_bavail == 0;
 }
 
-Status inspect_file(const InspectOptions& options) {
-    const Result<Address> address = parse_address(options.file == "-" ? "fd:0" : "file:" + options.file);
-    if (!address) {
-        return fail(address.error());
-    }
+/// Reads the whole stream; the files that it has made are in `files`.
+Status inspect_file(const InspectOptions& options, StreamListener& listener, std::vector<std::string>& files) {
     MonotonicClock clock;
-    Silence silence;
-    NamedDescriptors descriptors;
-    Result<IncomingEndpoint> endpoint = make_incoming_endpoint(*address, descriptors, clock, silence);
-    if (!endpoint) {
-        return fail(endpoint.error());
-    }
-    Result<std::unique_ptr<Channel>> channel = endpoint->opener->open(never);
+    Result<std::unique_ptr<Channel>> channel = open_stream_file(options.file, clock);
     if (!channel) {
         return fail(channel.error());
     }
     ExtractionDirectory directory(options.extract, options.force);
     RamExtractor ram(directory);
     DiskExtractor disks(directory);
-    StreamInspector::Extractors extractors;
+    StreamInspector::Takers takers;
     if (!options.extract.empty()) {
-        explain_bus_error();
-        extractors = {&ram, &disks};
+        explain_full_file_system();
+        takers = {&ram, &disks};
     }
-    StreamInspector inspector(
-        **channel, clock, [](const std::string& line) { fmt::print("{}\n", line); }, extractors);
+    StreamInspector inspector(**channel, clock, listener, takers);
     Status inspected = inspector.inspect();
+    for (const auto& made : {disks.files(), ram.files()}) {
+        files.insert(files.end(), made.begin(), made.end());
+    }
     if (!inspected && inspected.error().code == ErrorCode::io && !options.extract.empty() && is_full(options.extract)) {
         return fail(ErrorCode::io, inspected.error().message,
                     fmt::format("the file system of {} is full", options.extract));
     }
+    return inspected;
+}
+
+Status list_as_text(const InspectOptions& options) {
+    TextListing::Detail detail;
+    detail.fields = options.devices;
+    detail.value_chars = options.all ? std::numeric_limits<std::size_t>::max() : detail.value_chars;
+    TextListing listing([](const std::string& line) { put_output(line + "\n"); }, detail);
+    std::vector<std::string> files;
+    Status inspected = inspect_file(options, listing, files);
+    for (const std::string& file : files) {
+        put_output(fmt::format("extracted: {}\n", printable(file)));
+    }
+    return inspected;
+}
+
+Status list_as_json(const InspectOptions& options) {
+    JsonListing listing(put_output);
+    std::vector<std::string> files;
+    Status inspected = inspect_file(options, listing, files);
+    listing.finish(inspected, files);
     return inspected;
 }
 
@@ -99,18 +101,31 @@ void add_inspect_command(CLI::App& app, int& status) {
                                    return directory.empty() ? "a directory needs a name" : std::string();
                                });
     command->add_flag("--force", options->force, "Replace files that --extract finds in its way")->needs(extract);
+    CLI::Option* devices = command->add_flag("--devices", options->devices,
+                                             "Also list the fields of each device and their values, by the description "
+                                             "at the end of the stream; buffers in hexadecimal digits, shortened");
+    command->add_flag("--all", options->all, "With --devices: all of each value")->needs(devices);
+    command
+        ->add_flag("--json", options->json,
+                   "One JSON document instead, with everything: sections, devices with all fields, blocks, disks")
+        ->excludes(devices);
     command->footer(
         "Lists sections with their offsets and sizes, RAM blocks and disks, pages and chunks by kind. The exit status "
         "is 1 when the stream is broken; the message says where. What was extracted is then as it came until there.\n"
         "A disk's file ends where its last chunk of 1 MiB ends: the stream does not tell how large the disk is.\n"
-        "Examples:\n  godwit inspect /tmp/vm1.stream\n  godwit inspect /tmp/vm1.stream --extract /tmp/vm1");
+        "'godwit verify' judges a stream, 'godwit diff' compares two.\n"
+        "Examples:\n  godwit inspect /tmp/vm1.stream\n  godwit inspect /tmp/vm1.stream --extract /tmp/vm1\n"
+        "  godwit inspect /tmp/vm1.stream --devices\n"
+        "  godwit inspect /tmp/vm1.stream --json | jq '.sections[] | select(.name == \"cpu\") | .fields[\"env.eip\"]'");
     command->callback([options, &status] {
-        const Status outcome = inspect_file(*options);
-        std::fflush(stdout);
-        if (!outcome) {
-            print_error(outcome.error());
+        const Status outcome = options->json ? list_as_json(*options) : list_as_text(*options);
+        const Status told = finish_output();
+        for (const Status& one : {outcome, told}) {
+            if (!one) {
+                print_error(one.error());
+            }
         }
-        status = outcome ? exit_success : exit_failure;
+        status = outcome && told ? exit_success : exit_failure;
     });
 }
 

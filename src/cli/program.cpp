@@ -49,6 +49,9 @@ int run_program(int argc, const char* const* argv) {
     add_own_command(app, status);
     add_qmp_command(app, status);
     add_inspect_command(app, status);
+    add_diff_command(app, status);
+    add_verify_command(app, status);
+    add_relay_command(app, status);
     add_trace_command(app, status);
     if (argc > 1 && argv[1][0] != '-' && !has_subcommand(app, argv[1])) {
         fmt::print(stderr, "godwit: unknown command '{}'\n  'godwit --help' lists the commands\n", argv[1]);

@@ -23,7 +23,6 @@ struct RunArguments {
     std::string machine = "microvm";
     std::string kernel;
     std::string append;
-    std::string firmware;
     std::string memory = "512M";
     std::optional<std::string> memory_file;
     bool memory_prealloc = false;
@@ -81,7 +80,6 @@ Status take_machine(const RunArguments& arguments, MachineOptions& machine) {
     machine.name = arguments.name;
     machine.kernel = arguments.kernel;
     machine.append = arguments.append;
-    machine.firmware = arguments.firmware;
     machine.memory_file = arguments.memory_file;
     machine.memory_prealloc = arguments.memory_prealloc;
     machine.cpus = arguments.cpus;
@@ -209,15 +207,13 @@ void add_machine_options(CLI::App& command, RunArguments& a) {
     command.add_option("--machine", a.machine, "microvm; or none: only memory, no CPU")->capture_default_str();
     command.add_option("--kernel", a.kernel, "ELF file to boot (PVH)");
     command.add_option("--append", a.append, "the kernel's command line");
-    command.add_option("--firmware", a.firmware,
-                       "file with the firmware that the guest finds at a reset after it has moved to a QEMU, as that "
-                       "QEMU has it (qboot.rom); not used here");
     command.add_option("--memory", a.memory, "size; suffixes K, M, G, T; without one it counts MiB")
         ->capture_default_str();
     command.add_option("--memory-file", a.memory_file, "share guest memory through this file, created if absent");
     command.add_flag("--memory-prealloc", a.memory_prealloc, "allocate and map all guest memory at the start");
     command.add_option("--cpus", a.cpus, "number of virtual CPUs")->capture_default_str();
-    command.add_option("--cpu", a.cpu, "CPU model: QEMU's qemu64 or kvm64; or host")->capture_default_str();
+    command.add_option("--cpu", a.cpu, "CPU model: QEMU's qemu64 or kvm64; or host (emulated: qemu64)")
+        ->capture_default_str();
     command
         .add_option("--accel", a.accel,
                     "kvm; emulate: without KVM, one CPU and 32-bit guests without interrupts and paging only; or auto: "

@@ -21,6 +21,9 @@ void add_cont_command(CLI::App& app, int& status);
 void add_own_command(CLI::App& app, int& status);
 void add_qmp_command(CLI::App& app, int& status);
 void add_inspect_command(CLI::App& app, int& status);
+void add_diff_command(CLI::App& app, int& status);
+void add_verify_command(CLI::App& app, int& status);
+void add_relay_command(CLI::App& app, int& status);
 void add_trace_command(CLI::App& app, int& status);
 void add_top_command(CLI::App& app, int& status);
 

@@ -30,6 +30,7 @@ struct Protocol {
 constexpr Protocol protocols[] = {{ListenProtocol::stream, "QEVM", "tcp:"}, {ListenProtocol::rdma, "GWRD", "rdma:"}};
 
 std::string_view scheme_of(ListenProtocol protocol) {
+    protocol = protocol == ListenProtocol::any ? ListenProtocol::stream : protocol;
     return std::find_if(std::begin(protocols), std::end(protocols),
                         [&](const Protocol& known) { return known.protocol == protocol; })
         ->scheme;
@@ -229,7 +230,8 @@ ListenOpener::Verdict ListenOpener::examine(Candidate& candidate) {
 
 ListenOpener::Verdict ListenOpener::judge(Candidate& candidate, std::string_view start) {
     for (const Protocol& known : protocols) {
-        const bool is_awaited = known.protocol == options_.protocol;
+        const bool is_awaited = known.protocol == options_.protocol ||
+                                (options_.protocol == ListenProtocol::any && known.protocol == ListenProtocol::stream);
         const bool is_part = known.magic.starts_with(start) && start != known.magic;
         if (is_part || (is_awaited && start.starts_with(known.magic) && start.size() < options_.opening_bytes)) {
             candidate.next_look = clock_.now() + partial_magic_pause;
@@ -245,6 +247,9 @@ ListenOpener::Verdict ListenOpener::judge(Candidate& candidate, std::string_view
                 LogLevel::warning);
             return Verdict::stray;
         }
+    }
+    if (options_.protocol == ListenProtocol::any) {
+        return Verdict::migration;
     }
     log_stray(candidate.name, fmt::format("it is no migration stream, it begins with '{}'",
                                           printable(start.substr(0, max_shown_bytes))));

@@ -20,8 +20,8 @@
 
 namespace godwit {
 
-/// Which protocol is waited for.
-enum class ListenProtocol { stream, rdma };
+/// Which protocol is waited for. `any`: whatever says something first, but the protocol of rdma.
+enum class ListenProtocol { stream, rdma, any };
 
 struct ListenOptions {
     /// How long a connection may be silent before it is closed.

@@ -210,6 +210,22 @@ Status SocketChannel::finish_writing(Instant) {
     return {};
 }
 
+void SocketChannel::reset_at_close() {
+    const linger at_once{.l_onoff = 1, .l_linger = 0};
+    // Fails for a socket that is closed already: then there is nothing left to reset.
+    ::setsockopt(socket_.get(), SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+}
+
+bool SocketChannel::peer_has_ended() const {
+    pollfd look{.fd = socket_.get(), .events = POLLRDHUP, .revents = 0};
+    return ::poll(&look, 1, 0) > 0;
+}
+
+bool SocketChannel::peer_is_gone() const {
+    pollfd look{.fd = socket_.get(), .events = 0, .revents = 0};
+    return ::poll(&look, 1, 0) > 0;
+}
+
 tl::unexpected<Error> SocketChannel::fail_socket(const char* action, int error) const {
     switch (error) {
         case ECONNRESET:

@@ -26,6 +26,14 @@ public:
     Status finish_writing(Instant deadline) override;
     void shutdown() override { cancel_->cancel(); }
 
+    /// From now on, closing is a reset: the peer cannot take it for an orderly end, and what it has not got yet is lost
+    /// (tcp; a unix socket has no such thing). Any thread.
+    void reset_at_close();
+    /// Whether the peer has ended its direction or is gone, no matter what is still to be read. Any thread.
+    bool peer_has_ended() const;
+    /// Whether the peer is known to be gone altogether. For tcp that may take a minute. Any thread.
+    bool peer_is_gone() const;
+
 private:
     SocketChannel(FileDescriptor socket, bool tcp, std::unique_ptr<CancelEvent> cancel, std::string description,
                   const Clock& clock);

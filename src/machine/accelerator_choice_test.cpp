@@ -49,17 +49,49 @@ TEST_F(AcceleratorChoice, More_cpus_than_an_emulator_has_are_no_reason_to_hide_t
     ASSERT_FALSE(made);
     EXPECT_NE(made.error().message.find("/dev/null"), std::string::npos) << made.error().message;
     EXPECT_NE(made.error().message.find("it cannot be done without"), std::string::npos) << made.error().message;
+    if (has_emulator()) {
+        EXPECT_NE(made.error().hint.find("one CPU"), std::string::npos) << made.error().hint;
+    }
 }
+
+TEST_F(AcceleratorChoice, An_emulated_cpu_is_of_one_model) {
+    for (const CpuModel model : {CpuModel::kvm64, CpuModel::host}) {
+        MachineOptions wanted = options(AcceleratorKind::emulator);
+        wanted.cpu_model = model;
+        const auto made = make_accelerator(wanted, log);
+        ASSERT_FALSE(made);
+        EXPECT_EQ(made.error().code, ErrorCode::invalid_argument);
+        EXPECT_NE(made.error().message.find("model qemu64"), std::string::npos) << made.error().message;
+
+        wanted.accelerator = AcceleratorKind::automatic;
+        wanted.kvm_device = "/dev/null";
+        const auto chosen = make_accelerator(wanted, log);
+        ASSERT_FALSE(chosen);
+        EXPECT_NE(chosen.error().message.find("/dev/null"), std::string::npos) << chosen.error().message;
+        EXPECT_NE(chosen.error().message.find("model qemu64"), std::string::npos) << chosen.error().message;
+    }
+}
+
+/// What is said at the level that a program shows unless it is told otherwise.
+class ShownLog : public Log {
+public:
+    void write(LogLevel level, std::string_view line) override {
+        if (level != LogLevel::debug) {
+            shown.write(level, line);
+        }
+    }
+    testing::KeptLog shown;
+};
 
 class AcceleratorChoiceWithKvm : public testing::KvmTest {};
 
 TEST_F(AcceleratorChoiceWithKvm, Kvm_is_taken_where_it_works) {
-    testing::KeptLog log;
+    ShownLog log;
     MachineOptions wanted;
     const auto made = make_accelerator(wanted, log);
     ASSERT_TRUE(made) << made.error().text();
-    EXPECT_EQ(log.count("under KVM"), 1U);
-    EXPECT_EQ(log.count("emulated"), 0U);
+    EXPECT_EQ(log.shown.count("under KVM"), 1U);
+    EXPECT_EQ(log.shown.count("emulated"), 0U);
 }
 
 }  // namespace

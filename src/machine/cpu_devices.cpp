@@ -19,11 +19,6 @@ Status about(const Vcpu& vcpu, Status status) {
     return status;
 }
 
-struct CpuCommonState {
-    std::uint32_t halted = 0;
-    std::uint32_t interrupt_request = 0;
-};
-
 /// The section "cpu_common". Saving it reads the whole CPU, which is the first thing to do with one (see `save_vcpu`);
 /// the section "cpu" takes over what was read.
 class CpuCommonDevice : public DeviceState {
@@ -51,10 +46,7 @@ private:
     Vcpu& vcpu_;
     VcpuState& state_;
     CpuCommonState values_;
-    const VmState layout_ = VmStateBuilder<CpuCommonState>("cpu_common", 1)
-                                .field("halted", &CpuCommonState::halted)
-                                .field("interrupt_request", &CpuCommonState::interrupt_request)
-                                .build();
+    const VmState layout_ = cpu_common_layout();
 };
 
 /// The section "cpu"; owns what it shares with "cpu_common".
@@ -143,6 +135,13 @@ private:
 };
 
 }  // namespace
+
+VmState cpu_common_layout() {
+    return VmStateBuilder<CpuCommonState>("cpu_common", 1)
+        .field("halted", &CpuCommonState::halted)
+        .field("interrupt_request", &CpuCommonState::interrupt_request)
+        .build();
+}
 
 std::vector<std::unique_ptr<DeviceState>> make_cpu_devices(Accelerator& accelerator, Log& log) {
     std::vector<std::unique_ptr<DeviceState>> devices;

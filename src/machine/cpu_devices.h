@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <vector>
 
@@ -8,6 +9,15 @@
 #include "machine/accelerator.h"
 
 namespace godwit {
+
+/// The section "cpu_common".
+struct CpuCommonState {
+    std::uint32_t halted = 0;
+    std::uint32_t interrupt_request = 0;
+};
+
+/// How it travels.
+VmState cpu_common_layout();
 
 /// The state of everything that KVM or the emulator keeps, in the order of QEMU's sections: per CPU "cpu_common", "cpu"
 /// and "apic" (the instance is the CPU's index), then "ioapic" and "kvmclock". `accelerator` and `log` outlive it. To

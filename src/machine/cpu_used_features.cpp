@@ -12,7 +12,8 @@ namespace {
 
 using cpuid::bit;
 
-/// A bit that a guest sets to use a feature, and the bit of CPUID that says the feature is there.
+/// A bit that a guest sets to use a feature, and the bit of CPUID that says the feature is there. What has more state
+/// than the layout has a place for, as AVX-512 has, is refused elsewhere (cpu_fpu.h).
 struct UsedFeature {
     std::string_view name;
     std::string_view where;
@@ -29,6 +30,12 @@ constexpr auto ecx = &kvm_cpuid_entry2::ecx;
 constexpr auto edx = &kvm_cpuid_entry2::edx;
 
 constexpr UsedFeature used_features[] = {
+    {"virtual-8086 extensions (VME)", "CR4", &CpuState::cr4, 0, 1, edx, 1},
+    {"protected-mode virtual interrupts (PVI)", "CR4", &CpuState::cr4, 1, 1, edx, 1},
+    {"the time stamp counter (TSD)", "CR4", &CpuState::cr4, 2, 1, edx, 4},
+    {"debugging extensions (DE)", "CR4", &CpuState::cr4, 3, 1, edx, 2},
+    {"machine check (MCE)", "CR4", &CpuState::cr4, 6, 1, edx, 7},
+    {"safer mode (SMX)", "CR4", &CpuState::cr4, 14, 1, ecx, 6},
     {"large pages (PSE)", "CR4", &CpuState::cr4, 4, 1, edx, 3},
     {"PAE", "CR4", &CpuState::cr4, 5, 1, edx, 6},
     {"global pages (PGE)", "CR4", &CpuState::cr4, 7, 1, edx, 13},

@@ -60,7 +60,8 @@ inline constexpr std::uint32_t kvm_clocksource2 = bit(3);
 inline constexpr std::uint32_t kvm_async_page_fault = bit(4);
 inline constexpr std::uint32_t kvm_steal_time = bit(5);
 inline constexpr std::uint32_t kvm_pv_eoi = bit(6);
-/// Addresses of more than 255 CPUs in message-signalled interrupts: a promise of the machine, not of KVM. It has no state.
+/// Addresses of more than 255 CPUs in message-signalled interrupts: a promise of the machine, not of KVM. It has no
+/// state.
 inline constexpr std::uint32_t kvm_msi_ext_dest_id = bit(15);
 inline constexpr std::uint32_t kvm_clocksource_stable = bit(24);
 

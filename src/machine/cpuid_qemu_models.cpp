@@ -71,8 +71,10 @@ public:
         table_.push_back(entry);
     }
 
-    void add_empty_indexed(std::uint32_t function) {
-        add(function, 0, 0, 0, 0);
+    void add_indexed(std::uint32_t function, std::uint32_t index, std::uint32_t eax, std::uint32_t ebx,
+                     std::uint32_t ecx, std::uint32_t edx) {
+        add(function, eax, ebx, ecx, edx);
+        table_.back().index = index;
         table_.back().flags = KVM_CPUID_FLAG_SIGNIFCANT_INDEX;
     }
 
@@ -96,15 +98,20 @@ private:
     CpuidTable table_;
 };
 
-bool is_amd(const kvm_cpuid_entry2& vendor) {
-    return std::memcmp(&vendor.ebx, "Auth", sizeof vendor.ebx) == 0;
-}
-
 /// The caches that QEMU describes in AMD's leaves, whatever the host has: TLBs and first-level caches; second level of
 /// 512 KiB, third level of 16 MiB.
 void add_caches(ModelBuilder& model) {
     model.add(extended_leaf + 5, 0x01ff'01ff, 0x01ff'01ff, 0x4002'0140, 0x4002'0140);
     model.add(extended_leaf + 6, 0, 0x4200'4200, 0x0200'8140, 0x0080'8140);
+}
+
+/// And in Intel's, with another second level.
+void add_intel_caches(ModelBuilder& model) {
+    model.add(2, 1, 0, 0x4d, 0x002c'307d);
+    model.add_indexed(4, 0, 0x121, 0x01c0'003f, 0x3f, 1);
+    model.add_indexed(4, 1, 0x122, 0x01c0'003f, 0x3f, 1);
+    model.add_indexed(4, 2, 0x143, 0x03c0'003f, 0xfff, 1);
+    model.add_indexed(4, 3, 0x163, 0x03c0'003f, 0x3fff, 6);
 }
 
 }  // namespace
@@ -126,7 +133,10 @@ CpuidTable make_qemu_cpuid(CpuModel kind, const CpuidTable& supported, Log& log)
     builder.add(5, 0, 0, monitor_extensions, 0);
     // Nothing, but there: where KVM is nested it may show the outer host's answer for it, and a guest sees the same
     // here.
-    builder.add_empty_indexed(7);
+    builder.add_indexed(7, 0, 0, 0, 0, 0);
+    if (!is_amd(vendor)) {
+        add_intel_caches(builder);
+    }
     constexpr std::uint32_t extended = extended_leaf + 1;
     const std::uint32_t aliases = is_amd(vendor) ? edx & amd_alias_edx : 0;
     builder.add(extended_leaf, model.last_extended_leaf, vendor.ebx, vendor.ecx, vendor.edx);

@@ -5,6 +5,8 @@
 #include <string_view>
 
 #include "machine/cpu_flags.h"
+#include "machine/cpu_used_features.h"
+#include "machine/cpuid_bits.h"
 #include "machine/emulator_registers.h"
 
 namespace godwit {
@@ -22,6 +24,29 @@ constexpr std::uint32_t present = 1U << 15;
 /// A CPU after power-on is in real mode too. It does not run: its machine sets it up first.
 bool is_at_reset_vector(const CpuState& cpu) {
     return cpu.rip == 0xfff0 && cpu.segments[CpuState::cs].base == 0xffff'0000;
+}
+
+constexpr const char* advice = "let the guest move to a host with KVM";
+
+/// What a guest may have switched on: the features of qemu64 that Unicorn has, or that do nothing without paging.
+CpuidTable emulated_features() {
+    kvm_cpuid_entry2 base{};
+    base.function = 1;
+    base.edx = cpuid::base_edx;
+    base.ecx = cpuid::sse3 | cpuid::cx16;
+    kvm_cpuid_entry2 extended{};
+    extended.function = 0x8000'0001;
+    extended.edx = cpuid::syscall | cpuid::nx | cpuid::long_mode;
+    return {base, extended};
+}
+
+/// Errors: `device_state`.
+Status check_features(const CpuState& cpu) {
+    Status status = check_used_features(cpu, emulated_features());
+    if (!status) {
+        status.error().hint = advice;
+    }
+    return status;
 }
 
 }  // namespace
@@ -50,11 +75,10 @@ Status check_emulable(const VcpuState& state) {
     for (const auto& obstacle : obstacles) {
         if (obstacle.found) {
             return fail(ErrorCode::device_state,
-                        fmt::format("this CPU cannot go on in the emulator: {}", obstacle.what),
-                        "let the guest move to a host with KVM");
+                        fmt::format("this CPU cannot go on in the emulator: {}", obstacle.what), advice);
         }
     }
-    return {};
+    return check_features(cpu);
 }
 
 }  // namespace godwit

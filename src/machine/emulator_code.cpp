@@ -46,6 +46,12 @@ void EmulatorCode::take_stale(const std::function<void(std::size_t block, PageNu
     }
 }
 
+void EmulatorCode::forget_all() {
+    for (std::size_t block = 0; block < stale_.size(); ++block) {
+        written(block, PageNumber(0), translated_[block].pages());
+    }
+}
+
 void EmulatorCode::clear() {
     for (BlockMarks* all : {&translated_, &stale_}) {
         for (PageMarks& marks : *all) {

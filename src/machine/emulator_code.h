@@ -31,6 +31,8 @@ public:
     bool is_stale() const { return any_stale_.load(); }
     /// Calls `forget` for each page whose translated code has to be forgotten.
     void take_stale(const std::function<void(std::size_t block, PageNumber page)>& forget);
+    /// All translated code has to be forgotten.
+    void forget_all();
     /// Nothing is translated now.
     void clear();
 

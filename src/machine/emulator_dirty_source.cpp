@@ -38,15 +38,15 @@ Status EmulatorDirtySource::start() {
     if (kernel_) {
         return kernel_->start();
     }
-    vcpu_.set_marks(&marks_);
-    return {};
+    return vcpu_.set_marks(&marks_);
 }
 
 void EmulatorDirtySource::stop() {
     if (kernel_) {
         kernel_->stop();
     } else {
-        vcpu_.set_marks(nullptr);
+        const Status stopped = vcpu_.set_marks(nullptr);
+        GODWIT_ASSERT(stopped, "pages are still marked: {}", stopped.error().message);
     }
 }
 

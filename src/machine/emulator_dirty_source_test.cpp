@@ -95,6 +95,33 @@ TEST_P(EmulatorDirtyTest, While_it_runs_no_write_is_lost) {
     EXPECT_EQ(std::memcmp(copy.data(), machine.host(), machine.bytes()), 0);
 }
 
+TEST_P(EmulatorDirtyTest, Tracking_begins_and_ends_under_a_guest_whose_segments_cannot_be_told) {
+    const std::uint64_t table[] = {0, 0x00cf'9b00'0000'ffff, 0x00cf'9300'0000'ffff, 0x0040'9301'2000'0fff};
+    std::memcpy(machine.host() + 0x3000, table, sizeof table);
+    // mov $0x18,%eax; mov %eax,%es; movl $0,0x301c; 1: in $0x80,%eax; incl %es:(%eax); out %eax,$0x80; jmp 1
+    machine.boot({0xb8, 0x18, 0, 0, 0,    0x8e, 0xc0, 0xc7, 0x05, 0x1c, 0x30, 0,    0,
+                  0,    0,    0, 0, 0xe5, 0x80, 0x26, 0xff, 0x00, 0xe7, 0x80, 0xeb, 0xf7});
+    VcpuState state = machine.state();
+    state.cpu.gdt = {.selector = 0, .base = 0x3000, .limit = sizeof table - 1, .flags = 0};
+    ASSERT_TRUE(machine.vcpu().load(state));
+    machine.port.inputs = {0x100, 0x100, 0x100, 0x100};
+    const auto bump = [&] {
+        machine.run_to_out();
+        return machine.get<std::uint32_t>(0x1'2100);
+    };
+    EXPECT_EQ(bump(), 1U);
+    ASSERT_FALSE(machine.vcpu().save(state)) << "the segment can be told";
+    for (const std::uint32_t count : {2U, 4U}) {
+        ASSERT_TRUE(machine.dirty_source().start());
+        EXPECT_EQ(bump(), count);
+        EXPECT_EQ(collected(), only({0x12}));
+        machine.dirty_source().stop();
+        if (count == 2) {
+            EXPECT_EQ(bump(), 3U);
+        }
+    }
+}
+
 INSTANTIATE_TEST_SUITE_P(Tracking, EmulatorDirtyTest,
                          ::testing::Values(EmulatorTracking::automatic, EmulatorTracking::write_hook),
                          [](const auto& each) {

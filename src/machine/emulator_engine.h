@@ -18,6 +18,9 @@
 
 namespace godwit {
 
+/// An error (`vcpu`) of Unicorn's.
+Status emulator_failure(const char* what, uc_err error);
+
 /// An instance of Unicorn: translated code and a CPU. Costs half a millisecond to make, and is made anew when memory
 /// has become another one. Where a device has written over code, the translations of that page are forgotten.
 ///
@@ -32,10 +35,9 @@ public:
         request,  ///< `request()` says what the guest asked for, or what it did that cannot be emulated
     };
 
-    /// Not yet usable. `stop` and `memory` outlive it. With `marks`, one for each block, it tells which pages
-    /// the CPU writes to. With `code`, which has nothing noted yet, it follows what others write over code.
-    EmulatorEngine(const std::atomic<bool>& stop, const std::vector<EmulatorMemory>& memory, BlockMarks* marks,
-                   EmulatorCode* code);
+    /// Not yet usable. `stop` and `memory` outlive it. With `code`, which has nothing noted yet, it follows what others
+    /// write over code.
+    EmulatorEngine(const std::atomic<bool>& stop, const std::vector<EmulatorMemory>& memory, EmulatorCode* code);
     ~EmulatorEngine();
     EmulatorEngine(const EmulatorEngine&) = delete;
     EmulatorEngine& operator=(const EmulatorEngine&) = delete;
@@ -45,6 +47,10 @@ public:
     /// Shows everything that is not memory as devices. After `open`, once the segments are loaded, since what these
     /// need for a moment lies there. Errors: `vcpu`.
     Status map_devices();
+
+    /// From the next run on it tells there, in one for each block, which pages the CPU writes to; null: nowhere.
+    /// Between runs. Errors: `vcpu`, never for null; then all is as before.
+    Status set_marks(BlockMarks* marks);
 
     /// For registers.
     uc_engine* handle() const { return uc_; }
@@ -87,9 +93,11 @@ private:
 
     const std::atomic<bool>& stop_;
     const std::vector<EmulatorMemory>& memory_;
-    BlockMarks* const marks_;
     EmulatorCode* const code_;
     uc_engine* uc_ = nullptr;
+    BlockMarks* marks_ = nullptr;
+    /// There while `marks_` is.
+    std::optional<uc_hook> write_hook_;
     /// Inside `run` only.
     const GuestBuses* buses_ = nullptr;
     bool stopped_ = false;

@@ -12,9 +12,17 @@ namespace godwit {
 Result<std::unique_ptr<Accelerator>> make_emulator(Log& log, std::uint32_t vcpu_count, EmulatorTracking tracking) {
     if (vcpu_count != 1) {
         return fail(ErrorCode::invalid_argument,
-                    fmt::format("{} virtual CPUs: an emulated machine has one", vcpu_count));
+                    fmt::format("{} virtual CPUs: an emulated machine has one", vcpu_count),
+                    "give the guest one CPU, or use KVM");
     }
     return std::make_unique<EmulatorMachine>(log, tracking);
+}
+
+EmulatorMachine::EmulatorMachine(Log& log, EmulatorTracking tracking)
+    : log_(log), tracking_(tracking), vcpu_(memory_, log) {
+    // As after power-on.
+    constexpr std::uint64_t masked = 1U << 16;
+    ioapic_.redirections.fill(masked);
 }
 
 EmulatorVcpu& EmulatorMachine::vcpu(std::uint32_t index) {
@@ -51,7 +59,7 @@ Status EmulatorMachine::save_ioapic(IoapicState& state) const {
 }
 
 Status EmulatorMachine::load_ioapic(const IoapicState& state) {
-    if (Status status = check_ioapic_still(state, vcpu_.accepts_interrupts()); !status) {
+    if (Status status = check_ioapic_still(state); !status) {
         return status;
     }
     ioapic_ = state;

@@ -12,7 +12,7 @@ namespace godwit {
 /// A machine whose one CPU is emulated; see `make_emulator`.
 class EmulatorMachine : public Accelerator {
 public:
-    EmulatorMachine(Log& log, EmulatorTracking tracking) : log_(log), tracking_(tracking), vcpu_(memory_, log) {}
+    EmulatorMachine(Log& log, EmulatorTracking tracking);
 
     EmulatorVcpu& vcpu(std::uint32_t index) override;
     std::uint32_t vcpu_count() const override { return 1; }

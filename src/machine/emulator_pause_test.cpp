@@ -4,6 +4,8 @@
 #include <atomic>
 #include <chrono>
 #include <cstring>
+#include <filesystem>
+#include <fstream>
 #include <ostream>
 #include <string>
 #include <thread>
@@ -45,6 +47,36 @@ Code repeated(std::uint8_t opcode, std::uint32_t count, const Code& following) {
     return code;
 }
 
+/// For how long threads of this process have been ready while others ran.
+std::chrono::nanoseconds waited_for_a_processor() {
+    std::chrono::nanoseconds waited{0};
+    for (const auto& thread : std::filesystem::directory_iterator("/proc/self/task")) {
+        std::ifstream file(thread.path() / "schedstat");
+        std::int64_t ran_ns = 0;
+        std::int64_t waited_ns = 0;
+        // One that has ended in the meantime has none.
+        if (file >> ran_ns >> waited_ns) {
+            waited += std::chrono::nanoseconds(waited_ns);
+        }
+    }
+    return waited;
+}
+
+/// How long a pause takes. The host may be busy: without the time in which threads waited for a processor.
+std::chrono::nanoseconds time_pause(VcpuSet& vcpus) {
+    const auto waited = waited_for_a_processor();
+    const auto start = std::chrono::steady_clock::now();
+    EXPECT_TRUE(vcpus.pause());
+    const std::chrono::nanoseconds took = std::chrono::steady_clock::now() - start;
+    return std::max(std::chrono::nanoseconds(0), took - (waited_for_a_processor() - waited));
+}
+
+std::chrono::nanoseconds median(std::vector<std::chrono::nanoseconds> times) {
+    EXPECT_FALSE(times.empty());
+    std::sort(times.begin(), times.end());
+    return times.empty() ? std::chrono::nanoseconds::max() : times[times.size() / 2];
+}
+
 TEST(EmulatorPauseTest, It_pauses_within_10_ms_whatever_it_does) {
     // A loop of two instructions; a string instruction over half a megabyte; a look at a device.
     const std::vector<std::uint8_t> codes[] = {
@@ -59,16 +91,13 @@ TEST(EmulatorPauseTest, It_pauses_within_10_ms_whatever_it_does) {
         EventLoop loop;
         VcpuSet vcpus(own.machine(), 1, own.buses(), [] {});
         ASSERT_TRUE(vcpus.start(loop));
-        // The host may be busy: the best of some.
-        auto best = std::chrono::steady_clock::duration::max();
-        for (int n = 0; n < 10; ++n) {
+        std::vector<std::chrono::nanoseconds> times;
+        for (int n = 0; n < 15; ++n) {
             vcpus.resume();
             std::this_thread::sleep_for(std::chrono::milliseconds(1));
-            const auto start = std::chrono::steady_clock::now();
-            ASSERT_TRUE(vcpus.pause());
-            best = std::min(best, std::chrono::steady_clock::now() - start);
+            times.push_back(time_pause(vcpus));
         }
-        EXPECT_LT(best, std::chrono::milliseconds(10));
+        EXPECT_LT(median(times), std::chrono::milliseconds(10));
     }
 }
 
@@ -94,22 +123,21 @@ TEST_P(StringInstructionTest, Pauses_in_its_middle_within_10_ms) {
     EventLoop loop;
     VcpuSet vcpus(machine.machine(), 1, machine.buses(), [] {});
     ASSERT_TRUE(vcpus.start(loop));
-    // The host may be busy: the best of the pauses that came while the instruction was at work.
-    auto best = std::chrono::steady_clock::duration::max();
+    // Those that came while the instruction was at work.
+    constexpr std::size_t enough = 15;
+    std::vector<std::chrono::nanoseconds> times;
     std::uint64_t rip = 0;
-    while (rip <= at_instruction && best >= std::chrono::milliseconds(1)) {
+    while (rip <= at_instruction && times.size() < enough) {
         vcpus.resume();
         std::this_thread::yield();
-        const auto start = std::chrono::steady_clock::now();
-        ASSERT_TRUE(vcpus.pause());
-        const auto took = std::chrono::steady_clock::now() - start;
+        const std::chrono::nanoseconds took = time_pause(vcpus);
         const VcpuState state = machine.state();
         rip = state.cpu.rip;
         if (rip == at_instruction && state.cpu.regs[CpuState::rcx] < instruction.count) {
-            best = std::min(best, took);
+            times.push_back(took);
         }
     }
-    EXPECT_LT(best, std::chrono::milliseconds(10));
+    EXPECT_LT(median(times), std::chrono::milliseconds(10));
 }
 
 INSTANTIATE_TEST_SUITE_P(All, StringInstructionTest,

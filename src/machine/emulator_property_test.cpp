@@ -84,8 +84,9 @@ void disturb(Any& any, std::size_t memory_bytes, CpuState& cpu) {
     cpu.cr0 = (any.value<std::uint32_t>() & 0x7fff'ffff) | 1;
     cpu.cr2 = any.value<std::uint32_t>();
     cpu.cr3 = any.value<std::uint32_t>();
-    cpu.cr4 = any.one_of({0, any.value<std::uint32_t>()});
-    cpu.efer = any.value<std::uint64_t>() & ~std::uint64_t{0x500};
+    // Features that an emulated CPU has: with others it is refused for sure.
+    cpu.cr4 = any.one_of({0, any.value<std::uint32_t>() & 0x7fc});
+    cpu.efer = any.value<std::uint64_t>() & ~std::uint64_t{0x5500};
     for (std::uint64_t& value : cpu.dr) {
         value = any.value<std::uint32_t>() & ~std::uint32_t{0xff};
     }

@@ -131,6 +131,7 @@ Status load_engine(EmulatorEngine& engine, const CpuState& state) {
 
 Status save_engine(const EmulatorEngine& engine, const std::vector<EmulatorMemory>& memory, CpuState& state) {
     uc_engine* const uc = engine.handle();
+    // Nothing else fails, and a failure leaves the segments as they are.
     if (Status saved = save_segments(engine, memory, state); !saved) {
         return saved;
     }

@@ -16,7 +16,8 @@ Status check_emulable(const VcpuState& state);
 
 /// Into an engine that was opened a moment ago and has no devices yet. Errors: `device_state`.
 Status load_engine(EmulatorEngine& engine, const CpuState& state);
-/// `state` is what was loaded into this engine before it ran, and becomes what it has now. Errors: `device_state`.
+/// `state` is what was loaded into this engine before it ran, and becomes what it has now. After an error
+/// (`device_state`) it is unchanged.
 Status save_engine(const EmulatorEngine& engine, const std::vector<EmulatorMemory>& memory, CpuState& state);
 
 }  // namespace godwit

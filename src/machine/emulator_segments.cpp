@@ -107,6 +107,11 @@ bool is_usable(const SegmentState& segment) {
     return (segment.flags & present) != 0;
 }
 
+/// The first entry of the global table is no segment; that of a local one may be.
+bool is_null(std::uint32_t selector) {
+    return (selector & ~3U) == 0;
+}
+
 Status load_from_scratch(uc_engine* uc, const CpuState& state) {
     ScratchTable scratch(uc);
     const SegmentState table{
@@ -115,10 +120,9 @@ Status load_from_scratch(uc_engine* uc, const CpuState& state) {
     const bool tables = write_table(uc, UC_X86_REG_GDTR, table) && write_table(uc, UC_X86_REG_LDTR, table);
     for (const SegmentRegister& entry : segment_registers) {
         SegmentState segment = state.segments[entry.place];
-        const bool null = (segment.selector & ~3U) == 0;
         if (!is_usable(segment)) {
             segment = {.selector = segment.selector & 3, .base = 0, .limit = 0, .flags = 0};
-        } else if (null) {
+        } else if (is_null(segment.selector)) {
             return refuse(entry.name, segment);
         }
         if (!tables || !scratch.load(entry.id, segment)) {
@@ -131,7 +135,7 @@ Status load_from_scratch(uc_engine* uc, const CpuState& state) {
 std::optional<std::uint64_t> read_descriptor(const SegmentState& table, std::uint16_t selector,
                                              const std::vector<EmulatorMemory>& memory) {
     const std::uint32_t offset = selector & index_mask;
-    if (offset == 0 || offset + sizeof(std::uint64_t) - 1 > table.limit) {
+    if (is_null(selector) || offset + sizeof(std::uint64_t) - 1 > table.limit) {
         return std::nullopt;
     }
     const std::uint64_t address = (table.base + offset) & 0xffff'ffff;
@@ -160,11 +164,22 @@ Status load_segments(EmulatorEngine& engine, const CpuState& state) {
 
 namespace {
 
+/// The table that a selector is for. A local one that is not there has no room.
+SegmentState table_of(const CpuState& state, std::uint16_t selector) {
+    if ((selector & local) == 0) {
+        return state.gdt;
+    }
+    return is_null(state.ldt.selector) || !is_usable(state.ldt) ? SegmentState() : state.ldt;
+}
+
+bool is_same_table(const SegmentState& one, const SegmentState& other) {
+    return one.base == other.base && one.limit == other.limit;
+}
+
 /// The segment of the guest's table under a selector; not usable where there is none.
 SegmentState segment_in_table(const CpuState& state, std::uint16_t selector,
                               const std::vector<EmulatorMemory>& memory) {
-    const SegmentState& table = (selector & local) != 0 ? state.ldt : state.gdt;
-    const auto descriptor = read_descriptor(table, selector, memory);
+    const auto descriptor = read_descriptor(table_of(state, selector), selector, memory);
     const SegmentState found = descriptor ? from_descriptor(selector, *descriptor) : SegmentState();
     return (found.flags & not_system) != 0 ? found : SegmentState();
 }
@@ -180,45 +195,54 @@ void take_base(SegmentState& segment, std::uint32_t base, const SegmentState& fo
     segment.base = base;
 }
 
+/// One segment of `now`, which has the tables as they are, and the segments still as they were.
+Status save_segment(uc_engine* uc, const SegmentRegister& entry, const CpuState& before, CpuState& now,
+                    const std::vector<EmulatorMemory>& memory) {
+    std::uint16_t selector = 0;
+    uc_reg_read(uc, entry.id, &selector);
+    SegmentState& segment = now.segments[entry.place];
+    // One that cannot be used was loaded as null.
+    const bool same_selector = selector == (is_usable(segment) ? segment.selector : segment.selector & 3);
+    if (is_null(selector) && !same_selector) {
+        segment = {.selector = selector, .base = 0, .limit = 0, .flags = 0};
+        return {};
+    }
+    const SegmentState found = segment_in_table(now, selector, memory);
+    const bool same_table = is_same_table(table_of(before, selector), table_of(now, selector));
+    if (same_selector && (same_table || !is_usable(found))) {
+        return {};
+    }
+    if (!is_usable(found)) {
+        return refuse(entry.name, {.selector = selector, .base = 0, .limit = 0, .flags = 0});
+    }
+    segment = found;
+    return {};
+}
+
 }  // namespace
 
 Status save_segments(const EmulatorEngine& engine, const std::vector<EmulatorMemory>& memory, CpuState& state) {
     uc_engine* const uc = engine.handle();
-    const SegmentState old_gdt = state.gdt;
-    state.gdt = read_table(uc, UC_X86_REG_GDTR);
-    state.gdt.selector = 0;
-    state.gdt.flags = 0;
-    state.idt = read_table(uc, UC_X86_REG_IDTR);
-    state.idt.selector = 0;
-    state.idt.flags = 0;
-    state.ldt = read_table(uc, UC_X86_REG_LDTR);
-    state.tr = read_table(uc, UC_X86_REG_TR);
-    const bool same_table = old_gdt.base == state.gdt.base && old_gdt.limit == state.gdt.limit;
+    CpuState now = state;
+    now.gdt = read_table(uc, UC_X86_REG_GDTR);
+    now.gdt.selector = 0;
+    now.gdt.flags = 0;
+    now.idt = read_table(uc, UC_X86_REG_IDTR);
+    now.idt.selector = 0;
+    now.idt.flags = 0;
+    now.ldt = read_table(uc, UC_X86_REG_LDTR);
+    now.tr = read_table(uc, UC_X86_REG_TR);
     for (const SegmentRegister& entry : segment_registers) {
-        std::uint16_t selector = 0;
-        uc_reg_read(uc, entry.id, &selector);
-        SegmentState& segment = state.segments[entry.place];
-        // One that cannot be used was loaded as null.
-        const bool same_selector = selector == (is_usable(segment) ? segment.selector : segment.selector & 3);
-        if ((selector & ~3U) == 0 && !same_selector) {
-            segment = {.selector = selector, .base = 0, .limit = 0, .flags = 0};
-            continue;
+        if (Status saved = save_segment(uc, entry, state, now, memory); !saved) {
+            return saved;
         }
-        const SegmentState found = segment_in_table(state, selector, memory);
-        const bool valid = is_usable(found);
-        if (same_selector && (same_table || !valid)) {
-            continue;
-        }
-        if (!valid) {
-            return refuse(entry.name, {.selector = selector, .base = 0, .limit = 0, .flags = 0});
-        }
-        segment = found;
     }
     for (const auto& [place, base] :
          {std::pair(CpuState::fs, read_fs_base(uc)), std::pair(CpuState::gs, read_gs_base(uc))}) {
-        SegmentState& segment = state.segments[place];
-        take_base(segment, base, segment_in_table(state, static_cast<std::uint16_t>(segment.selector), memory));
+        SegmentState& segment = now.segments[place];
+        take_base(segment, base, segment_in_table(now, static_cast<std::uint16_t>(segment.selector), memory));
     }
+    state = now;
     return {};
 }
 

@@ -14,7 +14,9 @@ using testing::KvmTestMachine;
 
 TEST(EmulatorState, All_registers_come_back) {
     EmulatorTestMachine machine;
-    machine.boot({0xeb, 0xfe});
+    // 1: movb $1,0x9000; jmp 1
+    constexpr std::size_t flag = 0x9000;
+    machine.boot({0xc6, 0x05, 0x00, 0x90, 0x00, 0x00, 0x01, 0xeb, 0xf7});
     VcpuState state = machine.state();
     for (std::size_t n = 0; n < 8; ++n) {
         state.cpu.regs[n] = 0x1000'0000 + n;
@@ -45,12 +47,15 @@ TEST(EmulatorState, All_registers_come_back) {
     state.cpu.xmm[9] = {1, 1};
     ASSERT_TRUE(machine.vcpu().load(state));
     // It runs, so that the engine has them all.
-    std::atomic<bool> done = false;
     machine.vcpu().prepare_run(false);
     std::thread interrupter([&] {
-        std::this_thread::sleep_for(std::chrono::milliseconds(20));
+        const std::atomic_ref has_run(*reinterpret_cast<std::uint8_t*>(machine.host() + flag));
+        const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+        while (has_run.load() == 0 && std::chrono::steady_clock::now() < deadline) {
+            std::this_thread::yield();
+        }
+        EXPECT_EQ(has_run.load(), 1);
         machine.vcpu().interrupt();
-        done = true;
     });
     EXPECT_EQ(machine.vcpu().run(machine.buses()).kind, ExitOutcome::Kind::interrupted);
     interrupter.join();
@@ -97,6 +102,81 @@ TEST(EmulatorState, Segments_that_the_guest_loads_itself_are_those_of_its_table)
     EXPECT_EQ(state.segments[CpuState::fs].base, 0x1'2000U);
     EXPECT_EQ(state.segments[CpuState::fs].limit, 0xfffU);
     EXPECT_EQ(state.segments[CpuState::ds].limit, 0xffff'ffffU);
+}
+
+/// A guest with a local table of two segments at 0x3800, bases 0x12000 and 0x20000, whose descriptor in the global
+/// table at 0x3000 is under 0x18. Its own segments are flat.
+class EmulatorLocalTable : public ::testing::Test {
+protected:
+    static constexpr std::uint64_t global_table[] = {0, 0x00cf'9b00'0000'ffff, 0x00cf'9300'0000'ffff,
+                                                     0x0000'8200'3800'000f, 0x0000'8200'3900'000f};
+    static constexpr std::uint64_t local_table[] = {0x0040'9301'2000'0fff, 0x0040'9302'0000'0fff};
+
+    EmulatorLocalTable() {
+        std::memcpy(machine.host() + 0x3000, global_table, sizeof global_table);
+        std::memcpy(machine.host() + 0x3800, local_table, sizeof local_table);
+    }
+    void boot(const std::vector<std::uint8_t>& code) {
+        machine.boot(code);
+        VcpuState state = machine.state();
+        state.cpu.gdt = {.selector = 0, .base = 0x3000, .limit = sizeof global_table - 1, .flags = 0};
+        ASSERT_TRUE(machine.vcpu().load(state));
+    }
+    SegmentState segment(CpuState::Segment place) { return machine.state().cpu.segments[place]; }
+
+    EmulatorTestMachine machine;
+};
+
+TEST_F(EmulatorLocalTable, Its_segments_are_found_the_first_one_too) {
+    // mov $0x18,%eax; lldt %ax; mov $4,%eax; mov %eax,%es; mov $12,%eax; mov %eax,%ds; out %eax,$0x80; jmp .
+    boot({0xb8, 0x18, 0,    0,  0, 0x0f, 0x00, 0xd0, 0xb8, 4,    0,    0,    0,
+          0x8e, 0xc0, 0xb8, 12, 0, 0,    0,    0x8e, 0xd8, 0xe7, 0x80, 0xeb, 0xfe});
+    machine.run_to_out();
+    EXPECT_EQ(machine.state().cpu.ldt.base, 0x3800U);
+    EXPECT_EQ(segment(CpuState::es).selector, 4U);
+    EXPECT_EQ(segment(CpuState::es).base, 0x1'2000U);
+    EXPECT_EQ(segment(CpuState::es).limit, 0xfffU);
+    EXPECT_EQ(segment(CpuState::ds).base, 0x2'0000U);
+}
+
+TEST_F(EmulatorLocalTable, Its_first_segment_arrives) {
+    machine.put<std::uint32_t>(0x1'2010, 0x4711);
+    // mov %es:0x10,%eax; out %eax,$0x80; jmp .
+    boot({0x26, 0xa1, 0x10, 0, 0, 0, 0xe7, 0x80, 0xeb, 0xfe});
+    VcpuState state = machine.state();
+    state.cpu.ldt = {.selector = 0x18, .base = 0x3800, .limit = 0xf, .flags = 0x8200};
+    state.cpu.segments[CpuState::es] = {.selector = 4, .base = 0x1'2000, .limit = 0xfff, .flags = 0x40'9300};
+    ASSERT_TRUE(machine.vcpu().load(state));
+    EXPECT_EQ(machine.run_to_out(), 0x4711U);
+    EXPECT_EQ(segment(CpuState::es).base, 0x1'2000U);
+}
+
+TEST_F(EmulatorLocalTable, Under_the_same_selector_another_table_has_another_segment) {
+    constexpr std::uint64_t other_table[] = {0x0040'9305'0000'0fff, 0x0040'9306'0000'0fff};
+    std::memcpy(machine.host() + 0x3900, other_table, sizeof other_table);
+    // mov $0x20,%eax; lldt %ax; mov $4,%eax; mov %eax,%es; out %eax,$0x80; jmp .
+    boot({0xb8, 0x20, 0, 0, 0, 0x0f, 0x00, 0xd0, 0xb8, 4, 0, 0, 0, 0x8e, 0xc0, 0xe7, 0x80, 0xeb, 0xfe});
+    VcpuState state = machine.state();
+    state.cpu.ldt = {.selector = 0x18, .base = 0x3800, .limit = 0xf, .flags = 0x8200};
+    state.cpu.segments[CpuState::es] = {.selector = 4, .base = 0x1'2000, .limit = 0xfff, .flags = 0x40'9300};
+    ASSERT_TRUE(machine.vcpu().load(state));
+    machine.run_to_out();
+    EXPECT_EQ(segment(CpuState::es).base, 0x5'0000U);
+}
+
+TEST_F(EmulatorLocalTable, A_segment_of_it_is_kept_when_only_the_global_table_moves) {
+    // lgdtl 0x3100; out %eax,$0x80; jmp .
+    boot({0x0f, 0x01, 0x15, 0, 0x31, 0, 0, 0xe7, 0x80, 0xeb, 0xfe});
+    machine.put<std::uint16_t>(0x3100, sizeof global_table - 1);
+    machine.put<std::uint32_t>(0x3102, 0x3000 - 8);
+    VcpuState state = machine.state();
+    state.cpu.ldt = {.selector = 0x18, .base = 0x3800, .limit = 0xf, .flags = 0x8200};
+    // The table says something else by now.
+    state.cpu.segments[CpuState::es] = {.selector = 12, .base = 0x7'0000, .limit = 0x7ff, .flags = 0x40'9300};
+    ASSERT_TRUE(machine.vcpu().load(state));
+    machine.run_to_out();
+    EXPECT_EQ(segment(CpuState::es).base, 0x7'0000U);
+    EXPECT_EQ(segment(CpuState::es).limit, 0x7ffU);
 }
 
 TEST(EmulatorState, Registers_that_the_guest_writes_to_are_kept) {

@@ -16,7 +16,6 @@ namespace godwit {
 
 namespace {
 
-constexpr std::uint64_t interrupts_on = 1U << 9;
 constexpr std::uint64_t protection = 1;
 
 ExitOutcome failure(std::string what) {
@@ -48,13 +47,15 @@ ExitOutcome EmulatorVcpu::run(const GuestBuses& buses) {
     if (complete_only_) {
         return {.kind = ExitOutcome::Kind::interrupted};
     }
+    say_that_time_jumps();
     {
         const std::lock_guard lock(mutex_);
-        if (state_.cpu.mp_state == CpuState::mp_runnable) {
+        if (!engine_ && state_.cpu.mp_state == CpuState::mp_runnable) {
             if (Status ready = bring_engine_up(); !ready) {
                 return failure(ready.error().message);
             }
         }
+        tell_engine_marks();
         running_ = true;
         ++runs_;
     }
@@ -85,19 +86,10 @@ ExitOutcome EmulatorVcpu::enter(const GuestBuses& buses) {
 }
 
 Status EmulatorVcpu::bring_engine_up() {
-    if (engine_ && engine_marks_ == marks_) {
-        return {};
-    }
-    if (engine_) {
-        if (Status saved = save_engine(*engine_, memory_, state_.cpu); !saved) {
-            return saved;
-        }
-    }
-    engine_.reset();
     if (code_) {
         code_->clear();
     }
-    auto engine = std::make_unique<EmulatorEngine>(stop_, memory_, marks_, code_ ? &*code_ : nullptr);
+    auto engine = std::make_unique<EmulatorEngine>(stop_, memory_, code_ ? &*code_ : nullptr);
     if (Status opened = engine->open(); !opened) {
         return opened;
     }
@@ -108,8 +100,18 @@ Status EmulatorVcpu::bring_engine_up() {
         return mapped;
     }
     engine_ = std::move(engine);
-    engine_marks_ = marks_;
     return {};
+}
+
+void EmulatorVcpu::tell_engine_marks() {
+    if (!engine_) {
+        return;
+    }
+    if (Status told = engine_->set_marks(marks_); !told) {
+        // Whoever wanted the marks learns of it, and goes without.
+        marks_told_ = std::move(told);
+        marks_ = nullptr;
+    }
 }
 
 Status EmulatorVcpu::current(CpuState& cpu) const {
@@ -144,12 +146,21 @@ Status EmulatorVcpu::load(const VcpuState& state) {
     return (state_.cpu.cr0 & protection) != 0 ? bring_engine_up() : Status();
 }
 
-Status EmulatorVcpu::load_tsc(const CpuState& /*state*/) {
-    if (!std::exchange(said_tsc_, true)) {
+Status EmulatorVcpu::load_tsc(const CpuState& state) {
+    // Only a CPU that arrives gets one. `load` takes what a reset makes, too, which does not run as it is.
+    if ((state.cr0 & protection) == 0) {
+        return fail(ErrorCode::device_state, "this CPU cannot go on in the emulator: it is in real mode",
+                    "let the guest move to a host with KVM");
+    }
+    arrived_ = true;
+    return {};
+}
+
+void EmulatorVcpu::say_that_time_jumps() {
+    if (std::exchange(arrived_, false)) {
         log_.write(LogLevel::warning,
                    "the emulator's time stamp counter is the host's: a guest that measures time with it sees a jump");
     }
-    return {};
 }
 
 Status EmulatorVcpu::save_apic(ApicState& state) const {
@@ -158,29 +169,27 @@ Status EmulatorVcpu::save_apic(ApicState& state) const {
 }
 
 Status EmulatorVcpu::load_apic(const ApicState& state) {
-    if (Status status = check_apic_still(state, accepts_interrupts()); !status) {
+    if (Status status = check_apic_still(state); !status) {
         return status;
     }
     apic_ = state;
     return {};
 }
 
-bool EmulatorVcpu::accepts_interrupts() const {
-    CpuState now;
-    // One whose state cannot be told may do anything.
-    const Status known = current(now);
-    return !known || (now.rflags & interrupts_on) != 0;
-}
-
-void EmulatorVcpu::set_marks(BlockMarks* marks) {
+Status EmulatorVcpu::set_marks(BlockMarks* marks) {
     std::unique_lock lock(mutex_);
     marks_ = marks;
-    // A run that begins from now on sees it.
+    marks_told_ = {};
+    // A run that begins from now on tells the engine itself.
     if (running_) {
         stop_.store(true);
         stop_.notify_all();
         changed_.wait(lock, [this, run = runs_] { return !running_ || runs_ != run; });
     }
+    if (!running_) {
+        tell_engine_marks();
+    }
+    return marks_told_;
 }
 
 void EmulatorVcpu::memory_written(std::size_t block, PageNumber first, PageCount count) {

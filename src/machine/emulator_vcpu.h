@@ -37,12 +37,9 @@ public:
     Status save_apic(ApicState& state) const override;
     Status load_apic(const ApicState& state) override;
 
-    /// Whether it accepts interrupts. While it is paused.
-    bool accepts_interrupts() const;
-
     /// From the return on the pages that it writes to are marked there, or nowhere (null). Not on its thread. The marks
-    /// outlive what uses them.
-    void set_marks(BlockMarks* marks);
+    /// outlive what uses them. Errors: `vcpu`, never for null; the CPU goes on without them.
+    Status set_marks(BlockMarks* marks);
 
     /// From now on it follows what others write over its code, once they tell `memory_written`. Before the first run;
     /// the memory's blocks have that many pages.
@@ -51,10 +48,13 @@ public:
     void memory_written(std::size_t block, PageNumber first, PageCount count);
 
 private:
-    /// Errors: `vcpu`, `device_state`. Under mutex_.
+    /// Makes an engine that has what was loaded. Errors: `vcpu`, `device_state`. Under mutex_.
     Status bring_engine_up();
+    /// Under mutex_, while it does not run.
+    void tell_engine_marks();
     /// What the engine has, else what was loaded.
     Status current(CpuState& cpu) const;
+    void say_that_time_jumps();
     ExitOutcome enter(const GuestBuses& buses);
     ExitOutcome wait_halted();
 
@@ -68,8 +68,7 @@ private:
     bool running_ = false;         ///< under mutex_
     std::uint64_t runs_ = 0;       ///< under mutex_: how often it has begun to run
     BlockMarks* marks_ = nullptr;  ///< under mutex_
-    /// Those that `engine_` tells.
-    BlockMarks* engine_marks_ = nullptr;
+    Status marks_told_;            ///< under mutex_: whether the engine took them
 
     /// What it is not made for is not followed.
     std::optional<EmulatorCode> code_;
@@ -78,7 +77,8 @@ private:
     VcpuState state_;
     ApicState apic_;
     std::unique_ptr<EmulatorEngine> engine_;
-    bool said_tsc_ = false;
+    /// It came from elsewhere, and has not run here.
+    bool arrived_ = false;
 };
 
 }  // namespace godwit

@@ -47,7 +47,7 @@ Result<std::span<std::byte>> GuestRam::translate(GuestAddress address, ByteCount
     }
     return fail(ErrorCode::invalid_argument,
                 fmt::format("the {} bytes at {:#x} are not within the guest's RAM", size.value(), address.value()),
-                "give the machine more memory");
+                "give the machine more memory, or use addresses outside of the firmware's (0xf0000 to 0x100000)");
 }
 
 GuestRam::Place GuestRam::place_of(std::span<const std::byte> bytes) const {

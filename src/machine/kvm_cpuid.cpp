@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cstring>
 #include <memory>
 
 #include "machine/cpuid_bits.h"
@@ -17,6 +18,8 @@ namespace {
 
 constexpr std::uint32_t extended_leaf = 0x8000'0000;
 constexpr std::uint32_t kvm_leaf = 0x4000'0000;
+/// Intel's description of caches.
+constexpr std::uint32_t cache_leaf = 4;
 
 void set_subleaf(CpuidTable& table, std::uint32_t function, std::uint32_t index, std::uint32_t shift,
                  std::uint32_t processors, std::uint32_t type, std::uint32_t apic_id) {
@@ -49,6 +52,10 @@ Result<CpuidTable> read_supported_cpuid(int kvm_fd) {
     return CpuidTable(list->entries, list->entries + list->nent);
 }
 
+bool is_amd(const kvm_cpuid_entry2& vendor) {
+    return std::memcmp(&vendor.ebx, "Auth", sizeof vendor.ebx) == 0;
+}
+
 std::uint32_t movable_kvm_features(const CpuidTable& supported) {
     using namespace cpuid;
     const kvm_cpuid_entry2* host = find_cpuid(supported, kvm_leaf + 1);
@@ -72,16 +79,27 @@ CpuidTable make_cpuid(CpuModel model, const CpuidTable& supported, Log& log) {
 void add_topology(CpuidTable& table, std::uint32_t index, std::uint32_t count) {
     const auto core_bits = static_cast<std::uint32_t>(std::bit_width(count - 1));
     if (kvm_cpuid_entry2* features = find_mutable(table, 1)) {
-        // Bits 23-16 of EBX count the ids of the package, where there are several; bits 31-24 are the APIC id.
-        const std::uint32_t ids = count > 1 ? std::min(1U << core_bits, 255U) : 0;
+        // Bits 23-16 of EBX count the CPUs of the package, where there are several; bits 31-24 are the APIC id.
+        const std::uint32_t ids = count > 1 ? std::min(count, 255U) : 0;
         features->ebx = (features->ebx & 0xffff) | (ids << 16) | (index << 24);
         features->edx = count > 1 ? features->edx | cpuid::htt : features->edx & ~cpuid::htt;
     }
-    if (kvm_cpuid_entry2* extended = find_mutable(table, extended_leaf + 1)) {
+    const kvm_cpuid_entry2* vendor = find_cpuid(table, 0);
+    kvm_cpuid_entry2* extended = find_mutable(table, extended_leaf + 1);
+    if (extended != nullptr && vendor != nullptr && is_amd(*vendor)) {
         extended->ecx = count > 1 ? extended->ecx | cpuid::cmp_legacy : extended->ecx & ~cpuid::cmp_legacy;
     }
     if (kvm_cpuid_entry2* sizes = find_mutable(table, extended_leaf + 8)) {
         sizes->ecx = ((count - 1) & 0xff) | (core_bits << 12);
+    }
+    for (kvm_cpuid_entry2& entry : table) {
+        if (entry.function == cache_leaf) {
+            // Bits 31-26 of EAX: cores of the package, less one; 25-14: who shares the cache, which is the last level
+            // alone.
+            constexpr std::uint32_t last_level = 3;
+            const std::uint32_t sharing = entry.index == last_level ? (1U << core_bits) - 1 : 0;
+            entry.eax |= (std::min(count - 1, 63U) << 26) | (sharing << 14);
+        }
     }
     constexpr std::uint32_t thread_level = 1;
     constexpr std::uint32_t core_level = 2;

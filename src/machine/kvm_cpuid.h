@@ -19,6 +19,9 @@ Result<CpuidTable> read_supported_cpuid(int kvm_fd);
 /// lacks is left out with a log line.
 CpuidTable make_cpuid(CpuModel model, const CpuidTable& supported, Log& log);
 
+/// Whether leaf 0 names AMD.
+bool is_amd(const kvm_cpuid_entry2& vendor);
+
 /// KVM's own features (leaf 0x40000001, EAX) whose state a CPU's layout has a place for, as far as the host has them.
 std::uint32_t movable_kvm_features(const CpuidTable& supported);
 

@@ -80,6 +80,58 @@ TEST(Cpuid, Qemu64LeavesOutWhatTheHostLacksAndSaysSo) {
     EXPECT_EQ(log.count("CPUID leaf 0x1 ECX"), 1U);
 }
 
+/// What guests of QEMU 7.2 have reported under KVM, but for features that the host adds to their leaves there.
+struct Reported {
+    CpuModel model;
+    const char* vendor;
+    std::uint32_t signature;
+    std::uint32_t extended_ecx;
+    std::uint32_t extended_edx;
+    std::uint32_t last_extended_leaf;
+    std::uint32_t edx;
+};
+constexpr Reported reported[] = {
+    {CpuModel::qemu64, "AuthcAMDenti", 0x60fb1, 1, 0x2193'fbfd, 0x8000'000a, 0x078b'fbfd},
+    {CpuModel::kvm64, "AuthcAMDenti", 0xf61, 0, 0x2193'fbff, 0x8000'0008, 0x078b'fbff},
+    {CpuModel::qemu64, "GenuntelineI", 0x60fb1, 1, 0x2010'0800, 0x8000'000a, 0x078b'fbfd},
+    {CpuModel::kvm64, "GenuntelineI", 0xf61, 0, 0x2010'0800, 0x8000'0008, 0x078b'fbff},
+};
+
+TEST(Cpuid, QemusModelsAnswerAsGuestsOfQemuHaveReported) {
+    testing::KeptLog log;
+    for (const Reported& expected : reported) {
+        CpuidTable host = rich_host();
+        std::memcpy(&host.front().ebx, expected.vendor, 12);
+        const CpuidTable table = make_cpuid(expected.model, host, log);
+        const bool amd = is_amd(host.front());
+        EXPECT_EQ(find_cpuid(table, 0)->eax, 0xdU);
+        EXPECT_EQ(std::memcmp(&find_cpuid(table, 0)->ebx, expected.vendor, 12), 0);
+        EXPECT_EQ(find_cpuid(table, 1)->eax, expected.signature);
+        EXPECT_EQ(find_cpuid(table, 1)->edx, expected.edx);
+        // SSE3, CX16, x2APIC, hypervisor.
+        EXPECT_EQ(find_cpuid(table, 1)->ecx, 0x8020'2001U);
+        EXPECT_EQ(find_cpuid(table, 7)->ebx, 0U);
+        EXPECT_EQ(find_cpuid(table, 0x8000'0000)->eax, expected.last_extended_leaf);
+        EXPECT_EQ(find_cpuid(table, 0x8000'0001)->ecx, expected.extended_ecx);
+        EXPECT_EQ(find_cpuid(table, 0x8000'0001)->edx, expected.extended_edx);
+        EXPECT_EQ(find_cpuid(table, 0x8000'0008)->eax, 0x3034U);
+        EXPECT_EQ(find_cpuid(table, 4, 3) != nullptr, !amd);
+    }
+}
+
+TEST(Cpuid, CoresAreCountedAsQemuCountsThem) {
+    testing::KeptLog log;
+    CpuidTable host = rich_host();
+    std::memcpy(&host.front().ebx, "GenuntelineI", 12);
+    CpuidTable table = make_cpuid(CpuModel::kvm64, host, log);
+    add_topology(table, 1, 3);
+    EXPECT_EQ(find_cpuid(table, 1)->ebx, 0x0103'0800U);
+    EXPECT_EQ(find_cpuid(table, 4, 0)->eax, 0x0800'0121U);
+    EXPECT_EQ(find_cpuid(table, 4, 3)->eax, 0x0800'c163U);
+    EXPECT_EQ(find_cpuid(table, 0x8000'0001)->ecx, 0U);
+    EXPECT_EQ(find_cpuid(table, 0x8000'0008)->ecx, 0x2002U);
+}
+
 TEST(Cpuid, HostHidesWhatCannotMove) {
     testing::KeptLog log;
     const CpuidTable table = make_cpuid(CpuModel::host, rich_host(), log);
@@ -119,7 +171,7 @@ TEST(Cpuid, EachCpuHasItsApicId) {
     for (std::uint32_t index = 0; index < 3; ++index) {
         CpuidTable table = make_cpuid(CpuModel::qemu64, rich_host(), log);
         add_topology(table, index, 3);
-        EXPECT_EQ(find_cpuid(table, 1)->ebx, (index << 24) | (4U << 16) | 0x800);
+        EXPECT_EQ(find_cpuid(table, 1)->ebx, (index << 24) | (3U << 16) | 0x800);
         EXPECT_NE(find_cpuid(table, 1)->edx & cpuid::htt, 0U);
         EXPECT_EQ(find_cpuid(table, 0xb, 1)->eax, 2U);
         EXPECT_EQ(find_cpuid(table, 0xb, 1)->ebx, 3U);

@@ -30,10 +30,10 @@ std::uint64_t mask(std::uint64_t first, std::uint64_t count) {
 
 }  // namespace
 
-KvmDirtySource::KvmDirtySource(KvmVm& vm, std::vector<Slot> slots) : vm_(vm), slots_(std::move(slots)) {
+KvmDirtySource::KvmDirtySource(KvmVm& vm, const std::vector<Slot>& slots) : vm_(vm) {
     std::vector<std::uint64_t> pages;
     std::size_t most_words = 0;
-    for (const Slot& slot : slots_) {
+    for (const Slot& slot : slots) {
         GODWIT_ASSERT(first_page(slot) % word_pages == 0 && slot.offset.value() % page_bytes == 0,
                       "memory slot {} begins at byte {:#x} of its block, within a word of the bitmap", slot.slot,
                       slot.offset.value());
@@ -41,6 +41,9 @@ KvmDirtySource::KvmDirtySource(KvmVm& vm, std::vector<Slot> slots) : vm_(vm), sl
         pages.resize(std::max(pages.size(), slot.block + 1));
         pages[slot.block] = std::max(pages[slot.block], first_page(slot) + page_count(slot));
         most_words = std::max(most_words, static_cast<std::size_t>((page_count(slot) + word_pages - 1) / word_pages));
+        if (vm_.is_logged(slot.slot)) {
+            slots_.push_back(slot);
+        }
     }
     for (const std::uint64_t count : pages) {
         host_marks_.emplace_back(PageCount(count));
@@ -60,9 +63,6 @@ Status KvmDirtySource::start() {
     }
     tracking_ = true;
     for (const Slot& slot : slots_) {
-        if (!vm_.is_logged(slot.slot)) {
-            continue;
-        }
         if (auto status = vm_.set_dirty_logging(slot.slot, true); !status) {
             stop();
             return status;
@@ -77,9 +77,6 @@ void KvmDirtySource::stop() {
     }
     tracking_ = false;
     for (const Slot& slot : slots_) {
-        if (!vm_.is_logged(slot.slot)) {
-            continue;
-        }
         if (auto status = vm_.set_dirty_logging(slot.slot, false); !status) {
             vm_.log().write(LogLevel::warning,
                             fmt::format("written pages are still tracked: {}", status.error().text()));
@@ -92,7 +89,7 @@ Status KvmDirtySource::collect(std::size_t block, std::span<std::uint64_t> bitma
     GODWIT_ASSERT(block < host_marks_.size() && bitmap.size() >= host_marks_[block].word_count(),
                   "a bitmap of {} words for block {}", bitmap.size(), block);
     for (const Slot& slot : slots_) {
-        if (slot.block != block || !vm_.is_logged(slot.slot)) {
+        if (slot.block != block) {
             continue;
         }
         if (auto status = collect_slot(slot, bitmap); !status) {
@@ -128,7 +125,7 @@ Status KvmDirtySource::clear(std::size_t block, PageNumber first, std::span<cons
         return {};
     }
     for (const Slot& slot : slots_) {
-        if (slot.block != block || !vm_.is_logged(slot.slot)) {
+        if (slot.block != block) {
             continue;
         }
         const std::uint64_t begin = std::max(first.value(), first_page(slot));

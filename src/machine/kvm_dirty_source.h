@@ -22,7 +22,7 @@ public:
     using Slot = RamSlot;
 
     /// `vm` has all slots, and outlives this object. Tracking is off.
-    KvmDirtySource(KvmVm& vm, std::vector<Slot> slots);
+    KvmDirtySource(KvmVm& vm, const std::vector<Slot>& slots);
     /// Stops.
     ~KvmDirtySource() override;
     KvmDirtySource(const KvmDirtySource&) = delete;
@@ -40,7 +40,8 @@ private:
     Status clear_slot(const Slot& slot, std::uint64_t first, std::span<const std::uint64_t> bits);
 
     KvmVm& vm_;
-    const std::vector<Slot> slots_;
+    /// Those that KVM logs; complete once this object is made.
+    std::vector<Slot> slots_;
     /// By block: the pages that `mark` was told.
     std::vector<PageMarks> host_marks_;
     /// Room for the log of one slot. Migration thread.

@@ -8,7 +8,7 @@
 namespace godwit {
 
 std::unique_ptr<GuestDirtySource> KvmVm::make_dirty_source(GuestMemory& /*memory*/, std::vector<RamSlot> slots) {
-    return std::make_unique<KvmDirtySource>(*this, std::move(slots));
+    return std::make_unique<KvmDirtySource>(*this, slots);
 }
 
 Status KvmVm::save_ioapic(IoapicState& state) const {

@@ -30,8 +30,12 @@ Result<std::unique_ptr<Microvm>> Microvm::create(const MachineOptions& options, 
     std::unique_ptr<Microvm> machine(new Microvm());
     machine->deferred_log_ = std::make_unique<DeferredLog>(loop, log);
     machine->command_line_ = options.append;
-    if (auto status = machine->read_images(options); !status) {
-        return fail(status.error());
+    if (!options.kernel.empty()) {
+        auto kernel = read_kernel_file(options.kernel);
+        if (!kernel) {
+            return fail(kernel.error());
+        }
+        machine->kernel_ = std::move(*kernel);
     }
     auto accelerator = make_accelerator(options, *machine->deferred_log_);
     if (!accelerator) {
@@ -56,24 +60,6 @@ Result<std::unique_ptr<Microvm>> Microvm::create(const MachineOptions& options, 
     }
     machine->deferred_log_->defer();
     return machine;
-}
-
-Status Microvm::read_images(const MachineOptions& options) {
-    if (!options.kernel.empty()) {
-        auto kernel = read_kernel_file(options.kernel);
-        if (!kernel) {
-            return fail(kernel.error());
-        }
-        kernel_ = std::move(*kernel);
-    }
-    if (!options.firmware.empty()) {
-        auto firmware = read_firmware_file(options.firmware);
-        if (!firmware) {
-            return fail(firmware.error());
-        }
-        firmware_ = std::move(*firmware);
-    }
-    return {};
 }
 
 Status Microvm::map_memory(GuestMemory& memory) {
@@ -145,9 +131,6 @@ Status Microvm::boot() {
     }
     serial_->reset();
     disks_->reset();
-    if (auto status = install_firmware(*ram_, firmware_); !status) {
-        return status;
-    }
     const auto entry = load_pvh_kernel(*ram_, kernel_, command_line_);
     if (!entry) {
         return fail(entry.error());

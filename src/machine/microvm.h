@@ -66,7 +66,6 @@ public:
 
 private:
     Microvm() = default;
-    Status read_images(const MachineOptions& options);
     Status map_memory(GuestMemory& memory);
     Status add_serial(const SerialSpec& spec, EventLoop& loop, Clock& clock, Log& log);
     Status add_disks(std::span<const VirtioDisks::Entry> disks, bool modern, EventLoop& loop);
@@ -76,7 +75,6 @@ private:
     std::unique_ptr<DeferredLog> deferred_log_;
     std::string command_line_;
     std::vector<std::byte> kernel_;
-    std::vector<std::byte> firmware_;
     std::unique_ptr<Accelerator> accelerator_;
     std::unique_ptr<GuestRam> ram_;
     std::unique_ptr<FirmwareWrites> firmware_writes_;

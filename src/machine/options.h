@@ -82,9 +82,6 @@ struct MachineOptions {
     std::string kernel = {};
     /// The guest's command line.
     std::string append = {};
-    /// What lies in the block "pc.bios", for resets under a QEMU that the guest moves to; empty: the CPU stands still
-    /// after one. Not used here.
-    std::string firmware = {};
     /// A multiple of 4 KiB.
     ByteCount memory{std::uint64_t{128} << 20};
     /// Maps guest memory shared from this file, which is created if absent.

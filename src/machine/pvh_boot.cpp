@@ -3,9 +3,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <memory>
 
 #include "machine/elf_loader.h"
-#include "machine/image_file.h"
+#include "machine/firmware.h"
 
 namespace godwit {
 
@@ -49,6 +53,13 @@ Status load_segment(GuestRam& ram, const ElfSegment& segment) {
         return fail(ErrorCode::invalid_argument,
                     fmt::format("the kernel's segment at {:#x} lies on the start information ({:#x} to {:#x})",
                                 segment.address.value(), pvh_start_info_address.value(), boot_area_end.value()),
+                    "link the kernel to an address from 1 MiB up");
+    }
+    const GuestAddress firmware_end(low_firmware_start.value() + firmware_size.value());
+    if (segment.address < firmware_end && end > low_firmware_start) {
+        return fail(ErrorCode::invalid_argument,
+                    fmt::format("the kernel's segment at {:#x} lies on the firmware ({:#x} to {:#x})",
+                                segment.address.value(), low_firmware_start.value(), firmware_end.value()),
                     "link the kernel to an address from 1 MiB up");
     }
     if (auto status = ram.write(segment.address, segment.contents); !status) {
@@ -128,7 +139,28 @@ Result<PvhEntry> load_pvh_kernel(GuestRam& ram, std::span<const std::byte> kerne
 }
 
 Result<std::vector<std::byte>> read_kernel_file(const std::string& path) {
-    return read_image_file("kernel", path, ByteCount(max_kernel_bytes));
+    const auto close = [](std::FILE* file) { std::fclose(file); };
+    const std::unique_ptr<std::FILE, decltype(close)> file(std::fopen(path.c_str(), "rbe"), close);
+    if (!file) {
+        return fail(ErrorCode::io, fmt::format("the kernel {} cannot be opened: {}", path, std::strerror(errno)));
+    }
+    std::vector<std::byte> contents;
+    std::vector<std::byte> piece(std::size_t{1} << 16);
+    while (true) {
+        const std::size_t got = std::fread(piece.data(), 1, piece.size(), file.get());
+        contents.insert(contents.end(), piece.begin(), piece.begin() + static_cast<std::ptrdiff_t>(got));
+        if (contents.size() > max_kernel_bytes) {
+            return fail(ErrorCode::invalid_argument,
+                        fmt::format("the kernel {} is larger than {} bytes", path, max_kernel_bytes));
+        }
+        if (got < piece.size()) {
+            break;
+        }
+    }
+    if (std::ferror(file.get()) != 0) {
+        return fail(ErrorCode::io, fmt::format("the kernel {} cannot be read: {}", path, std::strerror(errno)));
+    }
+    return contents;
 }
 
 }  // namespace godwit

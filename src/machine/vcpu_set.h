@@ -17,8 +17,8 @@ namespace godwit {
 /// until somebody carries it out. All calls under the machine lock, except `throttle`.
 class VcpuSet {
 public:
-    /// Longest time to wait for the CPUs to pause. It takes a fraction of a millisecond; more means a kernel in
-    /// trouble.
+    /// Longest time to wait for the CPUs to pause. It takes a fraction of a millisecond, under KVM and emulated; more
+    /// means a host in trouble.
     static constexpr std::chrono::milliseconds pause_timeout{2000};
 
     /// `on_request` is called on a vCPU's thread when `take_request` has something new; it must not wait. References

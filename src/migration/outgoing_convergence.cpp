@@ -23,7 +23,6 @@ void OutgoingSession::start_counting_dirty_pages(Instant at) {
     dirty_rate_.start(at);
     throttle_period_bytes_ = memory_bytes_sent();
     update([&](Figures& f) {
-        f.expected_downtime = std::chrono::milliseconds(parameters_.downtime_limit_ms);
         f.measured_at = at;
         f.measured_bytes = bytes_sent();
         f.measured_pages = saver_.sent_pages();

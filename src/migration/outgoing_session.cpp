@@ -207,7 +207,11 @@ Status OutgoingSession::prepare() {
     if (Status sent = check(); !sent) {
         return sent;
     }
-    update([&](Figures& f) { f.active = now(); });  // known before the state says so
+    // Known before the state says so.
+    update([&](Figures& f) {
+        f.active = now();
+        f.expected_downtime = std::chrono::milliseconds(parameters_.downtime_limit_ms);
+    });
     if (!states_.transition(MigrationState::setup, MigrationState::active)) {
         return fail(ErrorCode::cancelled, "the migration was cancelled");
     }

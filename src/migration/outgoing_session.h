@@ -89,16 +89,18 @@ private:
     void resize_cache();
     Duration longest_drain() const;
     Status drain_pass();
+    void conclude(const Status& outcome);
+    void give_up(Error error);
+    void resume_guest();
+    void clean_up();
+
+    // The switchover, in outgoing_switchover.cpp.
     Status switch_over();
     Status stop_guest();
     Status wait_until_quiet();
     Status save_stopped_guest();
     Status wait_for_operator();
     Status send_rest();
-    void conclude(const Status& outcome);
-    void give_up(Error error);
-    void resume_guest();
-    void clean_up();
 
     // Measurements and what follows from them, in outgoing_convergence.cpp.
     void start_counting_dirty_pages(Instant at);
@@ -143,7 +145,6 @@ private:
     Status drain(Instant deadline);
     Status complete(bool owned_elsewhere);
     Status ownership_unknown(const std::string& why);
-    Status refused_or_unknown(const Error& why);
 
     // Helpers.
     Status check();

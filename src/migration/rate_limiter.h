@@ -10,11 +10,15 @@
 namespace godwit {
 
 /// A budget of bytes that grows with time: what may be sent now, and when there will be more. It smooths: what was not
-/// used for longer than `burst` is lost. Sending past the budget is allowed and paid back by waiting. One thread.
+/// used for longer than the catch-up time is lost. Sending past the budget is allowed and paid back by waiting. One
+/// thread.
 class RateLimiter {
 public:
     /// Longest time's worth of bytes that may leave at once.
     static constexpr Duration burst = std::chrono::milliseconds(10);
+
+    /// Sleeps end late; what accrues for up to `catch_up` meanwhile is not lost.
+    explicit RateLimiter(Duration catch_up = 4 * burst) : catch_up_(catch_up) {}
 
     /// 0 is no limit. Takes effect at once.
     void set_limit(std::uint64_t bytes_per_s, Instant now) {
@@ -54,10 +58,10 @@ public:
 
 private:
     static constexpr double max_wait_s = 86'400;
-    // Sleeps end late; what accrues meanwhile must not be lost.
-    double capacity_bytes() const { return 4 * burst_bytes(); }
-    double burst_bytes() const {
-        return std::max(1.0, static_cast<double>(bytes_per_s_) * std::chrono::duration<double>(burst).count());
+    double capacity_bytes() const { return bytes_in(catch_up_); }
+    double burst_bytes() const { return bytes_in(burst); }
+    double bytes_in(Duration time) const {
+        return std::max(1.0, static_cast<double>(bytes_per_s_) * std::chrono::duration<double>(time).count());
     }
     void refill(Instant now) {
         const double seconds = std::chrono::duration<double>(now - last_).count();
@@ -65,6 +69,7 @@ private:
         last_ = now;
     }
 
+    Duration catch_up_;
     std::uint64_t bytes_per_s_ = 0;
     double credit_bytes_ = 0;
     Instant last_{};

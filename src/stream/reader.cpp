@@ -97,6 +97,9 @@ bool StreamReader::fill(std::size_t bytes) {
 
 std::size_t StreamReader::take_buffered(MutableBuffer& bytes) {
     const std::size_t part = std::min(bytes.size(), buffered());
+    if (part == 0) {
+        return 0;  // nothing may also be nowhere
+    }
     std::memcpy(bytes.data(), buffer_.data() + begin_, part);
     begin_ += part;
     position_ += part;

@@ -6,13 +6,14 @@
 
 #include "block/record_decoder.h"
 #include "tools/extraction_directory.h"
+#include "tools/stream_takers.h"
 
 namespace godwit {
 
 /// Puts the disks of a stream into sparse files, one for each, NAME.disk. A chunk takes room only where it is not all
 /// zeros. Which disks there are, and how large they are, the stream does not tell: a file is made when its first chunk
 /// comes, and ends where the last chunk ends. One thread.
-class DiskExtractor : public DiskRecordVisitor {
+class DiskExtractor : public DiskTaker {
 public:
     /// `directory` outlives this.
     explicit DiskExtractor(ExtractionDirectory& directory) : directory_(directory) {}
@@ -23,10 +24,10 @@ public:
     Status progress(unsigned) override { return {}; }
 
     /// In the order in which the disks came.
-    std::vector<std::string> files() const;
+    std::vector<std::string> files() const override;
     /// Why the files cannot be had, which is nothing that the stream has done wrong. The files that are there stay as
     /// they came until then; where one cannot even be made, all are removed again.
-    const std::optional<Error>& obstacle() const { return obstacle_; }
+    const Error* obstacle() const override { return obstacle_ ? &*obstacle_ : nullptr; }
 
     /// Files that are open at the same time.
     static constexpr std::size_t max_disks = 256;

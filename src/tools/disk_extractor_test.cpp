@@ -11,6 +11,7 @@
 #include "godwit/block_device.h"
 #include "io/test_support.h"
 #include "tools/stream_inspector.h"
+#include "tools/text_listing.h"
 
 namespace godwit {
 namespace {
@@ -56,10 +57,12 @@ Seen extract(std::vector<std::byte> bytes, const std::string& path, bool force =
     Seen seen;
     ExtractionDirectory directory(path, force);
     DiskExtractor extractor(directory);
-    StreamInspector inspector(
-        channel, clock, [&](const std::string& line) { seen.text += line + "\n"; },
-        StreamInspector::Extractors{.disks = &extractor});
+    TextListing listing([&](const std::string& line) { seen.text += line + "\n"; });
+    StreamInspector inspector(channel, clock, listing, StreamInspector::Takers{.disks = &extractor});
     seen.status = inspector.inspect();
+    for (const std::string& file : extractor.files()) {
+        seen.text += "extracted: " + file + "\n";
+    }
     return seen;
 }
 
@@ -175,7 +178,8 @@ TEST(DiskExtractor, TooManyDisksAreRefused) {
 
     testing::ManualClock clock;
     MemoryChannel channel(stream);
-    StreamInspector inspector(channel, clock, [](const std::string&) {});
+    StreamListener nobody;
+    StreamInspector inspector(channel, clock, nobody);
     EXPECT_FALSE(inspector.inspect());
 }
 

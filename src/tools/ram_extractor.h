@@ -8,13 +8,14 @@
 #include "io/mapped_memory.h"
 #include "ram/loader.h"
 #include "tools/extraction_directory.h"
+#include "tools/stream_takers.h"
 
 namespace godwit {
 
 /// Puts the memory of a stream into sparse files, one for each RAM block, by the same loader as a destination. Which
 /// blocks there are is known from the stream's own list. A claimed size costs two bits per page of it, and nothing on
 /// disk. One thread.
-class RamExtractor : public RamRecordVisitor {
+class RamExtractor : public RamTaker {
 public:
     /// `directory` outlives this. Files are made once the blocks are known.
     explicit RamExtractor(ExtractionDirectory& directory) : directory_(directory) {}
@@ -29,15 +30,15 @@ public:
 
     /// A RAM section has ended. Errors: as of `RamLoader`; of the first list's section, those of making the files:
     /// `io`, `invalid_argument` for one that exists, `memory`. What was made is then removed again.
-    Status end_section();
+    Status end_section() override;
     /// The stream has ended, or is broken here: the files hold what came until now. Errors: as of `RamLoader`;
     /// `ram_mismatch` when the stream has no list of blocks.
-    Status finish();
+    Status finish() override;
 
     /// In the order of the stream's list; empty until they exist.
-    const std::vector<std::string>& files() const { return files_; }
+    std::vector<std::string> files() const override { return files_; }
     /// Why the files cannot be had, which is nothing that the stream has done wrong.
-    const std::optional<Error>& obstacle() const { return obstacle_; }
+    const Error* obstacle() const override { return obstacle_ ? &*obstacle_ : nullptr; }
 
     static constexpr std::uint64_t max_total_bytes = std::uint64_t{1} << 40;
 

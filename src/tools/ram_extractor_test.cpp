@@ -13,6 +13,7 @@
 #include "stream/testing.h"
 #include "stream/writer.h"
 #include "tools/stream_inspector.h"
+#include "tools/text_listing.h"
 
 namespace godwit {
 namespace {
@@ -109,10 +110,12 @@ Seen extract(std::vector<std::byte> bytes, const std::string& directory, bool fo
     Seen seen;
     ExtractionDirectory files(directory, force);
     RamExtractor extractor(files);
-    StreamInspector inspector(
-        channel, clock, [&](const std::string& line) { seen.text += line + "\n"; },
-        StreamInspector::Extractors{.ram = &extractor});
+    TextListing listing([&](const std::string& line) { seen.text += line + "\n"; });
+    StreamInspector inspector(channel, clock, listing, StreamInspector::Takers{.ram = &extractor});
     seen.status = inspector.inspect();
+    for (const std::string& file : extractor.files()) {
+        seen.text += "extracted: " + file + "\n";
+    }
     return seen;
 }
 

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include "base/printable.h"
-#include "tools/device_part.h"
 
 namespace godwit {
 
@@ -13,40 +12,34 @@ namespace {
 
 constexpr std::size_t max_sections = 4096;
 constexpr std::uint32_t max_machine_type_bytes = 255;
+constexpr std::uint32_t max_capabilities = 64;
 /// Devices of the largest machines need a few MiB.
 constexpr std::size_t max_device_part_bytes = 64 * 1024 * 1024;
 
-std::string counts_text(const RamCensus::Counts& counts) {
-    std::string text = fmt::format("{} whole pages, {} zero pages", counts.normal, counts.zero);
-    if (counts.xbzrle > 0) {
-        text += fmt::format(", {} XBZRLE deltas of {} bytes", counts.xbzrle, counts.xbzrle_bytes);
-    }
-    return text;
-}
-
 }  // namespace
 
-StreamInspector::StreamInspector(Channel& channel, const Clock& clock, std::function<void(const std::string&)> print,
-                                 Extractors extractors)
-    : reader_(channel, clock),
-      // Names come from the stream.
-      print_([print = std::move(print)](const std::string& text) { print(printable(text)); }),
-      extractors_(extractors),
-      ram_(extractors.ram),
-      disks_(extractors.disks) {}
+StreamInspector::StreamInspector(Channel& channel, const Clock& clock, StreamListener& listener, Takers takers)
+    : reader_(channel, clock), listener_(listener), takers_(takers), ram_(takers.ram), disks_(takers.disks) {
+    if (takers_.ram != nullptr) {
+        takers_.ram->begin(reader_);
+    }
+    if (takers_.disks != nullptr) {
+        takers_.disks->begin(reader_);
+    }
+}
 
-void StreamInspector::line(std::uint64_t at, std::uint64_t bytes, const std::string& what) {
-    print_(fmt::format("{:>12} {:>12}  {}", at, bytes, what));
+Status StreamInspector::walk() {
+    Status read = read_all();
+    if (takers_.ram != nullptr) {
+        Status finished = takers_.ram->finish();
+        read = read ? finished : read;
+    }
+    listener_.totals(ram_.blocks(), disks_.disks());
+    return read;
 }
 
 Status StreamInspector::inspect() {
-    print_(fmt::format("{:>12} {:>12}  {}", "offset", "bytes", "what"));
-    Status read = read_all();
-    if (extractors_.ram != nullptr) {
-        Status finished = extractors_.ram->finish();
-        read = read ? finished : read;
-    }
-    print_summary();
+    const Status read = walk();
     if (const Error* error = obstacle()) {
         return fail(error->code, printable(error->message), error->hint);
     }
@@ -69,6 +62,7 @@ Status StreamInspector::read_all() {
             return reader_.ok() ? fail(ErrorCode::stream_truncated, "the stream ends without its EOF byte")
                                 : reader_.status();
         }
+        listener_.begins(static_cast<SectionType>(*type), at);
         if (Status section = read_section(static_cast<SectionType>(*type), at); !section) {
             return section;
         }
@@ -88,7 +82,7 @@ Status StreamInspector::read_header() {
                                 "that is understood here",
                                 magic, version, format::file_magic, format::file_version));
     }
-    line(0, reader_.position(), "header: QEVM, version 3");
+    listener_.header(since(0));
     configuration_ = reader_.peek_u8() == static_cast<std::uint8_t>(SectionType::configuration);
     return configuration_ ? read_configuration() : Status();
 }
@@ -100,15 +94,41 @@ Status StreamInspector::read_configuration() {
     if (length > max_machine_type_bytes) {
         return fail(ErrorCode::stream_corrupt, fmt::format("machine type of {} bytes", length));
     }
-    const std::string machine = reader_.get_text(length);
+    StreamConfiguration configuration;
+    configuration.machine = reader_.get_text(length);
+    while (reader_.ok() && reader_.peek_u8() == static_cast<std::uint8_t>(SectionType::subsection)) {
+        if (Status read = read_configuration_subsection(configuration); !read) {
+            return read;
+        }
+    }
     if (!reader_.ok()) {
         return reader_.status();
     }
-    line(at, reader_.position() - at, fmt::format("CONFIGURATION machine \"{}\"", machine));
-    if (reader_.peek_u8() == static_cast<std::uint8_t>(SectionType::subsection)) {
-        return fail(ErrorCode::unsupported, "subsections of the configuration are not understood");
-    }
+    listener_.configuration(since(at), configuration);
     return {};
+}
+
+Status StreamInspector::read_configuration_subsection(StreamConfiguration& configuration) {
+    reader_.get_u8();
+    const std::string name = reader_.get_string8();
+    reader_.get_u32();
+    if (name == "configuration/uuid" && !configuration.uuid) {
+        reader_.get_bytes(configuration.uuid.emplace(16));
+    } else if (name == "configuration/target-page-bits" && !configuration.target_page_bits) {
+        configuration.target_page_bits = reader_.get_u32();
+    } else if (name == "configuration/capabilities" && configuration.capabilities.empty()) {
+        const std::uint32_t count = reader_.get_u32();
+        if (count > max_capabilities) {
+            return fail(ErrorCode::stream_corrupt, fmt::format("a configuration of {} capabilities", count));
+        }
+        for (std::uint32_t index = 0; index < count; ++index) {
+            configuration.capabilities.push_back(reader_.get_string8());
+        }
+    } else if (reader_.ok()) {
+        return fail(ErrorCode::unsupported,
+                    fmt::format("the subsection \"{}\" of the configuration is not understood, or comes twice", name));
+    }
+    return reader_.status();
 }
 
 Status StreamInspector::read_section(SectionType type, std::uint64_t at) {
@@ -128,8 +148,7 @@ Status StreamInspector::read_section(SectionType type, std::uint64_t at) {
     }
     const std::uint32_t id = reader_.get_u32();
     if (type == SectionType::start) {
-        Section section{reader_.get_string8(), reader_.get_u32()};
-        reader_.get_u32();
+        Section section{reader_.get_string8(), reader_.get_u32(), reader_.get_u32()};
         if (sections_.size() == max_sections) {
             return fail(ErrorCode::stream_corrupt, "too many sections");
         }
@@ -142,49 +161,44 @@ Status StreamInspector::read_section(SectionType type, std::uint64_t at) {
     if (found == sections_.end()) {
         return fail(ErrorCode::stream_corrupt, fmt::format("section id {} continues, but was never started", id));
     }
-    if (Status body = read_body(type, found->second, at); !body) {
+    const Section& section = found->second;
+    if (Status body = read_body({type, id, section.name, section.instance, section.version}, at); !body) {
         return body;
     }
     return read_footer(id);
 }
 
-Status StreamInspector::read_body(SectionType type, const Section& section, std::uint64_t at) {
-    const char* kind = type == SectionType::start ? "START" : type == SectionType::part ? "PART" : "END";
-    const bool is_ram = section.name == format::ram_section_name;
-    if (!is_ram && section.name != format::block_section_name) {
+Status StreamInspector::read_body(const IteratedSection& piece, std::uint64_t at) {
+    const bool is_ram = piece.name == format::ram_section_name;
+    if (!is_ram && piece.name != format::block_section_name) {
         return fail(ErrorCode::unknown_section,
-                    fmt::format("{} of \"{}\" ({}): only \"ram\" and \"block\" are understood", kind, section.name,
-                                section.instance));
+                    fmt::format("{} of \"{}\" ({}): only \"ram\" and \"block\" are understood", piece.kind(),
+                                piece.name, piece.instance));
     }
-    Status decoded = is_ram ? read_ram(kind, at) : read_disks(kind, at);
-    return decoded
-               ? decoded
-               : fail(decoded.error().code,
-                      fmt::format("in {} of \"{}\" at byte {}: {}", kind, section.name, at, decoded.error().message),
-                      decoded.error().hint);
+    Status decoded = is_ram ? read_ram(piece, at) : read_disks(piece, at);
+    return decoded ? decoded
+                   : fail(decoded.error().code,
+                          fmt::format("in {} of \"{}\" at byte {}: {}", piece.kind(), piece.name, at,
+                                      decoded.error().message),
+                          decoded.error().hint);
 }
 
-Status StreamInspector::read_ram(const char* kind, std::uint64_t at) {
+Status StreamInspector::read_ram(const IteratedSection& piece, std::uint64_t at) {
     Status decoded = ram_decoder_.decode_section(reader_, ram_);
-    if (extractors_.ram != nullptr && decoded) {
-        decoded = extractors_.ram->end_section();
+    if (takers_.ram != nullptr && decoded) {
+        decoded = takers_.ram->end_section();
     }
-    const bool list = kind[0] == 'S';
-    line(at, reader_.position() - at,
-         fmt::format("{:<5} \"ram\" {}", kind, list ? "list of blocks" : counts_text(ram_.take_recent())));
-    if (list) {
-        for (const RamCensus::Block& block : ram_.blocks()) {
-            print_(fmt::format("{:>27}block \"{}\": {} bytes", "", block.id, block.size.value()));
-        }
+    if (piece.type == SectionType::start) {
+        listener_.ram_blocks(since(at), piece, ram_.blocks());
+    } else {
+        listener_.ram_pages(since(at), piece, ram_.take_recent());
     }
     return decoded;
 }
 
-Status StreamInspector::read_disks(const char* kind, std::uint64_t at) {
+Status StreamInspector::read_disks(const IteratedSection& piece, std::uint64_t at) {
     Status decoded = disk_decoder_.decode_section(reader_, disks_);
-    const std::string progress =
-        disks_.progress_percent() ? fmt::format(", progress {} %", *disks_.progress_percent()) : "";
-    line(at, reader_.position() - at, fmt::format("{:<5} \"block\" {}{}", kind, disks_.take_recent().text(), progress));
+    listener_.disk_chunks(since(at), piece, disks_.take_recent(), disks_.progress_percent());
     return decoded;
 }
 
@@ -205,18 +219,14 @@ Status StreamInspector::read_footer(std::uint32_t id) {
 
 Status StreamInspector::read_command(std::uint64_t at) {
     const std::uint16_t command = reader_.get_u16();
-    const std::uint16_t length = reader_.get_u16();
-    reader_.skip(length);
-    const char* name = command == static_cast<std::uint16_t>(format::Command::open_return_path) ? "OPEN_RETURN_PATH"
-                       : command == static_cast<std::uint16_t>(format::Command::ping)           ? "PING"
-                       : command == static_cast<std::uint16_t>(format::Command::commit)         ? "COMMIT"
-                                                                                                : "other";
-    line(at, reader_.position() - at, fmt::format("COMMAND {} ({})", command, name));
-    return reader_.status();
+    std::vector<std::byte> payload(reader_.get_u16());
+    reader_.get_bytes(payload);
+    return reader_.ok() ? listener_.command(since(at), command, payload) : reader_.status();
 }
 
 /// Device sections have no length: everything from the first one on is taken apart afterwards.
 Status StreamInspector::read_device_part(std::uint64_t at) {
+    ended_ = true;
     std::vector<std::byte> bytes;
     std::array<std::byte, 4096> piece{};
     while (std::size_t got = reader_.peek(piece)) {
@@ -230,63 +240,75 @@ Status StreamInspector::read_device_part(std::uint64_t at) {
     if (!reader_.ok()) {
         return reader_.status();
     }
-    DevicePart part;
-    Status split = split_device_part(bytes, footers_.value_or(configuration_), part);
-    for (const DeviceSection& section : part.sections) {
-        line(at + section.offset, section.bytes,
-             fmt::format("FULL  \"{}\" instance {} version {}, {} bytes of state", section.name, section.instance,
-                         section.version, section.payload_bytes));
+    const auto part = std::make_shared<DevicePart>(std::move(bytes), footers_.value_or(configuration_));
+    const Status split = part->split();
+    if (Status told = tell_devices(at, part); !told) {
+        return told;
     }
-    ended_ = true;
     if (split) {
-        line(at + part.eof_offset, 1, "EOF");
-        line(at + part.eof_offset + 1, 5 + part.description_bytes, "DESCRIPTION");
-        return split;
+        if (Status told = tell_commands(at, *part, 0, part->eof_offset()); !told) {
+            return told;
+        }
+        const std::uint64_t eof_at = at + part->eof_offset();
+        listener_.end_of_sections({eof_at, 1});
+        listener_.description({eof_at + 1, 5 + std::uint64_t{part->description_bytes()}});
+        return tell_commands(at, *part, part->eof_offset(), part->bytes().size());
     }
-    if (split.error().code == ErrorCode::unsupported && !bytes.empty() && bytes.back() == std::byte{0}) {
-        line(at, bytes.size() - 1, "device sections, which cannot be told apart without a description");
-        line(at + bytes.size() - 1, 1, "EOF");
+    const std::size_t size = part->bytes().size();
+    if (split.error().code == ErrorCode::unsupported && part->bytes().back() == std::byte{0}) {
+        listener_.opaque_devices({at, size - 1}, part);
+        listener_.end_of_sections({at + size - 1, 1});
         return {};
     }
     return fail(split.error().code, fmt::format("devices from byte {} on: {}", at, split.error().message));
 }
 
+Status StreamInspector::tell_devices(std::uint64_t at, const std::shared_ptr<const DevicePart>& part) {
+    for (const DeviceSection& section : part->sections()) {
+        if (Status told = listener_.device({at + section.offset, section.bytes}, section, part); !told) {
+            return fail(told.error().code,
+                        fmt::format("device at byte {}: {}", at + section.offset, told.error().message));
+        }
+    }
+    return {};
+}
+
+Status StreamInspector::tell_commands(std::uint64_t at, const DevicePart& part, std::size_t from, std::size_t end) {
+    for (const DeviceCommand& command : part.commands()) {
+        if (command.offset < from || command.offset >= end) {
+            continue;
+        }
+        if (Status told = listener_.command({at + command.offset, command.bytes}, command.number, command.payload);
+            !told) {
+            return told;
+        }
+    }
+    return {};
+}
+
 Status StreamInspector::read_end(std::uint64_t at) {
     ended_ = true;
     reader_.get_u8();
-    line(at, 1, "EOF");
-    if (reader_.peek_u8() != static_cast<std::uint8_t>(SectionType::vm_description)) {
-        return reader_.status();
+    listener_.end_of_sections({at, 1});
+    if (reader_.peek_u8() == static_cast<std::uint8_t>(SectionType::vm_description)) {
+        reader_.get_u8();
+        const std::uint32_t length = reader_.get_u32();
+        reader_.skip(length);
+        listener_.description({at + 1, 5 + std::uint64_t{length}});
     }
-    reader_.get_u8();
-    const std::uint32_t length = reader_.get_u32();
-    reader_.skip(length);
-    line(at + 1, 5 + std::uint64_t{length}, "DESCRIPTION");
-    return reader_.status();
-}
-
-void StreamInspector::print_summary() {
-    for (const DiskCensus::Disk& disk : disks_.disks()) {
-        print_(fmt::format("disk \"{}\": {}, up to byte {}", disk.name, disk.counts.text(), disk.end.value()));
+    const std::uint64_t rest_at = reader_.position();
+    if (reader_.peek_u8() == static_cast<std::uint8_t>(SectionType::command)) {
+        reader_.get_u8();
+        if (Status read = read_command(rest_at); !read) {
+            return read;
+        }
     }
-    for (const RamCensus::Block& block : ram_.blocks()) {
-        print_(fmt::format("RAM block \"{}\": {}", block.id, counts_text(block.counts)));
-    }
-    std::vector<std::string> files =
-        extractors_.disks != nullptr ? extractors_.disks->files() : std::vector<std::string>();
-    if (extractors_.ram != nullptr) {
-        files.insert(files.end(), extractors_.ram->files().begin(), extractors_.ram->files().end());
-    }
-    for (const std::string& file : files) {
-        print_(fmt::format("extracted: {}", file));
-    }
+    return reader_.peek_u8() ? fail(ErrorCode::stream_corrupt, "the stream goes on after its end") : reader_.status();
 }
 
 const Error* StreamInspector::obstacle() const {
-    if (extractors_.disks != nullptr && extractors_.disks->obstacle()) {
-        return &*extractors_.disks->obstacle();
-    }
-    return extractors_.ram != nullptr && extractors_.ram->obstacle() ? &*extractors_.ram->obstacle() : nullptr;
+    const Error* of_disks = takers_.disks != nullptr ? takers_.disks->obstacle() : nullptr;
+    return of_disks != nullptr || takers_.ram == nullptr ? of_disks : takers_.ram->obstacle();
 }
 
 }  // namespace godwit

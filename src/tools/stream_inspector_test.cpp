@@ -4,11 +4,14 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <memory>
 #include <vector>
 
 #include "stream/format.h"
 #include "stream/testing.h"
 #include "stream/writer.h"
+#include "tools/stream_maker_testing.h"
+#include "tools/text_listing.h"
 
 namespace godwit {
 namespace {
@@ -81,11 +84,12 @@ struct Seen {
     std::string text;
 };
 
-Seen inspect(std::vector<std::byte> bytes) {
+Seen inspect(std::vector<std::byte> bytes, TextListing::Detail detail = {}) {
     testing::ManualClock clock;
     MemoryChannel channel(std::move(bytes));
     Seen seen;
-    StreamInspector inspector(channel, clock, [&](const std::string& line) { seen.text += line + "\n"; });
+    TextListing listing([&](const std::string& line) { seen.text += line + "\n"; }, detail);
+    StreamInspector inspector(channel, clock, listing);
     seen.status = inspector.inspect();
     return seen;
 }
@@ -156,6 +160,84 @@ TEST(StreamInspector, TheSizeOfAStructureHasItsSubsections) {
         R"("subsections":[{"vmsd_name":"dev/x","version":1,"fields":[{"name":"c","type":"uint8","size":1}]}]}}]}]})"));
     ASSERT_TRUE(seen.status) << seen.status.error().message;
     EXPECT_NE(seen.text.find("FULL  \"dev\" instance 3 version 1, 19 bytes of state"), std::string::npos) << seen.text;
+}
+
+/// A device's description with these fields, of a state of 19 bytes.
+std::string description_with_fields(std::string_view fields) {
+    return fmt::format(R"({{"page_size":4096,"devices":[{{"name":"dev","instance_id":3,"version":1,"fields":[{}]}}]}})",
+                       fields);
+}
+
+/// What an inspection says that lists the fields, too.
+std::string refusal_of_fields(std::string_view fields) {
+    const Seen seen = inspect(stream_described_by(description_with_fields(fields)), {.fields = true});
+    return seen.status ? "" : seen.status.error().message;
+}
+
+TEST(StreamInspector, NamesOfFieldsAndTheirPathsHaveALimit) {
+    const auto field = [](std::size_t chars, std::string_view rest) {
+        return fmt::format(R"({{"name":"{}","type":"x",{}}})", std::string(chars, 'n'), rest);
+    };
+    EXPECT_EQ(refusal_of_fields(field(255, R"("size":19)")), "");
+    EXPECT_NE(refusal_of_fields(field(256, R"("size":19)")).find("more than 255 characters"), std::string::npos);
+    std::string nested = field(250, R"("size":19)");
+    for (int depth = 0; depth < 3; ++depth) {
+        nested = field(250, fmt::format(R"("size":19,"struct":{{"fields":[{}]}})", nested));
+    }
+    EXPECT_EQ(refusal_of_fields(nested), "");
+    nested = field(250, fmt::format(R"("size":19,"struct":{{"fields":[{}]}})", nested));
+    EXPECT_NE(refusal_of_fields(nested).find("1024 with those around it"), std::string::npos);
+    // Each of a section's elements has a long path.
+    std::string many = field(250, R"("size":0)");
+    for (int depth = 0; depth < 2; ++depth) {
+        many = field(250, fmt::format(R"("size":0,"struct":{{"fields":[{}]}})", many));
+    }
+    many = field(250, fmt::format(R"("size":0,"array_len":16000,"struct":{{"fields":[{}]}})", many));
+    EXPECT_NE(refusal_of_fields(many + R"(,{"name":"a","type":"x","size":19})").find("characters together"),
+              std::string::npos)
+        << refusal_of_fields(many + R"(,{"name":"a","type":"x","size":19})");
+}
+
+TEST(StreamInspector, ElementsOfNoBytesAreCounted) {
+    const std::string rest = R"(,{"name":"b","type":"x","size":19})";
+    EXPECT_EQ(refusal_of_fields(R"({"name":"a","type":"x","size":0,"array_len":60000})" + rest), "");
+    EXPECT_NE(refusal_of_fields(R"({"name":"a","type":"x","size":0,"array_len":70000})" + rest)
+                  .find("more fields and elements"),
+              std::string::npos);
+}
+
+TEST(StreamInspector, LookingForASizeHasALimit) {
+    // For each of the elements all of a subsection's fields would be looked at.
+    std::string members;
+    for (int index = 0; index < 1000; ++index) {
+        members += R"({"name":"m","type":"x","size":0},)";
+    }
+    members.pop_back();
+    const std::string inner = fmt::format(
+        R"({{"name":"i","type":"x","size":0,"fields":[],"subsections":[{{"vmsd_name":"s","version":1,"fields":[{}]}}]}})",
+        members);
+    const std::string outer =
+        fmt::format(R"({{"name":"o","type":"x","size":0,"array_len":10000,"struct":{{"fields":[{}]}}}})", inner);
+    EXPECT_NE(refusal_of_fields(outer + R"(,{"name":"b","type":"x","size":19})").find("more fields and elements"),
+              std::string::npos);
+}
+
+TEST(StreamInspector, ADescriptionHasALimit) {
+    const std::string fields = R"({"name":"a","type":"x","size":19})";
+    const std::string text = description_with_fields(fields);
+    const Seen good = inspect(stream_described_by(text + std::string((16 << 20) - text.size(), ' ')));
+    EXPECT_TRUE(good.status) << good.status.error().message;
+    const Seen seen = inspect(stream_described_by(text + std::string((16 << 20) + 1 - text.size(), ' ')));
+    EXPECT_EQ(seen.text.find("DESCRIPTION"), std::string::npos);
+}
+
+TEST(StreamInspector, NothingFollowsTheCommandAtTheEnd) {
+    const auto commit = static_cast<std::uint16_t>(format::Command::commit);
+    const auto maker = [] { return std::make_unique<testing::SavedStreamMaker>(); };
+    EXPECT_TRUE(inspect(maker()->end().command(commit).bytes()).status);
+    const Seen seen = inspect(maker()->end().command(commit).command(commit).bytes());
+    ASSERT_FALSE(seen.status);
+    EXPECT_NE(seen.status.error().message.find("goes on after its end"), std::string::npos);
 }
 
 TEST(StreamInspector, ADescriptionOfSizesThatCannotBeIsRefused) {

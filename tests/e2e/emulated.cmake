@@ -16,7 +16,7 @@ set(godwit_emulated_always
     emulate-to-emulate.ping_pong.max kvm-to-emulate.ping_pong.max kvm-to-emulate.file emulate-to-kvm.tcp.random
     emulate-hook-to-emulate-hook.ping_pong.max
     emulate-to-emulate.tcp.zero emulate-to-kvm.xbzrle emulate-to-emulate.cancel emulate-to-emulate.rdma-shm kvm-to-emulate.rdma-shm-pinned
-    emulate-to-emulate.disks.legacy kvm-to-emulate.disks.modern emulate-to-kvm.disks.shared_images emulate-to-emulate.converge)
+    emulate-to-emulate.disks.legacy kvm-to-emulate.disks.modern emulate-to-kvm.disks.shared_images)
 
 foreach(route IN LISTS godwit_routes)
   foreach(transport tcp tcp6 unix fd exec file)

@@ -4,6 +4,7 @@ import argparse
 import os
 import pathlib
 import signal
+import subprocess
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
@@ -14,6 +15,7 @@ from support.processes import Workspace  # noqa: E402
 from support.qmp import QmpClient, QmpError  # noqa: E402
 
 SIZE_MIB = 16
+WRONG_USAGE = 2
 CANCELLED = 3
 CONNECTION_LOST = 4
 
@@ -98,13 +100,36 @@ def a_name_is_in_log_lines_and_in_query_name(workspace, program):
     assert "north: SIGTERM" in machine.process.stderr(), machine.process.stderr()
 
 
+def exit_status(program, *arguments, output=subprocess.DEVNULL):
+    return subprocess.run([program, *arguments], stdout=output, stderr=subprocess.DEVNULL, timeout=20, check=False).returncode
+
+
+def output_that_is_lost_is_trouble(workspace, program):
+    machine = pairs.start_godwit(workspace, "machine", program, SIZE_MIB)
+    saved = workspace.image_path("saved")
+    machine.qmp.command("migrate", {"uri": f"file:{saved}"})
+    machine.qmp.wait_migration("completed")
+    relay = ("relay", "--listen", f"file:{saved}", "--to", f"file:{workspace.image_path('copy')}")
+    with open("/dev/full", "wb") as full:
+        for trouble, command in ((1, ("inspect", saved)), (1, ("inspect", saved, "--json")), (2, ("verify", saved)),
+                                 (2, ("diff", saved, saved, "--json")), (1, relay), (1, (*relay, "--json"))):
+            assert exit_status(program, *command) == 0, command
+            assert exit_status(program, *command, output=full) == trouble, command
+
+
+def one_migration_is_not_kept_for(workspace, program):
+    for listen in ("fd:0", "exec:true", "file:/dev/null"):
+        assert exit_status(program, "relay", "--keep", "--listen", listen, "--to", f"unix:{workspace.path('to')}") == WRONG_USAGE
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--program", required=True)
     arguments = parser.parse_args()
     for case in (without_standard_descriptors, second_interruption_leaves_a_machine_that_hangs,
                  interruption_cancels_once_the_machine_answers_again, nothing_is_claimed_about_a_machine_that_is_not_there,
-                 a_guest_that_has_moved_away_is_not_moved_again, a_name_is_in_log_lines_and_in_query_name):
+                 a_guest_that_has_moved_away_is_not_moved_again, a_name_is_in_log_lines_and_in_query_name,
+                 output_that_is_lost_is_trouble, one_migration_is_not_kept_for):
         with Workspace() as workspace:
             case(workspace, arguments.program)
         print(f"{case.__name__}: ok", flush=True)

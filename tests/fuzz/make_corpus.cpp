@@ -8,6 +8,7 @@
 #include "base/assert.h"
 #include "fuzz/fuzz_device.h"
 #include "fuzz/fuzz_machine.h"
+#include "fuzz/saved_streams.h"
 #include "machine/apic_state.h"
 #include "machine/cpu_state.h"
 #include "machine/ioapic_state.h"
@@ -342,5 +343,8 @@ int main(int argc, char** argv) {
     make_state(corpus, 4, kvmclock_state_layout(), KvmClockState{.clock_ns = 1, .reliable = true});
     make_requests(corpus);
     make_rdma(corpus);
+    for (const auto& [name, bytes] : make_saved_streams()) {
+        corpus.add("inspect", name, 0, bytes);
+    }
     return 0;
 }

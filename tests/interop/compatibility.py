@@ -1,6 +1,6 @@
 """Keeps the table at the end of docs/qemu-compatibility.md: what the tests interop.running.* have moved, by version and direction.
 
-compatibility.py RECORDS DOCUMENT compares; with GODWIT_WRITE_DOCUMENTS=1 it writes the table."""
+compatibility.py RECORDS DOCUMENT NAME... compares what these tests have recorded; with GODWIT_WRITE_DOCUMENTS=1 it writes the table."""
 
 import json
 import os
@@ -20,8 +20,9 @@ def table(records):
 
 
 def main():
-    folder, document = map(pathlib.Path, sys.argv[1:])
-    records = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))]
+    folder, document = map(pathlib.Path, sys.argv[1:3])
+    paths = [folder / f"{name}.json" for name in sys.argv[3:]]
+    records = [json.loads(path.read_text(encoding="utf-8")) for path in paths if path.exists()]
     if not records:
         print("no guest was moved here: KVM does not work, or the tests interop.running.* were not run")
         sys.exit(SKIPPED)

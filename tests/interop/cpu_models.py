@@ -1,4 +1,7 @@
-"""A guest finds the same CPU under godwit as under QEMU: both answer each leaf of CPUID alike."""
+"""A guest finds the same CPU under godwit as under QEMU: both answer each leaf of CPUID alike, on its first CPU.
+
+Where KVM is nested the outer host's features may show through in leaves 1 and 7 on both sides; the tables themselves have a unit test
+(kvm_cpuid_test.cpp)."""
 
 import argparse
 import pathlib

@@ -2,9 +2,11 @@
 the images."""
 
 import argparse
+import json
 import pathlib
 import random
 import re
+import subprocess
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
@@ -29,13 +31,13 @@ def write_image(path, size, seed):
         image.write(generator.randbytes(512))
 
 
-def start_qemu(workspace, images):
-    qmp_path = workspace.path("qemu.qmp")
+def start_qemu(workspace, images, process):
+    qmp_path = workspace.path(f"{process}.qmp")
     command = [QEMU, "-display", "none", "-M", "pc", "-m", "16M", "-nodefaults", "-S",
                "-qmp", f"unix:{qmp_path},server=on,wait=off"]
     for name, path in images.items():
         command += ["-drive", f"if=none,id={name},file={path},format=raw", "-device", f"virtio-blk-pci,drive={name}"]
-    return Machine(workspace, "qemu", command, qmp_path)
+    return Machine(workspace, process, command, qmp_path)
 
 
 def chunks_of(text, name):
@@ -43,6 +45,33 @@ def chunks_of(text, name):
     found = re.search(rf'^disk "{name}": (\d+) whole chunks of {CHUNK} bytes, (\d+) zero chunks', text, re.MULTILINE)
     assert found, text
     return tuple(int(number) for number in found.groups())
+
+
+def check_against_another(workspace, arguments, images, saved):
+    """Saved with zeros as data, or the other way round, the machine is the same to `godwit diff`; not with another disk."""
+    qemu = start_qemu(workspace, images, "another")
+    assert qemu.qmp.run_state() == "prelaunch"
+    qemu.close()
+    again = workspace.path("again")
+    other = "off" if arguments.zero_blocks == "on" else "on"
+    pairs.run_checked([arguments.program, "migrate", qemu.qmp_path, f"exec:cat > {again}", "--block", "--set", f"zero-blocks={other}"])
+    pairs.run_checked([arguments.program, "verify", again])
+    # The clock is set by the host's when the machine is made.
+    difference = [arguments.program, "diff", saved, again, "--ignore", "mc146818rtc"]
+    pairs.run_checked(difference)
+    document = json.loads(pairs.run_checked([arguments.program, "inspect", again, "--json"], capture_output=True).stdout)
+    # Its contents are random, and nowhere else.
+    with open(again, "r+b") as stream:
+        data = stream.read()
+        at = data.index(pathlib.Path(workspace.image_path("tiny.img")).read_bytes())
+        stream.seek(at)
+        stream.write(b"changed")
+    # In the order in which QEMU has read them.
+    assert sorted(disk["name"] for disk in document["disks"]) == ["tail", "tiny", "vda"], document["disks"]
+    found = subprocess.run([*difference, "--json"], capture_output=True, check=False)
+    assert found.returncode == 1, found
+    disks = json.loads(found.stdout)["disks"]
+    assert [(disk["name"], disk["differing"]) for disk in disks] == [("tiny", 1)], disks
 
 
 def main():
@@ -55,7 +84,7 @@ def main():
         images = {name: workspace.image_path(f"{name}.img") for name in sizes}
         for seed, (name, size) in enumerate(sizes.items()):
             write_image(images[name], size, seed)
-        qemu = start_qemu(workspace, images)
+        qemu = start_qemu(workspace, images, "qemu")
         assert qemu.qmp.run_state() == "prelaunch"
         qemu.close()  # it talks with one client at a time
         saved = workspace.path("saved")
@@ -76,6 +105,7 @@ def main():
             of_zeros = sum(not any(image[at:at + CHUNK]) for at in range(0, size, CHUNK))
             expected_zeros = of_zeros if arguments.zero_blocks == "on" else 0
             assert chunks_of(text, name) == (len(extracted) // CHUNK - expected_zeros, expected_zeros), text
+        check_against_another(workspace, arguments, images, saved)
     print(f"zero-blocks {arguments.zero_blocks}: the extracted disks are the images")
 
 

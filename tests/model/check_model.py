@@ -56,7 +56,7 @@ DEFECTS = [
     Variant("the destination runs after a reset", "qemu-godwit", "DEFECT_RUN_AFTER_RESET", TWO),
     Variant("no deadline for COMMIT", "godwit-godwit", "DEFECT_NO_DEADLINE", ENDLESS),
     Variant("the destination exits where the owner is unknown", "godwit-godwit", "DEFECT_EXIT_WHEN_UNKNOWN", UNLISTED),
-    Variant("the source ignores the destination's refusal", "godwit-qemu", "DEFECT_REFUSAL_IGNORED", UNREACHED),
+    Variant("the source believes a failure that QEMU reports after the end byte", "godwit-qemu", "DEFECT_FAILURE_BELIEVED", TWO),
 ]
 
 

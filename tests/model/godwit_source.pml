@@ -1,4 +1,5 @@
-/* godwit as the source: src/migration/outgoing_session.cpp and outgoing_handover.cpp. The peer shows what it is: a godwit
+/* godwit as the source: src/migration/outgoing_session.cpp, outgoing_switchover.cpp and
+ * outgoing_handover.cpp. The peer shows what it is: a godwit
  * sends its MANIFEST before the PONG.
  */
 
@@ -153,12 +154,10 @@ to_qemu: /* hand_over_by_eof */
         :: !heard_shut_ok -> skip /* the deadline */
         fi;
         if
-#ifdef DEFECT_REFUSAL_IGNORED
-        :: heard_shut_failed -> goto ownership_unknown
-#else
+#ifdef DEFECT_FAILURE_BELIEVED
         :: heard_shut_failed -> stays_paused = false; goto failing
 #endif
-        :: !heard_shut_failed -> goto ownership_unknown
+        :: true -> goto ownership_unknown
         fi;
 
 complete:

@@ -88,12 +88,7 @@ inline judge_outcome() {
     OUTCOME(open, dead, exited)
     OUTCOME(open, dead, dead)
     OUTCOME(open, dead, waits)
-    /* "SHUT with a failure after it": the source resumes. The destination failed before the end byte, or at it. */
-    OUTCOME(begun, holds, exited)
-    OUTCOME(begun, holds, dead)
-    OUTCOME(arrived, holds, exited)
-    OUTCOME(arrived, holds, dead)
-    /* "silence or a lost connection after it": the source stays paused. */
+    /* "anything else after it": the source stays paused. */
     OUTCOME(begun, unknown, exited)
     OUTCOME(begun, unknown, dead)
     OUTCOME(begun, unknown, waits)

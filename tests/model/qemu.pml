@@ -75,6 +75,7 @@ end_waits:
         if
         :: start_after_load(DESTINATION); put(SOURCE, SHUT_OK)
         :: put(SOURCE, SHUT_OK); start_after_load(DESTINATION)
+        :: start_after_load(DESTINATION); put(SOURCE, SHUT_FAILED) /* the description was cut off */
         :: goto failing
         fi;
         goto closing;

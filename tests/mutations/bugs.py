@@ -225,7 +225,7 @@ BUGS = (
         "the source hands the guest over without having flushed its disks in the switchover",
         (
             Change(
-                "src/migration/outgoing_handover.cpp",
+                "src/migration/outgoing_switchover.cpp",
                 "    if (Status flushed = flush_disks(); !flushed) {",
                 "    if (Status flushed; !flushed) {",
             ),
@@ -277,7 +277,7 @@ BUGS = (
         "the last round of pages past the stream is not ended before the stream goes on",
         (
             Change(
-                "src/migration/outgoing_handover.cpp",
+                "src/migration/outgoing_switchover.cpp",
                 """        measure(now());
     }
     page_sink().end_pages();

@@ -36,6 +36,8 @@ def configured_without(arguments, name, *options):
     sources = {str(pathlib.Path(command["file"]).relative_to(root)) for command in commands
                if pathlib.Path(command["file"]).is_relative_to(root) and not pathlib.Path(command["file"]).is_relative_to(folder)}
     assert MISSING <= sources, f"{name} lacks {MISSING - sources}"
+    left = {source for source in sources if pathlib.Path(source).name.startswith("emulator_")} - MISSING
+    assert not left, f"{name} has parts of the emulator, or their tests: {left}"
     return sources
 
 
@@ -45,6 +47,31 @@ def refused(arguments, name, hidden, library, variable):
     assert status != 0, f"{variable}=ON did without {library}\n{said}"
     assert f"Could not find GODWIT_{library}" in said, said
     print(f"{variable}=ON without the library: CMake says that it cannot find {library}")
+
+
+def unknown_value(arguments, value):
+    _, status, said = configure(arguments, "unknown", f"-DGODWIT_EMULATOR={value}")
+    assert status != 0, f"GODWIT_EMULATOR={value} was taken\n{said}"
+    assert "it takes AUTO, ON or OFF" in said, said
+
+
+def old_unicorn(arguments, name, *options):
+    """Configures with a library and a header of version 1. Returns the exit status and what CMake said."""
+    include = pathlib.Path(arguments.work) / "unicorn1"
+    (include / "unicorn").mkdir(parents=True, exist_ok=True)
+    (include / "unicorn" / "unicorn.h").write_text("#define UC_API_MAJOR 1\n", encoding="ascii")
+    (include / "libunicorn.a").touch()
+    _, status, said = configure(arguments, name, f"-DGODWIT_UNICORN={include}/libunicorn.a", f"-DGODWIT_UNICORN_INCLUDE={include}",
+                                "-DGODWIT_RDMA=OFF", *options)
+    return status, said
+
+
+def old_unicorn_is_none(arguments):
+    status, said = old_unicorn(arguments, "old")
+    assert status == 0 and "Unicorn 2 is needed" in said and "Emulator: without Unicorn" in said, said
+    status, said = old_unicorn(arguments, "old_on", "-DGODWIT_EMULATOR=ON")
+    assert status != 0 and "Unicorn 2 is needed" in said, said
+    print("Unicorn 1 is none")
 
 
 def needing_the_libraries(build):
@@ -84,6 +111,8 @@ def main():
     assert off == automatic, off ^ automatic
     refused(arguments, "on", hidden, "UCX_INCLUDE", "GODWIT_RDMA")
     refused(arguments, "on", hidden, "UNICORN", "GODWIT_EMULATOR")
+    unknown_value(arguments, "YES")
+    old_unicorn_is_none(arguments)
     if arguments.build:
         check_sources(arguments.build, off)
 

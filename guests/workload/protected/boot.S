@@ -3,26 +3,7 @@
 #define CODE32 0x08
 #define DATA 0x10
 
-        .section .note.pvh, "a", @note
-        .align 4
-        .long 4                         // name
-        .long 4                         // descriptor
-        .long 18                        // XEN_ELFNOTE_PHYS32_ENTRY
-        .asciz "Xen"
-        .long pvh_start
-
-        .text
-        .code32
-        .globl pvh_start
-pvh_start:
-        cli
-        cld
-        movl $bss_start, %edi
-        movl $bss_end, %ecx
-        subl %edi, %ecx
-        shrl $2, %ecx
-        xorl %eax, %eax
-        rep stosl
+#include "../pvh_entry.inc"
         lgdt gdt_pointer
         ljmp $CODE32, $1f
 1:      movl $DATA, %eax

@@ -247,12 +247,14 @@ bool QemuDestination::take_over() {
         reader_->skip(reader_->get_u32());
     }
     observer.handover_step(HandoverStep::destination_loaded);
+    // Without the description it runs the guest all the same, and reports a failure then.
+    const bool complete = reader_->ok();
     const auto say_so = [&] {
         if (return_path_) {
-            answer(static_cast<std::uint16_t>(format::ReturnMessage::shut), 0);
+            answer(static_cast<std::uint16_t>(format::ReturnMessage::shut), complete ? 0 : 1);
         }
     };
-    const bool answer_first = node_.world.random().percent(50) && !node_.machine.start_fails();
+    const bool answer_first = complete && node_.world.random().percent(50) && !node_.machine.start_fails();
     if (answer_first) {
         say_so();
     }

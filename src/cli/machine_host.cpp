@@ -126,7 +126,7 @@ Status MachineHost::prepare() {
 
 Status MachineHost::set_up_tls() {
     for (const Json& object : options_.objects) {
-        if (auto status = add_object(tls_objects_, object); !status) {
+        if (auto status = add_object(tls_objects_, object, log_); !status) {
             return status;
         }
     }
@@ -161,7 +161,7 @@ void MachineHost::add_commands() {
     add_basic_commands(commands_, [this] { end(MachineEventReason::host_quit); });
     add_human_monitor_command(commands_);
     add_descriptor_commands(commands_, descriptors_);
-    add_object_commands(commands_, tls_objects_);
+    add_object_commands(commands_, tls_objects_, log_);
     add_migration_commands(commands_, *migrations_);
     add_older_migration_commands(commands_, *migrations_);
     add_control_commands(commands_, *migrations_);

@@ -16,7 +16,7 @@ public:
     };
 
     /// The first rule that fits decides; where none does, `otherwise`.
-    TlsAuthorization(std::vector<Rule> rules, bool otherwise) : rules_(std::move(rules)), otherwise_(otherwise) {}
+    TlsAuthorization(std::vector<Rule> rules, bool otherwise);
 
     bool allows(const std::string& name) const;
 

@@ -36,12 +36,16 @@ Status write_all(Channel& channel, ConstBuffer bytes, Instant deadline) {
     return {};
 }
 
+tl::unexpected<Error> fail_late(const std::string& reason) {
+    return fail(ErrorCode::handshake_timeout, "the TLS handshake did not end in time: " + reason,
+                "is the peer one that expects TLS? handshake-timeout limits the whole handshake");
+}
+
 /// What an error of the channel below means in the middle of a handshake.
 tl::unexpected<Error> fail_interrupted(const Error& error) {
     switch (error.code) {
         case ErrorCode::idle_timeout:
-            return fail(ErrorCode::handshake_timeout, "the TLS handshake did not end in time: " + error.message,
-                        "is the peer one that expects TLS?");
+            return fail_late(error.message);
         case ErrorCode::peer_closed:
             return fail(ErrorCode::tls_handshake, "TLS handshake failed: " + error.message,
                         "is the peer one that expects TLS? Look at its log");
@@ -52,7 +56,8 @@ tl::unexpected<Error> fail_interrupted(const Error& error) {
 
 }  // namespace
 
-Result<std::unique_ptr<TlsSession>> shake_hands(Channel& channel, const TlsTerms& terms, Instant deadline) {
+Result<std::unique_ptr<TlsSession>> shake_hands(Channel& channel, const TlsTerms& terms, const Clock& clock,
+                                                Instant deadline) {
     auto session = TlsSession::create(terms);
     if (!session) {
         return session;
@@ -70,6 +75,10 @@ Result<std::unique_ptr<TlsSession>> shake_hands(Channel& channel, const TlsTerms
         if (*done) {
             return session;
         }
+        // A read of what has come already looks at no clock.
+        if (clock.now() >= deadline) {
+            return fail_late("the peer takes too long");
+        }
         if (reads == max_fruitless_reads) {
             return fail(ErrorCode::tls_handshake, "the peer does not come to the end of the TLS handshake");
         }
@@ -82,8 +91,8 @@ Result<std::unique_ptr<TlsSession>> shake_hands(Channel& channel, const TlsTerms
     }
 }
 
-TlsChannel::TlsChannel(std::unique_ptr<Channel> below, std::unique_ptr<TlsSession> session)
-    : below_(std::move(below)), traits_(traits_over(*below_)), session_(std::move(session)) {}
+TlsChannel::TlsChannel(std::unique_ptr<Channel> below, std::unique_ptr<TlsSession> session, const Clock& clock)
+    : below_(std::move(below)), traits_(traits_over(*below_)), clock_(clock), session_(std::move(session)) {}
 
 Result<std::size_t> TlsChannel::write_some(std::span<const ConstBuffer> buffers, Instant deadline) {
     GODWIT_ASSERT(!finished_, "write to {} after finish_writing", traits_.description);
@@ -122,11 +131,13 @@ Error TlsChannel::find_reason(Error error) {
     if (error.code != ErrorCode::peer_closed) {
         return error;
     }
+    // Little time: a unix socket's peer can refuse to take anything and still say nothing.
+    const Instant deadline = clock_.now() + last_words_time;
     const std::unique_lock reading(reading_mutex_, last_words_time);
     if (!reading) {
         return error;
     }
-    for (int reads = 0; reads < max_fruitless_reads; ++reads) {
+    while (clock_.now() < deadline) {
         {
             const std::lock_guard lock(session_mutex_);
             const auto arrival = session_->look();
@@ -137,9 +148,8 @@ Error TlsChannel::find_reason(Error error) {
                 return error;
             }
         }
-        // The connection is over: this does not wait.
         const MutableBuffer space = session_->input_space();
-        const auto got = below_->read_some({&space, 1}, never);
+        const auto got = below_->read_some({&space, 1}, deadline);
         if (!got || *got == 0) {
             return error;
         }
@@ -176,6 +186,9 @@ Result<TlsSession::Arrival> TlsChannel::wait_for_data(Instant deadline) {
             if (!arrival || *arrival != TlsSession::Arrival::nothing) {
                 return arrival;
             }
+        }
+        if (reads > 0 && clock_.now() >= deadline) {
+            return fail_wait(WaitOutcome::timed_out, traits_.description, no_data_sent);
         }
         const MutableBuffer space = session_->input_space();
         const auto got = below_->read_some({&space, 1}, deadline);

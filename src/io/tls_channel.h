@@ -13,8 +13,8 @@ namespace godwit {
 /// TLS over a channel of any kind that goes both ways. One thread may read while another writes.
 class TlsChannel : public Channel {
 public:
-    /// After the handshake.
-    TlsChannel(std::unique_ptr<Channel> below, std::unique_ptr<TlsSession> session);
+    /// After the handshake. `clock` must outlive it.
+    TlsChannel(std::unique_ptr<Channel> below, std::unique_ptr<TlsSession> session, const Clock& clock);
 
     const ChannelTraits& traits() const override { return traits_; }
     /// Also fails with `tls_certificate` or `tls_denied`, when the peer said that it refuses this side. After an error
@@ -34,6 +34,7 @@ private:
 
     const std::unique_ptr<Channel> below_;
     const ChannelTraits traits_;
+    const Clock& clock_;
 
     /// GnuTLS lets one thread read while another writes, except while keys change, which the peer may ask for at any
     /// time. So there is a lock; nobody waits for the peer under it.
@@ -51,8 +52,9 @@ private:
     bool ended_without_farewell_ = false;
 };
 
-/// Shakes hands over `channel`, which must be empty in both directions. Errors: those of the channel, of
-/// `TlsSession::handshake`, `handshake_timeout`.
-Result<std::unique_ptr<TlsSession>> shake_hands(Channel& channel, const TlsTerms& terms, Instant deadline);
+/// Shakes hands over `channel`, which must be empty in both directions; `deadline` is that of the whole. Errors: those
+/// of the channel, of `TlsSession::handshake`, `handshake_timeout`.
+Result<std::unique_ptr<TlsSession>> shake_hands(Channel& channel, const TlsTerms& terms, const Clock& clock,
+                                                Instant deadline);
 
 }  // namespace godwit

@@ -1,72 +1,44 @@
 #include "io/tls_credentials.h"
 
 #include <fmt/format.h>
+#include <gnutls/crypto.h>
 #include <gnutls/gnutls.h>
 #include <gnutls/x509.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <ctime>
-#include <fstream>
-#include <optional>
-#include <string_view>
 #include <utility>
 
-#include "io/system_error.h"
+#include "io/tls_files.h"
 
 namespace godwit {
 
 namespace {
 
-constexpr std::size_t max_file_bytes = 1 << 20;
-
-bool exists(const std::string& path) {
-    return ::access(path.c_str(), F_OK) == 0;
-}
-
-Status check_readable(const std::string& path) {
-    if (::access(path.c_str(), R_OK) == 0) {
-        return {};
-    }
-    const int error = errno;
-    return fail_errno(error == ENOENT ? ErrorCode::not_found : ErrorCode::io,
-                      fmt::format("Unable to access credentials {}", path), error,
-                      "the directory of TLS credentials must hold this file");
-}
-
 tl::unexpected<Error> fail_file(const std::string& path, int gnutls_code) {
     return fail(ErrorCode::invalid_argument, fmt::format("cannot use {}: {}", path, gnutls_strerror(gnutls_code)));
 }
 
-Result<std::string> read_file(const std::string& path) {
-    if (Status readable = check_readable(path); !readable) {
-        return fail(readable.error());
+/// For GnuTLS, which frees it.
+bool copy_key(const TlsKeys::Key& key, gnutls_datum_t& copy) {
+    copy.data = static_cast<unsigned char*>(gnutls_malloc(key.size()));
+    copy.size = static_cast<unsigned>(key.size());
+    if (copy.data == nullptr) {
+        return false;
     }
-    std::ifstream file(path, std::ios::binary);
-    std::string text(max_file_bytes + 1, '\0');
-    file.read(text.data(), static_cast<std::streamsize>(text.size()));
-    text.resize(static_cast<std::size_t>(file.gcount()));
-    if (file.bad() || text.size() > max_file_bytes) {
-        return fail(ErrorCode::invalid_argument, fmt::format("cannot use {}: it cannot be read or is too large", path));
-    }
-    return text;
+    std::copy(key.begin(), key.end(), copy.data);
+    return true;
 }
 
-/// The key of `username` in lines of USER:KEY.
-std::optional<std::string> find_key(std::string_view lines, const std::string& username) {
-    while (!lines.empty()) {
-        const std::size_t end = std::min(lines.find('\n'), lines.size());
-        std::string_view line = lines.substr(0, end);
-        lines.remove_prefix(std::min(end + 1, lines.size()));
-        if (!line.empty() && line.back() == '\r') {
-            line.remove_suffix(1);
-        }
-        if (line.starts_with(username + ":")) {
-            return std::string(line.substr(username.size() + 1));
-        }
+/// Called by GnuTLS. Who is nobody gets a key that nobody has, so that names cannot be found out by trying.
+int find_key(gnutls_session_t session, const char* user, gnutls_datum_t* key) {
+    const TlsKeys::Key* found = static_cast<const TlsKeys*>(gnutls_session_get_ptr(session))->find(user);
+    if (found != nullptr) {
+        return copy_key(*found, *key) ? 0 : -1;
     }
-    return std::nullopt;
+    TlsKeys::Key nobodys(32);
+    const bool made = gnutls_rnd(GNUTLS_RND_KEY, nobodys.data(), nobodys.size()) == GNUTLS_E_SUCCESS;
+    return made && copy_key(nobodys, *key) ? 0 : -1;
 }
 
 }  // namespace
@@ -115,6 +87,9 @@ std::string TlsCredentials::priority() const {
 }
 
 Status TlsCredentials::apply_to(gnutls_session_int* session) const {
+    if (keys_) {
+        gnutls_session_set_ptr(session, const_cast<TlsKeys*>(&*keys_));  // for `find_key`, which only reads
+    }
     int code = gnutls_priority_set_direct(session, priority().c_str(), nullptr);
     if (code == GNUTLS_E_SUCCESS && certificates_ != nullptr) {
         code = gnutls_credentials_set(session, GNUTLS_CRD_CERTIFICATE, certificates_);
@@ -143,10 +118,10 @@ Status TlsCredentials::load_certificates() {
         count <= 0) {
         return fail_file(authority, count == 0 ? GNUTLS_E_NO_CERTIFICATE_FOUND : count);
     }
-    if (const std::string revoked = path_of("ca-crl.pem"); exists(revoked)) {
+    if (const std::string revoked = path_of("ca-crl.pem"); !is_missing(revoked)) {
         if (const int count = gnutls_certificate_set_x509_crl_file(certificates_, revoked.c_str(), GNUTLS_X509_FMT_PEM);
-            count < 0) {
-            return fail_file(revoked, count);
+            count <= 0) {
+            return fail_file(revoked, count == 0 ? GNUTLS_E_NO_CERTIFICATE_FOUND : count);
         }
     }
     if (spec_.endpoint == TlsEndpoint::client) {
@@ -167,7 +142,7 @@ Status TlsCredentials::load_certificates() {
 Status TlsCredentials::load_own_certificate(const char* certificate_name, const char* key_name, bool needed) {
     const std::string certificate = path_of(certificate_name);
     const std::string key = path_of(key_name);
-    if (!needed && !exists(certificate) && !exists(key)) {
+    if (!needed && is_missing(certificate) && is_missing(key)) {
         return {};
     }
     for (const std::string& path : {certificate, key}) {
@@ -177,6 +152,7 @@ Status TlsCredentials::load_own_certificate(const char* certificate_name, const 
     }
     const int code =
         gnutls_certificate_set_x509_key_file(certificates_, certificate.c_str(), key.c_str(), GNUTLS_X509_FMT_PEM);
+    note_permissions(key);
     // Otherwise it is an index.
     return code < 0 ? Status(fail_file(certificate + " with " + key_name, code)) : check_own_certificate(certificate);
 }
@@ -208,14 +184,15 @@ Status TlsCredentials::check_own_certificate(const std::string& path) const {
 
 Status TlsCredentials::load_dh_params() {
     const std::string path = path_of("dh-params.pem");
-    if (!exists(path)) {
+    if (is_missing(path)) {
         return {};  // GnuTLS has groups of its own
     }
-    auto text = read_file(path);
-    if (!text) {
-        return fail(text.error());
+    const auto file = read_secret_file(path);
+    if (!file) {
+        return fail(file.error());
     }
-    const gnutls_datum_t data{reinterpret_cast<unsigned char*>(text->data()), static_cast<unsigned>(text->size())};
+    std::string text = file->text();
+    const gnutls_datum_t data{reinterpret_cast<unsigned char*>(text.data()), static_cast<unsigned>(text.size())};
     int code = gnutls_dh_params_init(&dh_params_);
     if (code == GNUTLS_E_SUCCESS) {
         code = gnutls_dh_params_import_pkcs3(dh_params_, &data, GNUTLS_X509_FMT_PEM);
@@ -223,21 +200,34 @@ Status TlsCredentials::load_dh_params() {
     return code == GNUTLS_E_SUCCESS ? Status() : Status(fail_file(path, code));
 }
 
+/// It is worth a word, and no refusal: who guards a directory need not guard its files.
+void TlsCredentials::note_permissions(const std::string& path) {
+    std::string loose = loose_permissions(path);
+    if (!loose.empty()) {
+        warnings_.push_back(std::move(loose));
+    }
+}
+
 Status TlsCredentials::load_keys() {
-    if (spec_.endpoint == TlsEndpoint::client) {
-        return load_client_key();
-    }
     const std::string path = path_of("keys.psk");
-    if (Status readable = check_readable(path); !readable) {
-        return readable;
+    const auto file = read_secret_file(path);
+    if (!file) {
+        return fail(file.error());
     }
-    int code = gnutls_psk_allocate_server_credentials(&server_keys_);
-    if (code == GNUTLS_E_SUCCESS) {
-        code = gnutls_psk_set_server_credentials_file(server_keys_, path.c_str());
+    auto keys = TlsKeys::parse(file->text());
+    if (!keys) {
+        return fail(keys.error().code, fmt::format("cannot use {}: {}", path, keys.error().message), keys.error().hint);
     }
-    if (code != GNUTLS_E_SUCCESS) {
+    note_permissions(path);
+    keys_.emplace(std::move(*keys));
+    return spec_.endpoint == TlsEndpoint::client ? use_client_key(path) : use_server_keys(path);
+}
+
+Status TlsCredentials::use_server_keys(const std::string& path) {
+    if (const int code = gnutls_psk_allocate_server_credentials(&server_keys_); code != GNUTLS_E_SUCCESS) {
         return fail_file(path, code);
     }
+    gnutls_psk_set_server_credentials_function(server_keys_, find_key);
     if (Status loaded = load_dh_params(); !loaded) {
         return loaded;
     }
@@ -247,21 +237,16 @@ Status TlsCredentials::load_keys() {
     return {};
 }
 
-Status TlsCredentials::load_client_key() {
-    const std::string path = path_of("keys.psk");
-    const auto lines = read_file(path);
-    if (!lines) {
-        return fail(lines.error());
-    }
-    auto key = find_key(*lines, spec_.username);
-    if (!key) {
+Status TlsCredentials::use_client_key(const std::string& path) {
+    const TlsKeys::Key* key = keys_->find(spec_.username);
+    if (key == nullptr) {
         return fail(ErrorCode::not_found, fmt::format("no key of '{}' is in {}", spec_.username, path),
                     "a line is USER:KEY, the key in hexadecimal digits");
     }
-    const gnutls_datum_t data{reinterpret_cast<unsigned char*>(key->data()), static_cast<unsigned>(key->size())};
+    const gnutls_datum_t data{const_cast<unsigned char*>(key->data()), static_cast<unsigned>(key->size())};
     int code = gnutls_psk_allocate_client_credentials(&client_key_);
     if (code == GNUTLS_E_SUCCESS) {
-        code = gnutls_psk_set_client_credentials(client_key_, spec_.username.c_str(), &data, GNUTLS_PSK_KEY_HEX);
+        code = gnutls_psk_set_client_credentials(client_key_, spec_.username.c_str(), &data, GNUTLS_PSK_KEY_RAW);
     }
     return code == GNUTLS_E_SUCCESS ? Status() : Status(fail_file(path, code));
 }

@@ -1,9 +1,12 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "godwit/error.h"
+#include "io/tls_keys.h"
 
 // GnuTLS's handles, so that its header stays out of this one.
 struct gnutls_session_int;
@@ -47,6 +50,8 @@ public:
     TlsCredentials& operator=(const TlsCredentials&) = delete;
 
     const TlsCredentialsSpec& spec() const { return spec_; }
+    /// What is not as it should be, and works all the same: files with keys that others may read.
+    const std::vector<std::string>& warnings() const { return warnings_; }
     /// Makes a new session use them. They must outlive it. Errors: `invalid_argument` for the priority.
     Status apply_to(gnutls_session_int* session) const;
 
@@ -58,10 +63,15 @@ private:
     Status load_own_certificate(const char* certificate_name, const char* key_name, bool needed);
     Status check_own_certificate(const std::string& path) const;
     Status load_dh_params();
+    void note_permissions(const std::string& path);
     Status load_keys();
-    Status load_client_key();
+    Status use_server_keys(const std::string& path);
+    Status use_client_key(const std::string& path);
 
     const TlsCredentialsSpec spec_;
+    std::vector<std::string> warnings_;
+    /// Of a kind that has some.
+    std::optional<TlsKeys> keys_;
     gnutls_certificate_credentials_st* certificates_ = nullptr;
     gnutls_psk_server_credentials_st* server_keys_ = nullptr;
     gnutls_psk_client_credentials_st* client_key_ = nullptr;

@@ -139,7 +139,7 @@ Error shake_hands_with(std::string_view words, bool stays, Duration time) {
     if (!stays) {
         EXPECT_OK(pair.ends[1]->finish_writing(in(patience)));
     }
-    const auto session = shake_hands(*pair.ends[0], client_terms(), in(time));
+    const auto session = shake_hands(*pair.ends[0], client_terms(), tls_clock, in(time));
     return session ? Error{ErrorCode::internal, "hands were shaken"} : session.error();
 }
 
@@ -154,7 +154,7 @@ TEST(TlsHandshake, SaysWhatElseThePeerIs) {
 Error answer_to(const char* priority) {
     SocketPair pair;
     auto serving = std::async(std::launch::async, [&] {
-        auto session = shake_hands(*pair.ends[1], server_terms(), in(patience));
+        auto session = shake_hands(*pair.ends[1], server_terms(), tls_clock, in(patience));
         pair.ends[1].reset();
         return session ? Error{ErrorCode::internal, "hands were shaken"} : session.error();
     });

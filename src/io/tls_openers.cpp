@@ -55,7 +55,7 @@ public:
             return fail(below.error());
         }
         log_.write(LogLevel::info, fmt::format("TLS with {}: {}", name, session_->description()));
-        return std::make_unique<TlsChannel>(std::move(*below), std::move(session_));
+        return std::make_unique<TlsChannel>(std::move(*below), std::move(session_), clock);
     }
 
 private:
@@ -151,7 +151,7 @@ Result<std::unique_ptr<Channel>> TlsOpener::open(Instant deadline) {
         }
         channel_ = channel->get();
     }
-    auto session = shake_hands(**channel, terms_, std::min(deadline, clock_.now() + terms_.handshake_timeout));
+    auto session = shake_hands(**channel, terms_, clock_, std::min(deadline, clock_.now() + terms_.handshake_timeout));
     {
         const std::lock_guard lock(mutex_);
         channel_ = nullptr;
@@ -160,7 +160,7 @@ Result<std::unique_ptr<Channel>> TlsOpener::open(Instant deadline) {
         return fail(session.error());
     }
     log_.write(LogLevel::info, fmt::format("TLS with {}: {}", name, (*session)->description()));
-    return std::make_unique<TlsChannel>(std::move(*channel), std::move(*session));
+    return std::make_unique<TlsChannel>(std::move(*channel), std::move(*session), clock_);
 }
 
 void TlsOpener::cancel() {

@@ -72,18 +72,18 @@ struct SocketPair {
 struct TlsPair {
     explicit TlsPair(const TlsTerms& client_side = client_terms(), const TlsTerms& server_side = server_terms()) {
         auto serving = std::async(std::launch::async, [&] {
-            auto session = shake_hands(*sockets.ends[1], server_side, in(patience));
+            auto session = shake_hands(*sockets.ends[1], server_side, tls_clock, in(patience));
             keep(1, session, server_error);
             return session;
         });
-        auto session = shake_hands(*sockets.ends[0], client_side, in(patience));
+        auto session = shake_hands(*sockets.ends[0], client_side, tls_clock, in(patience));
         keep(0, session, client_error);
         auto other = serving.get();
         if (session) {
-            client = std::make_unique<TlsChannel>(std::move(sockets.ends[0]), std::move(*session));
+            client = std::make_unique<TlsChannel>(std::move(sockets.ends[0]), std::move(*session), tls_clock);
         }
         if (other) {
-            server = std::make_unique<TlsChannel>(std::move(sockets.ends[1]), std::move(*other));
+            server = std::make_unique<TlsChannel>(std::move(sockets.ends[1]), std::move(*other), tls_clock);
         }
     }
 

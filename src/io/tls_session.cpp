@@ -20,6 +20,8 @@ constexpr std::size_t input_bytes = 256 * 1024;
 constexpr std::size_t max_output_bytes = 4 << 20;
 /// TLS's own.
 constexpr std::size_t record_bytes = 16 * 1024;
+/// Many times what a handshake with long chains of certificates takes. GnuTLS limits only single messages.
+constexpr std::size_t max_handshake_bytes = 512 * 1024;
 /// Messages between the data that say nothing to anybody.
 constexpr int max_quiet_messages = 64;
 
@@ -88,6 +90,7 @@ MutableBuffer TlsSession::input_space() {
 void TlsSession::input_arrived(std::size_t count) {
     input_begin_ = 0;
     input_end_ = count;
+    arrived_bytes_ += count;
 }
 
 ssize_t TlsSession::push(void* session, const void* bytes, std::size_t count) {
@@ -125,7 +128,10 @@ Result<bool> TlsSession::handshake() {
             Status checked = check_peer();
             return checked ? Result<bool>(true) : fail(checked.error());
         }
-        if (code == GNUTLS_E_AGAIN) {
+        if (arrived_bytes_ > max_handshake_bytes) {
+            return fail(ErrorCode::tls_handshake, "the peer says more than a TLS handshake needs");
+        }
+        if (code == GNUTLS_E_AGAIN && input_begin_ == input_end_ && !input_ended_) {
             return false;
         }
         if (gnutls_error_is_fatal(code) != 0) {
@@ -136,32 +142,35 @@ Result<bool> TlsSession::handshake() {
     return fail(ErrorCode::tls_handshake, "the peer does not come to the end of the TLS handshake");
 }
 
+Status TlsSession::send_record(ConstBuffer content) {
+    const ssize_t sent = content.empty() ? 0 : gnutls_record_send(session_, content.data(), content.size());
+    return sent == static_cast<ssize_t>(content.size())
+               ? Status()
+               : fail(ErrorCode::io, fmt::format("cannot encrypt: {}", gnutls_strerror(static_cast<int>(sent))));
+}
+
 Result<std::size_t> TlsSession::send(std::span<const ConstBuffer> buffers, std::size_t max_bytes) {
     std::size_t taken = 0;
     std::size_t filled = 0;
-    const auto send_record = [&] {
-        const ssize_t sent = filled == 0 ? 0 : gnutls_record_send(session_, record_.data(), filled);
-        const bool complete = sent == static_cast<ssize_t>(filled);
-        filled = 0;
-        return complete
-                   ? Status()
-                   : fail(ErrorCode::io, fmt::format("cannot encrypt: {}", gnutls_strerror(static_cast<int>(sent))));
-    };
     for (ConstBuffer buffer : buffers) {
         while (!buffer.empty() && taken < max_bytes) {
             const std::size_t part = std::min({buffer.size(), record_.size() - filled, max_bytes - taken});
-            std::memcpy(record_.data() + filled, buffer.data(), part);
-            buffer = buffer.subspan(part);
+            const bool is_whole = part == record_.size();
+            if (!is_whole) {
+                std::memcpy(record_.data() + filled, buffer.data(), part);
+            }
             filled += part;
             taken += part;
             if (filled == record_.size()) {
-                if (Status sent = send_record(); !sent) {
+                if (Status sent = send_record(is_whole ? buffer.first(part) : ConstBuffer(record_)); !sent) {
                     return fail(sent.error());
                 }
+                filled = 0;
             }
+            buffer = buffer.subspan(part);
         }
     }
-    Status sent = send_record();
+    Status sent = send_record(ConstBuffer(record_).first(filled));
     return sent ? Result<std::size_t>(taken) : fail(sent.error());
 }
 

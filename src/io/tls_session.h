@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <span>
@@ -66,6 +67,7 @@ private:
     bool is_server() const { return terms_.credentials->spec().endpoint == TlsEndpoint::server; }
     bool has_certificates() const { return terms_.credentials->spec().kind == TlsKind::x509; }
     Status check_peer();
+    Status send_record(ConstBuffer content);
     void send_alert(int code);
     /// In the order in which QEMU has it: the most general part first.
     std::string peer_name() const;
@@ -88,6 +90,7 @@ private:
     std::size_t input_begin_ = 0;
     std::size_t input_end_ = 0;
     bool input_ended_ = false;
+    std::uint64_t arrived_bytes_ = 0;
     std::vector<std::byte> output_;
     /// Where what is sent is put together to full records.
     std::vector<std::byte> record_;

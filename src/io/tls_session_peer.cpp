@@ -6,6 +6,7 @@
 #include <string_view>
 #include <type_traits>
 
+#include "base/printable.h"
 #include "io/tls_session.h"
 
 namespace godwit {
@@ -16,6 +17,14 @@ struct CertificateDeleter {
     void operator()(gnutls_x509_crt_t certificate) const { gnutls_x509_crt_deinit(certificate); }
 };
 using Certificate = std::unique_ptr<std::remove_pointer_t<gnutls_x509_crt_t>, CertificateDeleter>;
+
+/// Of a name, in messages.
+constexpr std::size_t max_shown_bytes = 256;
+
+/// A peer's name is what it likes to write into its certificate.
+std::string shown(std::string_view name) {
+    return printable(name.substr(0, max_shown_bytes)) + (name.size() > max_shown_bytes ? "..." : "");
+}
 
 constexpr std::string_view same_secrets_hint =
     "both sides must have TLS credentials of the same kind, or none; look at the peer's log";
@@ -74,10 +83,10 @@ Status TlsSession::check_peer() {
         const std::string name = peer_name();
         if (name.empty() || !terms_.authorization->allows(name)) {
             gnutls_alert_send(session_, GNUTLS_AL_FATAL, GNUTLS_A_ACCESS_DENIED);
-            return fail(
-                ErrorCode::tls_denied,
-                fmt::format("TLS x509 authz check for {} is denied", name.empty() ? "a peer without name" : name),
-                "the object that tls-authz names decides");
+            return fail(ErrorCode::tls_denied,
+                        fmt::format("TLS x509 authz check for {} is denied",
+                                    name.empty() ? "a peer without name" : shown(name)),
+                        "the object that tls-authz names decides");
         }
     }
     return {};
@@ -125,7 +134,7 @@ std::string TlsSession::description() const {
     const char* user = is_server() && !has_certificates() ? gnutls_psk_server_get_username(session_) : nullptr;
     const std::string name = user != nullptr ? user : peer_name();
     return fmt::format("{}, {}{}{}", gnutls_protocol_get_name(gnutls_protocol_get_version(session_)),
-                       gnutls_cipher_get_name(gnutls_cipher_get(session_)), name.empty() ? "" : ", with ", name);
+                       gnutls_cipher_get_name(gnutls_cipher_get(session_)), name.empty() ? "" : ", with ", shown(name));
 }
 
 Error TlsSession::handshake_error(int code) const {
@@ -186,7 +195,7 @@ Error TlsSession::certificate_error() const {
     }
     const std::string name = peer_name();
     if (!name.empty()) {
-        message += fmt::format(" ({})", name);
+        message += fmt::format(" ({})", shown(name));
     }
     return {ErrorCode::tls_certificate, std::move(message),
             wrong_owner ? "tls-hostname sets the name that the destination's certificate must have" : ""};

@@ -123,13 +123,16 @@ Result<TlsObjects::Object> make_authorization(const Json& arguments) {
     return std::make_shared<const TlsAuthorization>(std::move(rules), arguments.value("policy", "deny") == "allow");
 }
 
-Result<TlsObjects::Object> make_object(const Json& arguments) {
+Result<TlsObjects::Object> make_object(const Json& arguments, Log& log) {
     if (arguments["qom-type"] == simple || arguments["qom-type"] == list) {
         return make_authorization(arguments);
     }
     auto credentials = TlsCredentials::load(credentials_spec(arguments));
     if (!credentials) {
         return fail(credentials.error());
+    }
+    for (const std::string& warning : (*credentials)->warnings()) {
+        log.write(LogLevel::warning, warning);
     }
     return std::move(*credentials);
 }
@@ -143,23 +146,25 @@ Result<Json> done(const Status& status) {
 
 }  // namespace
 
-Status add_object(TlsObjects& objects, const Json& arguments) {
+Status add_object(TlsObjects& objects, const Json& arguments, Log& log) {
     if (Status fits = check_arguments(schema(), arguments); !fits) {
         return fits;
     }
     if (Status belongs = check_members_of(arguments["qom-type"].get<std::string>(), arguments); !belongs) {
         return belongs;
     }
-    auto object = make_object(arguments);
+    auto object = make_object(arguments, log);
     if (!object) {
         return fail(object.error());
     }
     return objects.add(arguments["id"].get<std::string>(), std::move(*object));
 }
 
-void add_object_commands(CommandTable& commands, TlsObjects& objects) {
+void add_object_commands(CommandTable& commands, TlsObjects& objects, Log& log) {
     commands.add({"object-add", "Makes TLS credentials, or a list of who is welcome by TLS.", schema(),
-                  [&objects](const Json& arguments, CommandClient&) { return done(add_object(objects, arguments)); }});
+                  [&objects, &log](const Json& arguments, CommandClient&) {
+                      return done(add_object(objects, arguments, log));
+                  }});
     commands.add({"object-del",
                   "Removes what object-add made; a migration that uses it goes on.",
                   {{"id", ArgumentType::string, false, "its name"}},

@@ -12,7 +12,7 @@ namespace {
 class ObjectCommandsTest : public ::testing::Test {
 protected:
     ObjectCommandsTest() {
-        add_object_commands(commands_, objects_);
+        add_object_commands(commands_, objects_, log_);
         test::write_directories(directory_ / "tls");
     }
     std::string mistake(const std::string& name, const Json& arguments) {
@@ -33,6 +33,7 @@ protected:
 
     test::TemporaryDirectory directory_;
     TlsObjects objects_;
+    test::RecordingLog log_;
     CommandTable commands_;
     ::godwit::testing::NoClient client_;
     MigrationParameters parameters_;

@@ -6,7 +6,7 @@ set(unreached
     "/block/(disk_write_tracker|fault|saver)"
     "/migration/(convergence|disk_flush|outgoing|switchover_policy|throttle_policy)"
     "/io/(address|allocation|child_process|connect|descriptor|detached|disk_|event_loop|exec_|file_|image_lock|listen|local_openers|name|nbd_)"
-    "/io/(new_image|openers|overlay|pipe|public_api|raw_disk|socket_address|socket_channel|spdlog|temporary|thread_queue|uffd|uring)"
+    "/io/(new_image|openers|overlay|pipe|public_api|raw_disk|socket_address|socket_channel|spdlog|tls_(channel|openers|session)|temporary|thread_queue|uffd|uring)"
     "/rdma/(make_fabric|network_interface|openers|public_openers|ucx_|vm_write)"
     "/monitor/(block|control|descriptor|dirty_rate|migration|monitor_|older|unix_)"
     "/machine/(accelerator_choice|cpu_throttle|disk_worker|elf_loader|emulator_|exit_port|firmware|guest_ram|machine_event)"

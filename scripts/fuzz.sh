@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds the fuzzers and runs them, two at a time:
 #   scripts/fuzz.sh [--runs N | --seconds N] [TARGET...]
-# Without a limit each runs for 60 s. Targets: incoming, return_path, vmstate, inspect, relay, qmp, hmp, trace, xbzrle, disk_records, rdma. Inputs
+# Without a limit each runs for 60 s. Targets: incoming, return_path, vmstate, inspect, relay, qmp, hmp, trace, tls_options, xbzrle, disk_records, rdma. Inputs
 # that break a promise come to build/fuzz/findings/; what is new about the code that inputs reach stays in build/fuzz/corpus/ for the next run.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -17,7 +17,7 @@ case "${1:-}" in
 esac
 case "${1:-}" in --*) shift 2 ;; esac
 targets=("$@")
-[ $# -gt 0 ] || targets=(incoming return_path vmstate inspect relay qmp hmp trace xbzrle disk_records rdma)
+[ $# -gt 0 ] || targets=(incoming return_path vmstate inspect relay qmp hmp trace tls_options xbzrle disk_records rdma)
 
 scripts/build.sh fuzz -DGODWIT_TESTS=ON -- "${targets[@]/#/fuzz-}"
 build=build/fuzz

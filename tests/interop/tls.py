@@ -2,12 +2,14 @@
 
 import argparse
 import pathlib
+import socket
 import sys
+import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 # pylint: disable=wrong-import-position
-from support import pairs  # noqa: E402
+from support import pairs, tls  # noqa: E402
 from support.processes import Workspace  # noqa: E402
 from support.relay import Relay  # noqa: E402
 
@@ -21,43 +23,40 @@ class Sides:
     def __init__(self, workspace, arguments):
         self.workspace = workspace
         self.arguments = arguments
-        self.certificates = workspace.path("tls")
-        pairs.run_checked([arguments.certificates, self.certificates])
+        self.credentials = tls.Credentials(workspace, arguments.certificates)
         self.source_kind, self.destination_kind = arguments.direction.split("-to-")
         self.source_memory = workspace.memory_path("source")
         pairs.write_memory(self.source_memory, SIZE_MIB)
         self.source = self.start(self.source_kind, "source", memory_file=self.source_memory)
         self.destination = None
-        self.objects = 0
+        self.destinations = 0
 
     def start(self, kind, name, **options):
         if kind == "qemu":
             return pairs.start_qemu(self.workspace, name, SIZE_MIB, **options)
         return pairs.start_godwit(self.workspace, name, self.arguments.program, SIZE_MIB, **options)
 
-    def protect(self, machine, directory, endpoint, **more):
-        """tls-creds of the machine are now those of the directory; None switches TLS off."""
-        self.objects += 1
-        name = f"tls{self.objects}"
-        if directory:
-            kind = "tls-creds-psk" if directory.endswith("keys") else "tls-creds-x509"
-            given = {"qom-type": kind, "id": name, "dir": str(self.certificates / directory), "endpoint": endpoint, **more}
-            if kind == "tls-creds-x509":
-                given["sanity-check"] = False
-            machine.qmp.command("object-add", given)
-        machine.qmp.command("migrate-set-parameters", {"tls-creds": name if directory else ""})
-
     def wait_at(self, directory, incoming="tcp:127.0.0.1:0", authz=None, **more):
         """A new destination, with memory that shows what has not been written."""
+        self.destinations += 1
         memory = self.workspace.memory_path("destination")
-        pairs.write_memory(memory, SIZE_MIB, seed=2)
-        self.destination = self.start(self.destination_kind, f"destination{self.objects}", memory_file=memory,
+        if not memory.exists():
+            pairs.write_memory(memory, SIZE_MIB, seed=2)
+        self.destination = self.start(self.destination_kind, f"destination{self.destinations}", memory_file=memory,
                                       incoming="defer")
-        self.protect(self.destination, directory, "server", **more)
+        self.credentials.protect(self.destination, directory, "server", **more)
         if authz:
             self.destination.qmp.command("object-add", {"qom-type": "authz-list", "id": "who", "policy": "deny", "rules": authz})
             self.destination.qmp.command("migrate-set-parameters", {"tls-authz": "who"})
+        if incoming == "fd:":
+            ours, theirs = socket.socketpair()
+            with ours, theirs:
+                self.source.qmp.pass_fd("stream", ours.fileno())
+                self.destination.qmp.pass_fd("stream", theirs.fileno())
+            incoming = "fd:stream"
         self.destination.qmp.command("migrate-incoming", {"uri": incoming})
+        if incoming == "fd:stream":
+            return incoming
         return incoming if incoming.startswith("unix:") else pairs.listening_uri(self.destination)
 
     def send(self, directory, uri, hostname=""):
@@ -65,7 +64,7 @@ class Sides:
             pairs.set_capability(self.source, "return-path", self.arguments.return_path == "on")
         if self.source_kind == "qemu":
             self.source.qmp.command("migrate-set-parameters", {"max-bandwidth": 1 << 40})
-        self.protect(self.source, directory, "client")
+        self.credentials.protect(self.source, directory, "client")
         self.source.qmp.command("migrate-set-parameters", {"tls-hostname": hostname})
         self.source.qmp.command("migrate", {"uri": uri})
 
@@ -90,10 +89,10 @@ class Sides:
 
 def moved(sides):
     arguments = sides.arguments
-    unix = f"unix:{sides.workspace.path('stream')}"
+    incoming = {"tcp": "tcp:127.0.0.1:0", "unix": f"unix:{sides.workspace.path('stream')}", "fd": "fd:"}[arguments.transport]
     directory = "keys" if arguments.credentials == "psk" else "good"
-    uri = sides.wait_at(directory, unix if arguments.transport == "unix" else "tcp:127.0.0.1:0")
-    sides.send(directory, uri, "localhost" if arguments.transport == "unix" else "")
+    uri = sides.wait_at(directory, incoming)
+    sides.send(directory, uri, "" if arguments.transport == "tcp" else "localhost")
     sides.expect_moved()
     print(f"{arguments.direction} with {arguments.credentials} over {arguments.transport}: same memory")
 
@@ -121,12 +120,15 @@ def refused(sides):
     for what, (source, destination, hostname, codes) in REFUSALS.items():
         if what == "revoked destination" and sides.source_kind == "qemu":
             continue  # a QEMU's source does not look at the list
+        begin = time.monotonic()
         authz = [{"match": "CN=nobody", "policy": "allow"}] if what == "not welcome" else None
         uri = sides.wait_at(destination, authz=authz)
+        started = time.monotonic()
         sides.send(source, uri, hostname)
         words = sides.expect_refused(codes)
         assert sides.destination_kind == "qemu" or destination is None or sides.destination.process.is_alive(), what
-        print(f"{what}: refused: {words}")
+        took_s = time.monotonic() - started
+        print(f"{what}: refused within {took_s:.1f} s, {started - begin:.1f} s after its destination began: {words}", flush=True)
         sides.drop_destination()
     uri = sides.wait_at("good", authz=[{"match": "O=godwit,CN=source", "policy": "allow"}])
     sides.send("good", uri)
@@ -162,7 +164,7 @@ def main():
     parser.add_argument("--direction", required=True, choices=["godwit-to-qemu", "qemu-to-godwit", "godwit-to-godwit"])
     parser.add_argument("--case", default="moved", choices=["moved", "refused", "cut"])
     parser.add_argument("--credentials", default="x509", choices=["x509", "psk"])
-    parser.add_argument("--transport", default="tcp", choices=["tcp", "unix"])
+    parser.add_argument("--transport", default="tcp", choices=["tcp", "unix", "fd"])
     parser.add_argument("--return-path", default="on", choices=["on", "off"])
     arguments = parser.parse_args()
     with Workspace() as workspace:

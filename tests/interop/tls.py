@@ -33,7 +33,10 @@ class Sides:
 
     def start(self, kind, name, **options):
         if kind == "qemu":
-            return pairs.start_qemu(self.workspace, name, SIZE_MIB, **options)
+            machine = pairs.start_qemu(self.workspace, name, SIZE_MIB, **options)
+            # On a machine that is busy and short of memory a QEMU has taken half a minute over its start and its first object.
+            machine.qmp.timeout_s = 90
+            return machine
         return pairs.start_godwit(self.workspace, name, self.arguments.program, SIZE_MIB, **options)
 
     def wait_at(self, directory, incoming="tcp:127.0.0.1:0", authz=None, **more):

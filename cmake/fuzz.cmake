@@ -6,7 +6,7 @@ set(unreached
     "/block/(disk_write_tracker|saver)"
     "/migration/(convergence|disk_flush|outgoing|switchover_policy|throttle_policy)"
     "/io/(child_process|connect|descriptor|detached|event_loop|exec_|file_channel|listen|local_openers|name|openers|pipe|public_api)"
-    "/io/(socket_address|socket_channel|spdlog|uffd)"
+    "/io/(socket_address|socket_channel|spdlog|tls_(channel|openers|session)|uffd)"
     "/rdma/(make_fabric|network_interface|openers|public_openers|ucx_|vm_write)"
     "/monitor/(block|control|descriptor|dirty_rate|migration|monitor_|older|unix_)"
     "/machine/(accelerator_choice|cpu_throttle|disk_worker|emulator_|exit_port|firmware|machine_event)"

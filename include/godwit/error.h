@@ -28,6 +28,9 @@ enum class ErrorCode : std::uint16_t {
     switchover_timeout = 25,  ///< the switchover did not finish within its deadline
     peer_closed = 26,         ///< the peer closed the connection before the migration was over
     child_failed = 27,        ///< a command started for `exec:` failed
+    tls_handshake = 28,       ///< the two sides could not agree on TLS, or one of them does not speak it
+    tls_certificate = 29,     ///< one side does not accept the other's certificate
+    tls_denied = 30,          ///< the certificate is good, but whoever it names may not migrate to here
     stream_truncated = 40,    ///< the stream ended in the middle
     stream_corrupt = 41,      ///< the stream contradicts the format
     stream_version = 42,      ///< the stream has a format version that is not understood

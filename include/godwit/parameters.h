@@ -55,6 +55,13 @@ struct MigrationParameters {
     bool zero_blocks = false;
     /// Over RDMA, register all memory at the beginning, which also keeps it in RAM (capability `rdma-pin-all`).
     bool rdma_pin_all = false;
+    /// Which of the program's TLS credentials protect the connection; empty: none does. The engine refuses a channel
+    /// that is not encrypted then.
+    std::string tls_creds;
+    /// The name that the destination's certificate has to have; empty: the host of the destination's address.
+    std::string tls_hostname;
+    /// Who decides whether the source's certificate is welcome; empty: each that the authority has signed is.
+    std::string tls_authz;
     /// Send the stream as QEMU 1.5/1.6 did: no configuration, footers, commands or description.
     bool legacy_stream = false;
     /// Deadlines; see `docs/handover.md`.
@@ -64,7 +71,8 @@ struct MigrationParameters {
     std::uint64_t switchover_timeout_ms = 5'000;
 };
 
-/// The text, which is not owned, is one of the words that the definition allows.
+/// The text is not owned: of a choice it is one of the words of its definition, else it belongs to the parameters or to
+/// whoever gave it.
 using ParameterValue = std::variant<bool, std::uint64_t, std::string_view>;
 
 /// The definition of one setting; the only place that knows its name, range and unit. A capability is a parameter that
@@ -75,7 +83,7 @@ struct ParameterInfo {
     std::string_view former_name = {};
     std::string_view unit = {};
     std::string_view help;
-    std::variant<bool MigrationParameters::*, std::uint64_t MigrationParameters::*,
+    std::variant<bool MigrationParameters::*, std::uint64_t MigrationParameters::*, std::string MigrationParameters::*,
                  SwitchoverPolicy MigrationParameters::*>
         member;
     bool capability = false;
@@ -103,6 +111,7 @@ struct ParameterChange {
 const std::vector<ParameterInfo>& parameter_table();
 const ParameterInfo* find_parameter(std::string_view name);
 
+/// A text in the result lives as long as `parameters`.
 ParameterValue get_parameter(const MigrationParameters& parameters, const ParameterInfo& info);
 /// Checks types and ranges and makes all changes, or none. Errors: `invalid_argument`, worded as QEMU words them.
 Status set_parameters(MigrationParameters& parameters, std::span<const ParameterChange> changes);

@@ -4,14 +4,15 @@
 #include <poll.h>
 #include <unistd.h>
 
+#include <array>
 #include <chrono>
+#include <string_view>
 #include <utility>
 
 #include "cli/exit_status.h"
 #include "cli/machine_commands.h"
 #include "cli/subcommands.h"
 #include "godwit/error_table.h"
-#include "io/shown_text.h"
 #include "monitor/basic_commands.h"
 #include "monitor/block_commands.h"
 #include "monitor/control_commands.h"
@@ -20,6 +21,7 @@
 #include "monitor/hmp_session.h"
 #include "monitor/human_monitor_command.h"
 #include "monitor/migration_commands.h"
+#include "monitor/object_commands.h"
 #include "monitor/older_migration_commands.h"
 #include "monitor/qmp_session.h"
 #include "tools/trace_format.h"
@@ -98,12 +100,15 @@ Status MachineHost::prepare() {
     incoming.devices = machine_->incoming_devices();
     const auto expected = options_.incoming ? MachineMigrations::Incoming::expected : MachineMigrations::Incoming::none;
     migrations_ = std::make_unique<MachineMigrations>(
-        std::move(environment), std::move(incoming), descriptors_, static_cast<EventSink&>(*this), expected,
-        options_.sandbox, options_.steps,
+        std::move(environment), std::move(incoming), descriptors_, tls_objects_, static_cast<EventSink&>(*this),
+        expected, options_.sandbox, options_.steps,
         MachineMigrations::Callbacks{[this](MigrationState state) { outgoing_changed(state); },
                                      [this](MigrationState state) { incoming_changed(state); },
                                      [this] { return machine_->check_departure(); }},
         trace_.get());
+    if (auto status = set_up_tls(); !status) {
+        return status;
+    }
     dirty_rate_ = std::make_unique<DirtyRateMeter>(clock_, waiter_, loop_, machine_->memory());
     add_commands();
     if (auto status = listen(); !status) {
@@ -120,28 +125,15 @@ Status MachineHost::prepare() {
     return {};
 }
 
-std::vector<BlockEntry> MachineHost::block_entries() const {
-    std::vector<BlockEntry> entries;
-    for (std::size_t i = 0; i < disks_.size(); ++i) {
-        const DiskSpec& spec = options_.disks[i];
-        const bool is_nbd = spec.file.empty();
-        entries.push_back({spec.name, is_nbd ? shown_uri(spec.nbd) : spec.file, is_nbd ? "nbd" : "raw",
-                           disks_[i]->size(), disks_[i]->is_read_only()});
-    }
-    return entries;
-}
-
-Result<std::vector<MachineDisk>> MachineHost::open_disks() {
-    std::vector<MachineDisk> disks;
-    for (const DiskSpec& spec : options_.disks) {
-        auto disk = open_disk(spec, clock_, log_);
-        if (!disk) {
-            return fail(disk.error());
+Status MachineHost::set_up_tls() {
+    for (const Json& object : options_.objects) {
+        if (auto status = add_object(tls_objects_, object, log_); !status) {
+            return status;
         }
-        disks.push_back({spec.name, disk->get()});
-        disks_.push_back(std::move(*disk));
     }
-    return disks;
+    const std::array changes{ParameterChange{find_parameter("tls-creds"), std::string_view(options_.tls_creds)},
+                             ParameterChange{find_parameter("tls-authz"), std::string_view(options_.tls_authz)}};
+    return migrations_->set(changes);
 }
 
 Status MachineHost::listen() {
@@ -170,6 +162,7 @@ void MachineHost::add_commands() {
     add_basic_commands(commands_, [this] { end(MachineEventReason::host_quit); });
     add_human_monitor_command(commands_);
     add_descriptor_commands(commands_, descriptors_);
+    add_object_commands(commands_, tls_objects_, log_);
     add_migration_commands(commands_, *migrations_);
     add_older_migration_commands(commands_, *migrations_);
     add_control_commands(commands_, *migrations_);

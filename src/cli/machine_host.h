@@ -17,11 +17,13 @@
 #include "io/monotonic_clock.h"
 #include "io/named_descriptors.h"
 #include "io/thread_waiter.h"
+#include "io/tls_objects.h"
 #include "machine/virtual_machine.h"
 #include "monitor/block_commands.h"
 #include "monitor/command_table.h"
 #include "monitor/dirty_rate_meter.h"
 #include "monitor/event_sink.h"
+#include "monitor/json.h"
 #include "monitor/monitor_server.h"
 #include "tools/trace_file.h"
 
@@ -48,6 +50,11 @@ struct HostOptions {
     /// As whom the program goes on once the machine is made.
     std::optional<RunAs> run_as;
     StepSignals steps;
+    /// The arguments of object-add, for each object that is there from the beginning.
+    std::vector<Json> objects;
+    /// The initial values of tls-creds and tls-authz, for an address in `incoming`.
+    std::string tls_creds;
+    std::string tls_authz;
 };
 
 /// A virtual machine with its monitor and its migrations, from the start to the end of the program. One thread.
@@ -70,6 +77,7 @@ private:
     Status prepare();
     Result<std::vector<MachineDisk>> open_disks();
     std::vector<BlockEntry> block_entries() const;
+    Status set_up_tls();
     void add_commands();
     Status listen();
     void emit(std::string_view name, const Json& data) override;
@@ -94,6 +102,7 @@ private:
     MonotonicClock clock_;
     ThreadWaiter waiter_;
     NamedDescriptors descriptors_;
+    TlsObjects tls_objects_;
     /// Outlive the machine.
     std::vector<std::unique_ptr<HostBlockDevice>> disks_;
     std::unique_ptr<VirtualMachine> machine_;

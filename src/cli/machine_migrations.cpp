@@ -13,11 +13,12 @@ Status StateObserver::state_changed(MigrationState, MigrationState to) {
 }
 
 MachineMigrations::MachineMigrations(Environment outgoing, Environment incoming, NamedDescriptors& descriptors,
-                                     EventSink& events, Incoming expected, Sandbox sandbox, StepSignals steps,
-                                     Callbacks callbacks, TraceFile* trace)
+                                     const TlsObjects& tls_objects, EventSink& events, Incoming expected,
+                                     Sandbox sandbox, StepSignals steps, Callbacks callbacks, TraceFile* trace)
     : environment_(std::move(outgoing)),
       incoming_environment_(std::move(incoming)),
       descriptors_(descriptors),
+      tls_objects_(tls_objects),
       incoming_expected_(expected),
       sandbox_(sandbox),
       events_(environment_.executor, events, [this] { return parameters().events; }),
@@ -52,7 +53,11 @@ Status MachineMigrations::migrate(const MigrateRequest& request) {
     if (!address) {
         return fail(address.error());
     }
-    auto opener = make_any_outgoing_opener(*address, descriptors_, environment_.clock, environment_.log);
+    const auto tls = tls_objects_.terms(parameters(), Direction::outgoing);
+    if (!tls) {
+        return fail(tls.error());
+    }
+    auto opener = make_any_outgoing_opener(*address, descriptors_, environment_.clock, environment_.log, *tls);
     if (!opener) {
         return fail(opener.error());
     }
@@ -78,7 +83,11 @@ Status MachineMigrations::receive(const std::string& uri) {
     if (!address) {
         return fail(address.error());
     }
-    auto endpoint = make_any_incoming_endpoint(*address, descriptors_, environment_.clock, environment_.log);
+    const auto tls = tls_objects_.terms(parameters(), Direction::incoming);
+    if (!tls) {
+        return fail(tls.error());
+    }
+    auto endpoint = make_any_incoming_endpoint(*address, descriptors_, environment_.clock, environment_.log, *tls);
     if (!endpoint) {
         return fail(endpoint.error());
     }

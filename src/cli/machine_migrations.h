@@ -11,6 +11,7 @@
 #include "godwit/listener.h"
 #include "godwit/migration.h"
 #include "io/named_descriptors.h"
+#include "io/tls_objects.h"
 #include "monitor/event_sink.h"
 #include "monitor/migration_events.h"
 #include "monitor/migration_service.h"
@@ -45,9 +46,9 @@ public:
 
     /// `outgoing` and `incoming` differ in their devices only: an incoming machine may bring more. `trace`, if not
     /// null, is told everything, and outlives this. `sandbox` is for the thread that loads an incoming machine.
-    MachineMigrations(Environment outgoing, Environment incoming, NamedDescriptors& descriptors, EventSink& events,
-                      Incoming expected, Sandbox sandbox, StepSignals steps, Callbacks callbacks,
-                      TraceFile* trace = nullptr);
+    MachineMigrations(Environment outgoing, Environment incoming, NamedDescriptors& descriptors,
+                      const TlsObjects& tls_objects, EventSink& events, Incoming expected, Sandbox sandbox,
+                      StepSignals steps, Callbacks callbacks, TraceFile* trace = nullptr);
 
     Status migrate(const MigrateRequest& request) override;
     Status cancel() override { return outgoing_.cancel(); }
@@ -71,6 +72,7 @@ private:
     const Environment environment_;
     const Environment incoming_environment_;
     NamedDescriptors& descriptors_;
+    const TlsObjects& tls_objects_;
     const Incoming incoming_expected_;
     const Sandbox sandbox_;
     MigrationEvents events_;

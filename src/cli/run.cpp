@@ -11,6 +11,7 @@
 #include "cli/memory_faults.h"
 #include "cli/monitor_address.h"
 #include "cli/named_log.h"
+#include "cli/object_argument.h"
 #include "cli/signal_watch.h"
 #include "cli/subcommands.h"
 
@@ -37,6 +38,9 @@ struct RunArguments {
     std::vector<std::string> qmp;
     std::vector<std::string> monitors;
     std::optional<std::string> incoming;
+    std::vector<std::string> objects;
+    std::string tls_creds;
+    std::string tls_authz;
     std::string name;
     bool paused = false;
     bool exit_after_migration = false;
@@ -98,6 +102,19 @@ Status take_disks(const RunArguments& arguments, HostOptions& options) {
         options.disks.push_back(std::move(*spec));
     }
     return check_disk_names(options.disks);
+}
+
+Status take_objects(const RunArguments& arguments, HostOptions& options) {
+    for (const std::string& text : arguments.objects) {
+        auto object = parse_object_argument(text);
+        if (!object) {
+            return fail(object.error());
+        }
+        options.objects.push_back(std::move(*object));
+    }
+    options.tls_creds = arguments.tls_creds;
+    options.tls_authz = arguments.tls_authz;
+    return {};
 }
 
 Status take_step(const std::optional<std::string>& name, std::optional<HandoverStep>& step) {
@@ -163,6 +180,9 @@ Result<HostOptions> parse(const RunArguments& arguments) {
     Status status = take_machine(arguments, options.machine);
     if (status) {
         status = take_disks(arguments, options);
+    }
+    if (status) {
+        status = take_objects(arguments, options);
     }
     if (status) {
         status = take_monitors(arguments, options);
@@ -238,6 +258,19 @@ void add_machine_options(CLI::App& command, RunArguments& a) {
     command.add_option("--name", a.name, "a name for log lines and QMP's query-name");
 }
 
+void add_tls_options(CLI::App& command, RunArguments& a) {
+    command
+        .add_option("--object", a.objects,
+                    "TLS credentials as QEMU has them: tls-creds-x509,id=NAME,dir=PATH[,endpoint=server]"
+                    "[,verify-peer=off] or tls-creds-psk,id=NAME,dir=PATH[,endpoint=server][,username=USER]; or who is "
+                    "welcome: authz-simple,id=NAME,identity=DN or authz-list,id=NAME,rules.0.match=DN,"
+                    "rules.0.policy=allow; may be repeated; a comma in a value is doubled")
+        ->allow_extra_args(false);
+    command.add_option("--tls-creds", a.tls_creds,
+                       "protect migrations with these TLS credentials, as the parameter tls-creds does");
+    command.add_option("--tls-authz", a.tls_authz, "the object that says which sources may come, as tls-authz does");
+}
+
 }  // namespace
 
 void add_run_command(CLI::App& app, int& status) {
@@ -253,6 +286,7 @@ void add_run_command(CLI::App& app, int& status) {
         "--incoming", a.incoming,
         "wait for a migration: tcp:HOST:PORT, rdma:HOST:PORT, unix:PATH, fd:N, exec:COMMAND or file:PATH; or defer: a "
         "monitor's migrate-incoming will tell");
+    add_tls_options(*command, a);
     command
         ->add_option("--sandbox", a.sandbox,
                      "what becomes of a system call that the thread which loads an arriving machine does not need: on "

@@ -6,6 +6,7 @@
 #include <set>
 #include <utility>
 
+#include "io/comma_options.h"
 #include "io/faulty_disk.h"
 #include "io/nbd_disk.h"
 #include "io/overlay_disk.h"
@@ -20,23 +21,6 @@ constexpr const char* form = "--disk id=NAME,file=PATH|nbd=URI[,readonly][,base=
 
 tl::unexpected<Error> malformed(const std::string& what) {
     return fail(ErrorCode::invalid_argument, what, form);
-}
-
-/// What stands before the next single comma, with double ones made single; taken off `text`.
-std::string take_option(std::string_view& text) {
-    std::string option;
-    while (!text.empty()) {
-        const char letter = text.front();
-        text.remove_prefix(1);
-        if (letter == ',') {
-            if (!text.starts_with(',')) {
-                break;
-            }
-            text.remove_prefix(1);
-        }
-        option += letter;
-    }
-    return option;
 }
 
 bool is_name(std::string_view name) {
@@ -127,7 +111,7 @@ Result<DiskSpec> parse_disk_spec(std::string_view text) {
     DiskSpec spec;
     std::set<std::string, std::less<>> seen;
     while (!text.empty()) {
-        const std::string option = take_option(text);
+        const std::string option = take_comma_option(text);
         const std::size_t separator = option.find('=');
         const std::string key = option.substr(0, separator);
         std::string value = separator == std::string::npos ? "" : option.substr(separator + 1);

@@ -53,12 +53,12 @@ constexpr Duration accept_error_pause = std::chrono::milliseconds(100);
 
 Result<std::unique_ptr<ListenOpener>> ListenOpener::create(const TcpAddress& address, Clock& clock, Log& log,
                                                            ListenOptions options) {
-    return create_over(ListeningSocket::listen(address, clock), clock, log, options);
+    return create_over(ListeningSocket::listen(address, clock), clock, log, std::move(options));
 }
 
 Result<std::unique_ptr<ListenOpener>> ListenOpener::create(const UnixAddress& address, Clock& clock, Log& log,
                                                            ListenOptions options) {
-    return create_over(ListeningSocket::listen(address), clock, log, options);
+    return create_over(ListeningSocket::listen(address), clock, log, std::move(options));
 }
 
 Result<std::unique_ptr<ListenOpener>> ListenOpener::create_over(Result<ListeningSocket> listener, Clock& clock,
@@ -72,12 +72,16 @@ Result<std::unique_ptr<ListenOpener>> ListenOpener::create_over(Result<Listening
     }
     GODWIT_ASSERT(options.opening_bytes <= max_opening_bytes, "an opening of {} bytes", options.opening_bytes);
     return std::unique_ptr<ListenOpener>(
-        new ListenOpener(std::move(*listener), std::move(*cancel), clock, log, options));
+        new ListenOpener(std::move(*listener), std::move(*cancel), clock, log, std::move(options)));
 }
 
 ListenOpener::ListenOpener(ListeningSocket listener, std::unique_ptr<CancelEvent> cancel, Clock& clock, Log& log,
                            ListenOptions options)
-    : listener_(std::move(listener)), cancel_(std::move(cancel)), clock_(clock), log_(log), options_(options) {}
+    : listener_(std::move(listener)),
+      cancel_(std::move(cancel)),
+      clock_(clock),
+      log_(log),
+      options_(std::move(options)) {}
 
 std::string ListenOpener::address() const {
     constexpr std::string_view tcp = "tcp:";
@@ -93,6 +97,9 @@ Result<std::unique_ptr<Channel>> ListenOpener::open(Instant deadline) {
     stop_listening();
     if (!connection) {
         return fail(connection.error());
+    }
+    if (connection->introduction != nullptr) {
+        return connection->introduction->make_channel(std::move(connection->socket), connection->name, clock_);
     }
     auto channel = SocketChannel::create(std::move(connection->socket), connection->name, clock_);
     if (!channel) {
@@ -131,7 +138,8 @@ Result<AcceptedConnection> ListenOpener::find_migration(Instant deadline) {
         for (auto candidate = candidates_.begin(); candidate != candidates_.end();) {
             const Verdict verdict = examine(*candidate);
             if (verdict == Verdict::migration) {
-                AcceptedConnection found{std::move(candidate->socket), candidate->name};
+                AcceptedConnection found{std::move(candidate->socket), candidate->name,
+                                         std::move(candidate->introduction)};
                 candidates_.erase(candidate);
                 return found;
             }
@@ -187,10 +195,22 @@ void ListenOpener::accept_candidates() {
             candidates_.pop_front();
         }
         candidates_.push_back({std::move(socket), name, now + options_.handshake_timeout, now});
+        if (options_.introduce) {
+            auto introduction = options_.introduce();
+            if (!introduction) {
+                log_stray(name, introduction.error().text(), LogLevel::warning);
+                candidates_.pop_back();
+                continue;
+            }
+            candidates_.back().introduction = std::move(*introduction);
+        }
     }
 }
 
 ListenOpener::Verdict ListenOpener::examine(Candidate& candidate) {
+    if (candidate.introduction != nullptr) {
+        return hear(candidate);
+    }
     std::array<char, max_opening_bytes> bytes{};
     const ssize_t got = ::recv(candidate.socket.get(), bytes.data(), bytes.size(), MSG_PEEK | MSG_DONTWAIT);
     if (got < 0) {
@@ -234,6 +254,15 @@ ListenOpener::Verdict ListenOpener::judge(Candidate& candidate, std::string_view
     log_stray(candidate.name, fmt::format("it is no migration stream, it begins with '{}'",
                                           printable(start.substr(0, max_shown_bytes))));
     return Verdict::stray;
+}
+
+ListenOpener::Verdict ListenOpener::hear(Candidate& candidate) {
+    const auto found = candidate.introduction->go_on(candidate.socket.get());
+    if (!found) {
+        log_stray(candidate.name, found.error().text(), LogLevel::warning);
+        return Verdict::stray;
+    }
+    return *found ? Verdict::migration : Verdict::undecided;
 }
 
 void ListenOpener::close_silent_candidates() {

@@ -3,6 +3,7 @@
 #include <poll.h>
 
 #include <chrono>
+#include <functional>
 #include <list>
 #include <memory>
 #include <string>
@@ -14,6 +15,7 @@
 #include "io/address.h"
 #include "io/cancel_event.h"
 #include "io/file_descriptor.h"
+#include "io/introduction.h"
 #include "io/listening_socket.h"
 
 namespace godwit {
@@ -27,14 +29,18 @@ struct ListenOptions {
     ListenProtocol protocol = ListenProtocol::stream;
     /// A connection is a migration once it has the magic and so many bytes in all have come. At most 64.
     std::size_t opening_bytes = 0;
+    /// Instead of a magic: what finds out about each connection, of which bytes are read and answered then.
+    std::function<Result<std::unique_ptr<Introduction>>()> introduce = {};
 };
 
-/// A connection that has begun with the magic of the protocol, and of which the opening has come; all its bytes are
-/// still to be read.
+/// A connection that has begun with the magic of the protocol, and of which the opening has come. All its bytes are
+/// still to be read, unless it introduced itself.
 struct AcceptedConnection {
     FileDescriptor socket;
     /// The peer as a URI, for messages.
     std::string name;
+    /// Null where nothing but the magic is looked at.
+    std::unique_ptr<Introduction> introduction = nullptr;
 };
 
 /// Waits for the one connection that turns out to be a migration: the first whose stream begins with the format's
@@ -74,6 +80,7 @@ private:
         Instant handshake_deadline;
         /// Not looked at before: its first bytes have arrived only in part, which would be reported again and again.
         Instant next_look;
+        std::unique_ptr<Introduction> introduction = nullptr;
     };
     enum class Verdict { migration, stray, undecided };
 
@@ -86,6 +93,7 @@ private:
     void accept_candidates();
     Verdict examine(Candidate& candidate);
     Verdict judge(Candidate& candidate, std::string_view start);
+    Verdict hear(Candidate& candidate);
     void close_silent_candidates();
     void log_stray(const std::string& name, const std::string& reason, LogLevel level = LogLevel::info);
 

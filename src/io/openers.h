@@ -9,15 +9,17 @@
 #include "godwit/log.h"
 #include "io/address.h"
 #include "io/named_descriptors.h"
+#include "io/tls_terms.h"
 
 namespace godwit {
 
 /// Makes what opens a channel to `address`. A descriptor is taken (from `descriptors` or from those inherited) now;
-/// everything else happens in `open`. Clock and log must outlive opener and channel. Errors: `invalid_argument`,
-/// `not_found` for a descriptor, `unsupported` for one of a kind that cannot carry a migration and for rdma: (see
+/// everything else happens in `open`. Clock and log must outlive opener and channel. With `tls`, connections of sockets
+/// are protected and other kinds of addresses are refused. Errors: `invalid_argument`, `not_found` for a descriptor,
+/// `unsupported` for one of a kind that cannot carry a migration, for what TLS does not work with, and for rdma: (see
 /// rdma/openers.h), `io`.
 Result<std::unique_ptr<ChannelOpener>> make_outgoing_opener(const Address& address, NamedDescriptors& descriptors,
-                                                            Clock& clock, Log& log);
+                                                            Clock& clock, Log& log, const TlsTerms& tls = {});
 
 /// Where a migration is waited for.
 struct IncomingEndpoint {
@@ -29,6 +31,6 @@ struct IncomingEndpoint {
 /// Makes what waits for a migration at `address`. tcp and unix listen when this returns. The lookup of a host name
 /// may take a few seconds here. Errors as above, and `io` when the address cannot be listened on.
 Result<IncomingEndpoint> make_incoming_endpoint(const Address& address, NamedDescriptors& descriptors, Clock& clock,
-                                                Log& log);
+                                                Log& log, const TlsTerms& tls = {});
 
 }  // namespace godwit

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "base/printable.h"
+#include "migration/protection.h"
 
 namespace godwit {
 
@@ -99,12 +100,15 @@ Status IncomingSession::open_channel() {
             channel_->shutdown();
         }
     }
+    const MigrationParameters parameters = parameter_source_.current_parameters();
+    if (Status is_protected = check_protection(parameters, channel_->traits()); !is_protected) {
+        return is_protected;
+    }
     DirectPageReceiver* direct = channel_->direct_page_receiver();
     loader_.set_direct_pages(direct);
     auto reader = std::make_unique<StreamReader>(*channel_, environment_.clock);
     environment_.memory.hide_copies(reader->memory());
-    const std::chrono::milliseconds handshake_timeout(parameter_source_.current_parameters().handshake_timeout_ms);
-    reader->set_deadline(now() + handshake_timeout);
+    reader->set_deadline(now() + std::chrono::milliseconds(parameters.handshake_timeout_ms));
     const std::lock_guard lock(figures_mutex_);
     reader_ = std::move(reader);
     direct_ = direct;

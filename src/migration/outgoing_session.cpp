@@ -6,6 +6,7 @@
 #include <bit>
 
 #include "base/printable.h"
+#include "migration/protection.h"
 #include "stream/commands.h"
 #include "stream/vmstate_codec.h"
 
@@ -94,7 +95,7 @@ Status OutgoingSession::connect() {
     if (interrupted_) {
         channel_->shutdown();
     }
-    return {};
+    return check_protection(parameters_, channel_->traits());
 }
 
 Status OutgoingSession::introduce() {

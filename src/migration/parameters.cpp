@@ -14,6 +14,8 @@ namespace {
 using P = MigrationParameters;
 
 constexpr std::uint64_t ten_minutes_ms = 600'000;
+/// More than any name has.
+constexpr std::size_t max_text_bytes = 1024;
 
 /// QEMU's error texts write names with underscores.
 std::string underscored(std::string_view name) {
@@ -72,6 +74,19 @@ Status set_member(P& parameters, const ParameterInfo& info, SwitchoverPolicy P::
                     fmt::format("Parameter '{}' does not accept value '{}'", info.name, *given));
     }
     parameters.*member = static_cast<SwitchoverPolicy>(found - info.words.begin());
+    return {};
+}
+
+Status set_member(P& parameters, const ParameterInfo& info, std::string P::*member, const ParameterValue& value) {
+    const std::string_view* given = std::get_if<std::string_view>(&value);
+    if (given == nullptr) {
+        return wrong_type(info, "string");
+    }
+    if (given->size() > max_text_bytes) {
+        return fail(ErrorCode::invalid_argument,
+                    fmt::format("Parameter '{}' is longer than {} bytes", info.name, max_text_bytes));
+    }
+    parameters.*member = *given;
     return {};
 }
 
@@ -204,6 +219,15 @@ const std::vector<ParameterInfo>& parameter_table() {
          .while_running = true,
          .minimum = 1,
          .maximum = 100},
+        {.name = "tls-authz",
+         .help = "id of the object that says which sources may come, by their certificates; empty is no such question",
+         .member = &P::tls_authz},
+        {.name = "tls-creds",
+         .help = "id of the TLS credentials that protect the connection; empty is no TLS",
+         .member = &P::tls_creds},
+        {.name = "tls-hostname",
+         .help = "name that the destination's certificate must have; empty is the host of its address",
+         .member = &P::tls_hostname},
         {.name = "xbzrle",
          .help = "after the first pass, send pages as differences to what was sent before",
          .member = &P::xbzrle,
@@ -236,6 +260,9 @@ const ParameterInfo* find_parameter(std::string_view name) {
 ParameterValue get_parameter(const MigrationParameters& parameters, const ParameterInfo& info) {
     if (const auto* choice = std::get_if<SwitchoverPolicy P::*>(&info.member)) {
         return info.words[static_cast<std::size_t>(parameters.**choice)];
+    }
+    if (const auto* text = std::get_if<std::string P::*>(&info.member)) {
+        return std::string_view(parameters.**text);
     }
     if (const auto* number = std::get_if<std::uint64_t P::*>(&info.member)) {
         return parameters.**number;

@@ -32,6 +32,9 @@ std::string values_of(const ParameterInfo& info) {
         }
         return text;
     }
+    if (std::holds_alternative<std::string MigrationParameters::*>(info.member)) {
+        return "text";
+    }
     if (std::holds_alternative<bool MigrationParameters::*>(info.member)) {
         return "on, off";
     }

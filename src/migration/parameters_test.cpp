@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "migration/protection.h"
+
 namespace godwit {
 namespace {
 
@@ -25,6 +27,12 @@ TEST(Parameters, EachHasADefaultWithinItsRangeAndRefusesOthers) {
             }
             ASSERT_TRUE(set_parameter(parameters, info, most(info)));
             EXPECT_EQ(std::get<std::uint64_t>(get_parameter(parameters, info)), most(info));
+        } else if (std::holds_alternative<std::string MigrationParameters::*>(info.member)) {
+            EXPECT_EQ(initial, ParameterValue("")) << info.name;
+            EXPECT_FALSE(set_parameter(parameters, info, true)) << info.name;
+            EXPECT_FALSE(set_parameter(parameters, info, std::string(5000, 'x'))) << info.name;
+            ASSERT_TRUE(set_parameter(parameters, info, "anything")) << info.name;
+            EXPECT_EQ(get_parameter(parameters, info), ParameterValue("anything"));
         } else {
             EXPECT_FALSE(set_parameter(parameters, info, std::uint64_t{1})) << info.name;
             EXPECT_FALSE(set_parameter(parameters, info, "nonsense")) << info.name;
@@ -35,6 +43,16 @@ TEST(Parameters, EachHasADefaultWithinItsRangeAndRefusesOthers) {
     ASSERT_FALSE(status);
     EXPECT_EQ(status.error().message, "Parameter 'downtime_limit' expects an integer in the range of 0 to 2000000");
     EXPECT_EQ(find_parameter("nonsense"), nullptr);
+}
+
+TEST(Parameters, TlsNeedsAnEncryptedChannel) {
+    MigrationParameters parameters;
+    EXPECT_TRUE(check_protection(parameters, {.description = "plain"}));
+    parameters.tls_creds = "tls0";
+    const Status refused = check_protection(parameters, {.description = "plain"});
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().code, ErrorCode::unsupported);
+    EXPECT_TRUE(check_protection(parameters, {.description = "protected", .encrypted = true}));
 }
 
 TEST(Parameters, ChoicesHaveNames) {

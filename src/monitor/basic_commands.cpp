@@ -13,6 +13,8 @@ std::string_view type_name(ArgumentType type) {
     switch (type) {
         case ArgumentType::string:
             return "string";
+        case ArgumentType::string_or_null:
+            return "string or null";
         case ArgumentType::boolean:
             return "boolean";
         case ArgumentType::integer:

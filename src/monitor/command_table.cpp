@@ -97,6 +97,8 @@ Status check_value(const Argument& argument, const Json& value, const std::strin
         case ArgumentType::string:
             return value.is_string() ? check_word(argument, value.get_ref<const std::string&>())
                                      : wrong_type(path, "string");
+        case ArgumentType::string_or_null:
+            return value.is_string() || value.is_null() ? Status() : wrong_type(path, "StrOrNull");
         case ArgumentType::boolean:
             return value.is_boolean() ? Status() : wrong_type(path, "boolean");
         case ArgumentType::integer:

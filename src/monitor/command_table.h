@@ -16,6 +16,7 @@ namespace godwit {
 
 enum class ArgumentType {
     string,
+    string_or_null,
     boolean,
     integer,  ///< an int64
     uint64,

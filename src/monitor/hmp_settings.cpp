@@ -54,6 +54,7 @@ Result<Json> parameter_value(const Argument* argument, const std::string& parame
                        : fail(ErrorCode::invalid_argument, fmt::format("Parameter '{}' expects a number", parameter));
         }
         case ArgumentType::string:
+        case ArgumentType::string_or_null:
             return text;
         case ArgumentType::array:
         case ArgumentType::object:

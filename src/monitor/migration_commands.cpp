@@ -30,6 +30,9 @@ ParameterValue to_parameter_value(const Json& value) {
     if (value.is_string()) {
         return std::string_view(value.get_ref<const std::string&>());
     }
+    if (value.is_null()) {
+        return std::string_view();  // as in QEMU
+    }
     return value.is_boolean() ? ParameterValue(value.get<bool>()) : ParameterValue(*to_size(value));
 }
 
@@ -91,6 +94,9 @@ void add_start_and_end(CommandTable& commands, MigrationService& service) {
 ArgumentType type_of(const ParameterInfo& info) {
     if (!info.words.empty()) {
         return ArgumentType::string;
+    }
+    if (std::holds_alternative<std::string MigrationParameters::*>(info.member)) {
+        return ArgumentType::string_or_null;
     }
     if (std::holds_alternative<bool MigrationParameters::*>(info.member)) {
         return ArgumentType::boolean;

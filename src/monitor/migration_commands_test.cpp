@@ -156,6 +156,16 @@ TEST_F(MigrationCommandsTest, SetsAndQueriesEveryParameter) {
     EXPECT_EQ(run("migrate-set-parameters", *run("query-migrate-parameters")), Json::object());
 }
 
+TEST_F(MigrationCommandsTest, NothingIsAnEmptyTextWhereQemuTakesItForOne) {
+    EXPECT_EQ(run("migrate-set-parameters", {{"tls-creds", "tls0"}}), Json::object());
+    EXPECT_EQ(service_.values.tls_creds, "tls0");
+    EXPECT_EQ(run("migrate-set-parameters", {{"tls-creds", nullptr}, {"tls-authz", nullptr}}), Json::object());
+    EXPECT_EQ(service_.values.tls_creds, "");
+    EXPECT_EQ((*run("query-migrate-parameters"))["tls-creds"], "");
+    EXPECT_EQ(mistake("migrate-set-parameters", {{"tls-creds", 5}}),
+              "Invalid parameter type for 'tls-creds', expected: StrOrNull");
+}
+
 TEST_F(MigrationCommandsTest, ChangesAllParametersOrNone) {
     EXPECT_NE(mistake("migrate-set-parameters", {{"connect-timeout", 5}, {"downtime-limit", 90'000'000}})
                   .find("Parameter 'downtime_limit' expects an integer in the range of 0 to "),

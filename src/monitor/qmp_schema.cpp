@@ -32,11 +32,12 @@ const std::vector<Event>& events() {
 class SchemaWriter {
 public:
     SchemaWriter() {
-        constexpr std::array<std::pair<const char*, const char*>, 5> builtin{{
+        constexpr std::array<std::pair<const char*, const char*>, 6> builtin{{
             {"str", "string"},
             {"bool", "boolean"},
             {"int", "int"},
             {"number", "number"},
+            {"null", "null"},
             {"any", "value"},
         }};
         for (const auto& [name, json_type] : builtin) {
@@ -98,10 +99,19 @@ private:
         entries_.push_back({{"name", name}, {"meta-type", "array"}, {"element-type", of}});
         return name;
     }
+    std::string string_or_null() {
+        std::string name = next_name();
+        entries_.push_back({{"name", name},
+                            {"meta-type", "alternate"},
+                            {"members", Json::array({{{"type", "str"}}, {{"type", "null"}}})}});
+        return name;
+    }
     std::string type_of(const Argument& argument) {
         switch (argument.type) {
             case ArgumentType::string:
                 return argument.words.empty() ? "str" : enumeration(argument.words);
+            case ArgumentType::string_or_null:
+                return string_or_null();
             case ArgumentType::boolean:
                 return "bool";
             case ArgumentType::integer:

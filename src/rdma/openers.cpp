@@ -254,20 +254,36 @@ Result<IncomingEndpoint> make_rdma_endpoint(const RdmaAddress& address, HostPart
 
 }  // namespace rdma
 
+namespace {
+
+/// Pages would travel past TLS, in the clear.
+tl::unexpected<Error> fail_tls(const Address& address) {
+    return fail(ErrorCode::unsupported, fmt::format("TLS does not work with '{}'", to_string(address)),
+                "over RDMA pages travel in the clear: use tcp:, or set tls-creds to an empty text");
+}
+
+}  // namespace
+
 Result<std::unique_ptr<ChannelOpener>> make_any_outgoing_opener(const Address& address, NamedDescriptors& descriptors,
-                                                                Clock& clock, Log& log) {
+                                                                Clock& clock, Log& log, const TlsTerms& tls) {
     if (const auto* rdma = std::get_if<RdmaAddress>(&address)) {
+        if (tls.credentials != nullptr) {
+            return fail_tls(address);
+        }
         return rdma::make_rdma_opener(*rdma, rdma::this_host_parts(), clock, log);
     }
-    return make_outgoing_opener(address, descriptors, clock, log);
+    return make_outgoing_opener(address, descriptors, clock, log, tls);
 }
 
 Result<IncomingEndpoint> make_any_incoming_endpoint(const Address& address, NamedDescriptors& descriptors, Clock& clock,
-                                                    Log& log) {
+                                                    Log& log, const TlsTerms& tls) {
     if (const auto* rdma = std::get_if<RdmaAddress>(&address)) {
+        if (tls.credentials != nullptr) {
+            return fail_tls(address);
+        }
         return rdma::make_rdma_endpoint(*rdma, rdma::this_host_parts(), clock, log);
     }
-    return make_incoming_endpoint(address, descriptors, clock, log);
+    return make_incoming_endpoint(address, descriptors, clock, log, tls);
 }
 
 }  // namespace godwit

@@ -11,11 +11,11 @@
 namespace godwit {
 
 /// `make_outgoing_opener` and `make_incoming_endpoint` (io/openers.h) for all kinds of addresses, `rdma:` among them.
-/// Errors of `open`: also `unsupported` where RDMA cannot work.
+/// Errors: `unsupported` for `rdma:` with `tls`; of `open` also where RDMA cannot work.
 Result<std::unique_ptr<ChannelOpener>> make_any_outgoing_opener(const Address& address, NamedDescriptors& descriptors,
-                                                                Clock& clock, Log& log);
+                                                                Clock& clock, Log& log, const TlsTerms& tls = {});
 Result<IncomingEndpoint> make_any_incoming_endpoint(const Address& address, NamedDescriptors& descriptors, Clock& clock,
-                                                    Log& log);
+                                                    Log& log, const TlsTerms& tls = {});
 
 namespace rdma {
 

@@ -10,7 +10,7 @@ import sys
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 # pylint: disable=wrong-import-position,unused-import
-from support import accelerators, guest, machines, rdma  # noqa: E402,F401
+from support import accelerators, guest, machines, rdma, tls  # noqa: E402,F401
 from support.deadlines import wait_for  # noqa: E402
 from support.processes import Workspace  # noqa: E402,F401
 
@@ -30,6 +30,7 @@ def argument_parser():
     parser.add_argument("--pattern", default="small", choices=["small", "random", "zero", "constant"])
     parser.add_argument("--memory", type=int, default=64, help="guest memory in MiB")
     parser.add_argument("--heartbeat-ms", type=int, default=20)
+    parser.add_argument("--certificates", help="the program make-certificates; for transports with TLS")
     parser.add_argument("--engine", default="godwit", choices=["godwit", "qemu"],
                         help="qemu: try the test itself on a known implementation")
     return parser
@@ -99,14 +100,18 @@ def _to_unix(setup, _, name):
     return destination, f"unix:{path}"
 
 
-def _to_fd(setup, source, name):
-    destination = setup.start(name, incoming="defer")
+def _connect_descriptors(source, destination):
     ours, theirs = socket.socketpair()
     with ours, theirs:
         source.qmp.pass_fd("outgoing", ours.fileno())
         destination.qmp.pass_fd("incoming", theirs.fileno())
     destination.qmp.command("migrate-incoming", {"uri": "fd:incoming"})
-    return destination, "fd:outgoing"
+    return "fd:outgoing"
+
+
+def _to_fd(setup, source, name):
+    destination = setup.start(name, incoming="defer")
+    return destination, _connect_descriptors(source, destination)
 
 
 def _to_exec(setup, _, name):
@@ -124,7 +129,29 @@ def _to_rdma(way):
     return start
 
 
+def _to_tls(transport, directory):
+    def start(setup, source, name):
+        credentials = tls.Credentials(setup.workspace, setup.arguments.certificates)
+        credentials.protect(source, directory, "client")
+        # Sockets without a host's name have to be told whose certificate is wanted.
+        source.qmp.command("migrate-set-parameters", {"tls-hostname": "" if transport == "tcp" else "localhost"})
+        destination = setup.start(name, incoming="defer")
+        credentials.protect(destination, directory, "server")
+        if transport == "tcp":
+            destination.qmp.command("migrate-incoming", {"uri": "tcp:127.0.0.1:0"})
+            return destination, _listening_uri(destination, "tcp:127.0.0.1")
+        if transport == "fd":
+            return destination, _connect_descriptors(source, destination)
+        uri = f"unix:{setup.workspace.path(f'{name}.stream')}"
+        destination.qmp.command("migrate-incoming", {"uri": uri})
+        return destination, uri
+
+    return start
+
+
 TRANSPORTS = {"tcp": _to_tcp, "tcp6": _to_tcp6, "unix": _to_unix, "fd": _to_fd, "exec": _to_exec,
+              "tls": _to_tls("tcp", "good"), "tls-psk": _to_tls("tcp", "keys"), "tls-unix": _to_tls("unix", "good"),
+              "tls-fd": _to_tls("fd", "good"),
               **{f"rdma-{name}": _to_rdma(way) for name, way in rdma.WAYS.items()}}
 
 

@@ -17,6 +17,8 @@ SLOW_BYTES_PER_S = 1 << 16
 
 class Ground(typing.NamedTuple):
     program: str
+    # The program make-certificates.
+    certificates: str
     workspace: Workspace
 
     def source(self, **options):

@@ -19,11 +19,12 @@ import guest_cases  # noqa: E402
 import peer_cases  # noqa: E402
 import request_cases  # noqa: E402
 import stream_cases  # noqa: E402
+import tls_cases  # noqa: E402
 import unit_cases  # noqa: E402
 from ground import Ground  # noqa: E402
 
 ROW = re.compile(r"^ *(\d+)  ([a-z-]+) +\S")
-MODULES = (request_cases, stream_cases, peer_cases, guest_cases)
+MODULES = (request_cases, stream_cases, peer_cases, guest_cases, tls_cases)
 
 
 def known_codes(program):
@@ -39,10 +40,10 @@ def check_explanation(program, code, number):
     assert re.fullmatch(rf"{code} \({number}\)\n  meaning:    \S.*\n  what to do: \S.*\n", text), text
 
 
-def provoke(code, case, program):
+def provoke(code, case, program, certificates):
     """One line on what came out."""
     with Workspace() as workspace:
-        told = case(Ground(program, workspace))
+        told = case(Ground(program, certificates, workspace))
         if isinstance(told, str):
             return f"not here: {told}"
         told.check(code)
@@ -52,6 +53,7 @@ def provoke(code, case, program):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--program", required=True)
+    parser.add_argument("--certificates", required=True, help="the program make-certificates")
     parser.add_argument("--unit-tests", required=True)
     parser.add_argument("--migration-tests", required=True)
     parser.add_argument("--code", help="only this one")
@@ -66,7 +68,7 @@ def main():
         begin = time.monotonic()
         check_explanation(arguments.program, code, number)
         if code in cases:
-            outcome = provoke(code, cases[code], arguments.program)
+            outcome = provoke(code, cases[code], arguments.program, arguments.certificates)
         else:
             test = unit_cases.CASES[code]
             outcome = unit_cases.run(test, arguments) or f"{test.name}: {test.reason}"

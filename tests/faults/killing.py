@@ -14,7 +14,7 @@ import typing
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 # pylint: disable=wrong-import-position
-from support import pairs, rdma  # noqa: E402
+from support import pairs, rdma, tls  # noqa: E402
 from support.deadlines import wait_for  # noqa: E402
 from support.handover_steps import (  # noqa: E402
     ENDED, WHEN_DESTINATION_DIES, WHEN_DESTINATION_DIES_MEANWHILE, WHEN_SOURCE_DIES, allowed)
@@ -31,12 +31,22 @@ class Subject(typing.NamedTuple):
     memory_file: str
     # Over RDMA, or None: over tcp.
     way: rdma.Way
+    # With TLS: the program that makes certificates.
+    certificates: str = None
 
     def start(self, workspace, source_options=(), destination_options=()):
-        source = pairs.start_godwit(workspace, "source", self.program, SIZE_MIB, memory_file=self.memory_file, extra=source_options)
-        destination = pairs.start_godwit(workspace, "destination", self.program, SIZE_MIB, extra=destination_options,
+        source = pairs.start_godwit(workspace, "source", self.program, SIZE_MIB, memory_file=self.memory_file,
+                                     extra=(*source_options, *self.tls_options(workspace, "client")))
+        destination = pairs.start_godwit(workspace, "destination", self.program, SIZE_MIB,
+                                         extra=(*destination_options, *self.tls_options(workspace, "server")),
                                          incoming="rdma:127.0.0.1:0" if self.way else "tcp:127.0.0.1:0")
         return source, destination
+
+    def tls_options(self, workspace, endpoint):
+        if not self.certificates:
+            return ()
+        directory = tls.Credentials(workspace, self.certificates).root / "good"
+        return "--object", f"tls-creds-x509,id=tls0,dir={directory},endpoint={endpoint}", "--tls-creds", "tls0"
 
     def migrate(self, source, destination):
         if self.way:
@@ -176,12 +186,13 @@ def main():
     parser.add_argument("--steps", type=int, default=0, help="rounds over all named steps")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--way", choices=list(rdma.WAYS), help="over RDMA instead of tcp")
+    parser.add_argument("--certificates", help="over TLS: the program make-certificates")
     arguments = parser.parse_args()
     seen = {}
     with Workspace() as shared:
         memory_file = shared.memory_path("memory")
         pairs.write_memory(memory_file, SIZE_MIB)
-        subject = Subject(arguments.program, memory_file, rdma.WAYS.get(arguments.way))
+        subject = Subject(arguments.program, memory_file, rdma.WAYS.get(arguments.way), arguments.certificates)
         for _ in range(arguments.steps):
             for step, expected in {**WHEN_SOURCE_DIES, **WHEN_DESTINATION_DIES}.items():
                 outcome = named_step(subject, step, expected)

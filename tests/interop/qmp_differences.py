@@ -35,7 +35,8 @@ ALLOWED = [
     *rules("QEMU takes a negative number for one near 2^64",
            (NOTHING, "migrate-set-parameters: downtime-limit negative", "desc"),
            (NOTHING, "migrate-set-parameters: max-bandwidth negative", "outcome")),
-    *rules("godwit saturates", (NOTHING, "query-migrate-parameters: several", "return.max-bandwidth")),
+    *rules("godwit saturates", (NOTHING, "query-migrate-parameters: several", "return.max-bandwidth"),
+           (NOTHING, "query-migrate-parameters: tls", "return.max-bandwidth")),
     *rules("QEMU shows a piece of its source", (NOTHING, "migrate-set-parameters: downtime-limit too large", "desc")),
     *rules("there is nothing to announce, so nothing has to be given",
            (NOTHING, "announce-self: bare", "outcome"), ("schema", "announce-self", "*")),
@@ -46,5 +47,6 @@ ALLOWED = [
     *rules("QEMU had them until 6.0", ("schema", "migrate_set_*", "command"), ("schema", "migrate-set-cache-size", "command"),
            ("schema", "query-migrate-cache-size", "command")),
     *rules("QEMU got it later", ("schema", "migrate-set-parameters", "avail-switchover-bandwidth (additional)")),
+    *rules("godwit has the objects that TLS needs, with the members of all of them", ("schema", "object-add", "*")),
     *rules("godwit's own", ("schema", "migrate-set-parameters", "switchover-policy (additional)")),
 ]

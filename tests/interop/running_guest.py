@@ -139,7 +139,7 @@ def main():
     parser.add_argument("--engines", nargs="+", required=True, choices=["qemu", "godwit"],
                         help="what the machines are, in the order in which they start")
     parser.add_argument("--rounds", type=int, default=1, help="how often they are gone through; the last one is then like the first")
-    parser.add_argument("--transport", default="tcp", choices=["tcp", "unix"])
+    parser.add_argument("--transport", default="tcp", choices=["tcp", "unix", "tls", "tls-psk", "tls-unix", "tls-fd"])
     parser.add_argument("--xbzrle", action="store_true")
     parser.add_argument("--return-path", default="on", choices=["on", "off"])
     parser.add_argument("--disks", type=int, default=0)

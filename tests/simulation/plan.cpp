@@ -48,7 +48,9 @@ void choose_change(const Plan& plan, Random& random, Event& event) {
     const std::vector<ParameterInfo>& table = parameter_table();
     event.parameter = &table[random.below(table.size())];
     event.value = get_parameter(plan.parameters, *event.parameter);
-    if (event.parameter->name == "max-bandwidth") {
+    if (std::holds_alternative<std::string MigrationParameters::*>(event.parameter->member)) {
+        event.value = std::string_view();  // what it is, and nothing that the plan owns
+    } else if (event.parameter->name == "max-bandwidth") {
         const std::uint64_t least = plan.moves_disks() ? 10'000'000 : 1'000'000;
         event.value = random.percent(30) ? 0 : random.spread(least, 1'000'000'000);
     } else if (event.parameter->name == "downtime-limit") {

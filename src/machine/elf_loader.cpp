@@ -108,7 +108,8 @@ Result<ElfImage> parse_class(Bytes file) {
         return broken(fmt::format("{} program headers of {} bytes", header->e_phnum, header->e_phentsize));
     }
     ElfImage image;
-    std::optional<std::uint64_t> entry;
+    constexpr auto no_entry = std::numeric_limits<std::uint64_t>::max();
+    std::uint64_t entry = no_entry;
     for (std::size_t index = 0; index < header->e_phnum; ++index) {
         const auto program = slice(file, header->e_phoff, std::uint64_t{header->e_phnum} * sizeof(ProgramHeader));
         if (!program) {
@@ -121,22 +122,21 @@ Result<ElfImage> parse_class(Bytes file) {
                 return fail(loaded.error());
             }
             image.segments.push_back(*loaded);
-        } else if (segment.p_type == PT_NOTE && !entry) {
+        } else if (segment.p_type == PT_NOTE && entry == no_entry) {
             const auto notes = slice(file, segment.p_offset, segment.p_filesz);
             if (!notes) {
                 return broken(fmt::format("the notes of segment {} lie outside of the file", index));
             }
-            entry = find_pvh_entry(*notes, segment.p_align);
+            entry = find_pvh_entry(*notes, segment.p_align).value_or(no_entry);
         }
     }
     if (image.segments.empty()) {
         return broken("it has nothing to load");
     }
-    constexpr auto none = std::numeric_limits<std::uint64_t>::max();
-    if (entry.value_or(none) > std::numeric_limits<std::uint32_t>::max()) {
+    if (entry > std::numeric_limits<std::uint32_t>::max()) {
         return broken("it has no PVH entry point (ELF note 18 of Xen) below 4 GiB");
     }
-    image.pvh_entry = GuestAddress(*entry);
+    image.pvh_entry = GuestAddress(entry);
     return image;
 }
 

@@ -59,7 +59,7 @@ def io(ground):
 
 
 def child_failed(ground):
-    return fails(ground.source(), "exec:exit 3", "'exit 3'", "3")
+    return fails(ground.source(), "exec:exit 3", "'exit ...'", "3")
 
 
 def memory(ground):

@@ -26,7 +26,7 @@ def save(ground, *options, **arguments):
 def good_stream(program):
     """What most cases spoil; made once."""
     with Workspace() as workspace:
-        return save(Ground(program, workspace))
+        return save(Ground(program, None, workspace))
 
 
 def replaced(stream, at, data):

@@ -9,6 +9,7 @@
 
 #include "cli/exit_status.h"
 #include "cli/machine_commands.h"
+#include "cli/memory_faults.h"
 #include "cli/subcommands.h"
 #include "godwit/error_table.h"
 #include "io/shown_text.h"
@@ -72,6 +73,7 @@ Status MachineHost::prepare() {
         return fail(machine.error());
     }
     machine_ = std::move(*machine);
+    explain_memory_faults(machine_->memory().blocks());
     machine_->set_event_handler([this](const MachineEvent& event) { handle_event(event); });
 
     if (options_.trace) {

@@ -8,7 +8,6 @@
 
 #include "cli/log_arguments.h"
 #include "cli/machine_host.h"
-#include "cli/memory_faults.h"
 #include "cli/monitor_address.h"
 #include "cli/named_log.h"
 #include "cli/signal_watch.h"
@@ -199,7 +198,6 @@ Result<int> run(const RunArguments& arguments) {
     if (!log) {
         return fail(log.error());
     }
-    explain_memory_faults();
     NamedLog named_log(**log, options->machine.name);
     auto host = MachineHost::create(*options, *signals, named_log);
     if (!host) {

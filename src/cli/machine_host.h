@@ -72,6 +72,7 @@ private:
     std::vector<BlockEntry> block_entries() const;
     void add_commands();
     Status listen();
+    Status change_user();
     void emit(std::string_view name, const Json& data) override;
 
     void handle_event(const MachineEvent& event);

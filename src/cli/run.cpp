@@ -153,6 +153,10 @@ Status take_confinement(const RunArguments& arguments, HostOptions& options) {
             return fail(user.error());
         }
         options.run_as = std::move(*user);
+        options.machine.memory_file_owner = options.run_as->owner();
+        for (DiskSpec& disk : options.disks) {
+            disk.owner = options.run_as->owner();
+        }
     }
     return {};
 }

@@ -39,11 +39,12 @@ Result<std::unique_ptr<VirtualMachine>> VirtualMachine::create(const MachineOpti
     }
     std::unique_ptr<VirtualMachine> machine(new VirtualMachine(options, loop, clock, log, std::move(disks)));
     const bool has_cpus = options.kind == MachineKind::microvm;
-    std::vector<MappedMemory::Spec> blocks{
-        {has_cpus ? "microvm.ram" : "ram", options.memory, options.memory_file, options.memory_prealloc,
-         options.dump_guest_memory}};
+    std::vector<MappedMemory::Spec> blocks{{has_cpus ? "microvm.ram" : "ram", options.memory, options.memory_file,
+                                            options.memory_prealloc, options.dump_guest_memory,
+                                            options.memory_file_owner}};
     if (has_cpus) {
-        blocks.push_back({std::string(firmware_block_id), firmware_size, std::nullopt, false, options.dump_guest_memory});
+        blocks.push_back(
+            {std::string(firmware_block_id), firmware_size, std::nullopt, false, options.dump_guest_memory});
     }
     auto memory = MappedMemory::create(std::move(blocks));
     if (!memory) {

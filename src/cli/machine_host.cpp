@@ -11,6 +11,7 @@
 
 #include "cli/exit_status.h"
 #include "cli/machine_commands.h"
+#include "cli/memory_faults.h"
 #include "cli/subcommands.h"
 #include "godwit/error_table.h"
 #include "monitor/basic_commands.h"
@@ -74,6 +75,7 @@ Status MachineHost::prepare() {
         return fail(machine.error());
     }
     machine_ = std::move(*machine);
+    explain_memory_faults(machine_->memory().blocks());
     machine_->set_event_handler([this](const MachineEvent& event) { handle_event(event); });
 
     if (options_.trace) {
@@ -172,12 +174,30 @@ void MachineHost::add_commands() {
                                      [this] { return machine_->stop(); }, [this](bool force) { return cont(force); }});
 }
 
+Status MachineHost::change_user() {
+    if (!options_.run_as) {
+        return {};
+    }
+    if (auto status = become(*options_.run_as); !status) {
+        return status;
+    }
+    for (std::size_t i = 0; i < disks_.size(); ++i) {
+        // The lock of an image is taken when the guest is to run: after a commit it would be too late to find that out.
+        if (const Status openable = disks_[i]->check_openable(); !openable) {
+            return fail(openable.error().code,
+                        fmt::format("the user '{}' cannot take over the disk '{}': {}", options_.run_as->name,
+                                    options_.disks[i].name, openable.error().message),
+                        "give him the file (chown), and let him into its folders: it is opened anew each time the "
+                        "guest comes here");
+        }
+    }
+    return {};
+}
+
 Result<int> MachineHost::run() {
     // Before anything that comes from outside is looked at.
-    if (options_.run_as) {
-        if (auto status = become(*options_.run_as); !status) {
-            return fail(status.error());
-        }
+    if (auto status = change_user(); !status) {
+        return fail(status.error());
     }
     if (options_.incoming && *options_.incoming != "defer") {
         if (auto status = migrations_->receive(*options_.incoming); !status) {

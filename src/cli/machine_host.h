@@ -80,6 +80,7 @@ private:
     Status set_up_tls();
     void add_commands();
     Status listen();
+    Status change_user();
     void emit(std::string_view name, const Json& data) override;
 
     void handle_event(const MachineEvent& event);

@@ -8,7 +8,6 @@
 
 #include "cli/log_arguments.h"
 #include "cli/machine_host.h"
-#include "cli/memory_faults.h"
 #include "cli/monitor_address.h"
 #include "cli/named_log.h"
 #include "cli/object_argument.h"
@@ -171,6 +170,10 @@ Status take_confinement(const RunArguments& arguments, HostOptions& options) {
             return fail(user.error());
         }
         options.run_as = std::move(*user);
+        options.machine.memory_file_owner = options.run_as->owner();
+        for (DiskSpec& disk : options.disks) {
+            disk.owner = options.run_as->owner();
+        }
     }
     return {};
 }
@@ -219,7 +222,6 @@ Result<int> run(const RunArguments& arguments) {
     if (!log) {
         return fail(log.error());
     }
-    explain_memory_faults();
     NamedLog named_log(**log, options->machine.name);
     auto host = MachineHost::create(*options, *signals, named_log);
     if (!host) {

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "godwit/error.h"
+#include "io/file_owner.h"
 
 namespace godwit {
 
@@ -13,6 +14,8 @@ struct RunAs {
     std::string name;
     uid_t user = 0;
     gid_t group = 0;
+
+    FileOwner owner() const { return {user, group}; }
 };
 
 /// Looks a user of this host up by name. Errors: `invalid_argument`; also for root, which would be no change.

@@ -56,7 +56,11 @@ constexpr int allowed[] = {
 constexpr unsigned ioctl_type_shift = 8;
 constexpr unsigned ioctl_type_mask = 0xff00;
 constexpr unsigned verbs_ioctl_type = 0x1b;
-constexpr unsigned socket_ioctl_type = 0x89;
+/// What UCX asks an interface for: how fast it is, of what kind, and what it carries at once (1.13 asks that of lo),
+/// and whether it is up and its addresses. None of them sets anything; of SIOCETHTOOL's commands those that do need a
+/// capability, which the thread has not.
+constexpr unsigned interface_questions[] = {SIOCETHTOOL,  SIOCGIFHWADDR, SIOCGIFMTU,
+                                            SIOCGIFFLAGS, SIOCGIFADDR,   SIOCGIFNETMASK};
 
 /// A filter that is being made. The first error sticks.
 class Filter {
@@ -106,18 +110,24 @@ void allow_ioctls_of(Filter& filter, unsigned type) {
     filter.allow(SCMP_SYS(ioctl), {{1, SCMP_CMP_MASKED_EQ, ioctl_type_mask, type << ioctl_type_shift}});
 }
 
+void allow_ioctl(Filter& filter, unsigned request) {
+    filter.allow(SCMP_SYS(ioctl), {equals(1, request)});
+}
+
 /// What is allowed depending on its arguments.
 void add_conditions(Filter& filter) {
     // No new code.
     filter.allow(SCMP_SYS(mmap), {has_no(2, PROT_EXEC)});
     filter.allow(SCMP_SYS(mprotect), {has_no(2, PROT_EXEC)});
     // Locks of images. Not F_SETOWN or F_NOTIFY, nor copies of descriptors.
-    for (const int command : {F_GETFD, F_GETFL, F_SETFL, F_OFD_SETLK, F_OFD_GETLK}) {
+    for (const int command : {F_GETFD, F_GETFL, F_OFD_SETLK, F_OFD_GETLK}) {
         filter.allow(SCMP_SYS(fcntl), {equals(1, static_cast<std::uint64_t>(command))});
     }
+    // A descriptor may have a signal sent whenever there is something to read, to whom was named for that.
+    filter.allow(SCMP_SYS(fcntl), {equals(1, F_SETFL), has_no(2, O_ASYNC)});
     // How much of what was sent has not arrived.
     for (const int request : {SIOCOUTQ, FIONREAD}) {
-        filter.allow(SCMP_SYS(ioctl), {equals(1, static_cast<std::uint64_t>(request))});
+        allow_ioctl(filter, static_cast<unsigned>(request));
     }
     // The states of virtual CPUs and the devices of KVM.
     allow_ioctls_of(filter, KVMIO);
@@ -137,9 +147,10 @@ void add_needs_of_ucx(Filter& filter) {
         filter.allow(call);
     }
     allow_ioctls_of(filter, verbs_ioctl_type);
-    // It asks for the interface's properties, and reads the routes and what /sys tells of a device. Without
-    // capabilities none of the socket's ioctls changes anything.
-    allow_ioctls_of(filter, socket_ioctl_type);
+    // It asks for the interface's properties, and reads the routes and what /sys tells of a device.
+    for (const unsigned question : interface_questions) {
+        allow_ioctl(filter, question);
+    }
     filter.allow(SCMP_SYS(prlimit64), {{2, SCMP_CMP_EQ, 0, 0}});  // a limit is asked for, not set
     filter.allow(SCMP_SYS(openat), {has_no(2, O_ACCMODE | O_CREAT | O_TRUNC)});
 }

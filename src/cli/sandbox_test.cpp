@@ -88,6 +88,14 @@ std::vector<Call> forbidden_calls() {
          [] { return ::syscall(SYS_mmap, nullptr, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0); }},
         {"memory made executable", [] { return ::syscall(SYS_mprotect, nullptr, 0, PROT_READ | PROT_EXEC); }},
         {"input for a terminal", [] { return ::syscall(SYS_ioctl, -1, TIOCSTI, nullptr); }},
+        {"FIOSETOWN", [] { return ::syscall(SYS_ioctl, -1, FIOSETOWN, nullptr); }},
+        {"SIOCSPGRP", [] { return ::syscall(SYS_ioctl, -1, SIOCSPGRP, nullptr); }},
+        {"an address for an interface", [] { return ::syscall(SYS_ioctl, -1, SIOCSIFADDR, nullptr); }},
+        {"a route", [] { return ::syscall(SYS_ioctl, -1, SIOCADDRT, nullptr); }},
+        {"a signal by FIOASYNC", [] { return ::syscall(SYS_ioctl, -1, FIOASYNC, nullptr); }},
+        {"a signal by O_ASYNC", [] { return ::syscall(SYS_fcntl, -1, F_SETFL, O_NONBLOCK | O_ASYNC); }},
+        {"whom to send a signal", [] { return ::syscall(SYS_fcntl, -1, F_SETOWN, ::getpid()); }},
+        {"which signal", [] { return ::syscall(SYS_fcntl, -1, F_SETSIG, 9); }},
         {"copy of a descriptor", [] { return ::syscall(SYS_fcntl, STDERR_FILENO, F_DUPFD_CLOEXEC, 3); }},
         {"dup", [] { return ::syscall(SYS_dup, STDERR_FILENO); }},
         {"execve of x32", [] { return ::syscall(x32 + SYS_execve, "/nonexistent", nullptr, nullptr); }},
@@ -127,14 +135,19 @@ TEST(Sandbox, RefusesWhatReachesOutOfTheProcess) {
 }
 
 TEST(Sandbox, OnlyUcxConnects) {
-    const std::vector<Call> calls{{"socket", [] { return ::syscall(SYS_socket, AF_INET, SOCK_STREAM, 0); }},
-                                  {"connect", [] { return ::syscall(SYS_connect, -1, nullptr, 0); }}};
+    const std::vector<Call> calls{
+        {"socket", [] { return ::syscall(SYS_socket, AF_INET, SOCK_STREAM, 0); }},
+        {"connect", [] { return ::syscall(SYS_connect, -1, nullptr, 0); }},
+        {"flags of an interface", [] { return ::syscall(SYS_ioctl, -1, SIOCGIFFLAGS, nullptr); }},
+        {"MTU of an interface", [] { return ::syscall(SYS_ioctl, -1, SIOCGIFMTU, nullptr); }},
+        {"speed of an interface", [] { return ::syscall(SYS_ioctl, -1, SIOCETHTOOL, nullptr); }}};
     std::vector<std::string> stream;
     std::vector<std::string> ucx;
     confined(Sandbox::on, LoadingWay::stream, [&] { stream = not_refused(calls); });
     confined(Sandbox::on, LoadingWay::ucx, [&] { ucx = not_refused(calls); });
     EXPECT_EQ(stream, std::vector<std::string>());
-    EXPECT_EQ(ucx, (std::vector<std::string>{"socket", "connect"}));
+    EXPECT_EQ(ucx, (std::vector<std::string>{"socket", "connect", "flags of an interface", "MTU of an interface",
+                                             "speed of an interface"}));
 }
 
 TEST(Sandbox, LeavesWhatLoadingNeeds) {
@@ -158,6 +171,7 @@ TEST(Sandbox, LeavesWhatLoadingNeeds) {
         EXPECT_EQ(::fallocate(file.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, 4096), 0);
         EXPECT_EQ(::fdatasync(file.get()), 0);
         int queued = -1;
+        EXPECT_EQ(::fcntl(socket.get(), F_SETFL, O_NONBLOCK), 0);
         EXPECT_TRUE(::ioctl(socket.get(), SIOCOUTQ, &queued) == 0 || errno != EPERM);
         struct flock lock {};
         lock.l_type = F_RDLCK;

@@ -144,14 +144,25 @@ Result<std::set<std::uint64_t>> AllocationBitmap::read_maps() {
     return pages;
 }
 
+Result<std::unique_ptr<DiskFile>> AllocationBitmap::open_anew() {
+    const DiskAccess access = file_->is_read_only() ? DiskAccess::read_only : DiskAccess::read_write;
+    Result<std::unique_ptr<DiskFile>> file;
+    opener_->call([&] { file = open_checked(file_->path(), disk_size_, access); });
+    return file;
+}
+
+Status AllocationBitmap::check_openable() {
+    const std::lock_guard lock(mutex_);
+    const auto file = open_anew();
+    return file ? Status{} : fail(file.error());
+}
+
 Status AllocationBitmap::lock() {
     const std::lock_guard lock(mutex_);
     if (image_lock_) {
         return {};
     }
-    const DiskAccess access = file_->is_read_only() ? DiskAccess::read_only : DiskAccess::read_write;
-    Result<std::unique_ptr<DiskFile>> file;
-    opener_->call([&] { file = open_checked(file_->path(), disk_size_, access); });
+    auto file = open_anew();
     if (!file) {
         return fail(file.error());
     }

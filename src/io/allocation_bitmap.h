@@ -5,12 +5,14 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
 
 #include "godwit/log.h"
 #include "io/disk_file.h"
+#include "io/file_owner.h"
 #include "io/image_lock.h"
 #include "io/serving_thread.h"
 
@@ -31,8 +33,9 @@ public:
     /// Bounds the memory that a map takes (32 MiB).
     static constexpr ByteCount max_disk_size{std::uint64_t{16} << 40};
 
-    /// Creates the file with nothing allocated, unless something stands there: that is left alone. Errors: `disk`.
-    static Status create(const std::string& path, ByteCount disk_size);
+    /// Creates the file with nothing allocated, unless something stands there: that is left alone. It is `owner`'s,
+    /// if there is one. Errors: `disk`.
+    static Status create(const std::string& path, ByteCount disk_size, const std::optional<FileOwner>& owner = {});
     /// Unlocked. `boot_identity` is `current_boot_identity()`, except in tests. Errors: `disk`; also when the file is
     /// no bitmap for a disk of this size.
     static Result<std::unique_ptr<AllocationBitmap>> open(const std::string& path, ByteCount disk_size,
@@ -46,6 +49,9 @@ public:
     /// What has not been committed is no change of this object any more. Idempotent. No allocation or flush may be
     /// under way.
     void unlock();
+
+    /// Whether `lock` can open the file anew: the program may have become another user. Errors: `disk`.
+    Status check_openable();
 
     std::uint64_t clusters() const { return clusters_; }
     bool is_allocated(std::uint64_t cluster) const;
@@ -67,6 +73,8 @@ public:
 private:
     AllocationBitmap(std::unique_ptr<DiskFile> file, std::unique_ptr<ServingThread> opener, ByteCount disk_size,
                      std::string boot_identity, Log& log);
+    /// From a new descriptor.
+    Result<std::unique_ptr<DiskFile>> open_anew();
     /// Takes over what the file says, and gives the pages of the map where recent and durable map differ.
     Result<std::set<std::uint64_t>> read_maps();
     Status read_map(DiskOffset start, std::vector<std::byte>& map) const;

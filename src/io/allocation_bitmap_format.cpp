@@ -87,14 +87,14 @@ Result<std::string> current_boot_identity() {
     return identity;
 }
 
-Status AllocationBitmap::create(const std::string& path, ByteCount disk_size) {
+Status AllocationBitmap::create(const std::string& path, ByteCount disk_size, const std::optional<FileOwner>& owner) {
     if (const Status fits = bitmap_format::check_disk_size(disk_size); !fits) {
         return fits;
     }
     bitmap_format::Header header;
     header.disk_bytes = disk_size.value();
     const ByteCount file_size(bitmap_format::file_bytes_for(bitmap_format::clusters_of(disk_size)));
-    const auto made = make_image_if_absent(path, file_size, std::as_bytes(std::span(&header, 1)));
+    const auto made = make_image_if_absent(path, file_size, std::as_bytes(std::span(&header, 1)), owner);
     return made ? Status{} : fail(made.error());
 }
 

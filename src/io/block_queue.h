@@ -52,6 +52,9 @@ class HostBlockDevice : public BlockDevice {
 public:
     /// A queue to this disk, in the fastest way there is for it. The disk outlives it. Errors: `disk`.
     virtual Result<std::unique_ptr<BlockQueue>> open_queue() = 0;
+    /// Whether the program, as it is now, may open what `lock` opens anew: it may have become another user since the
+    /// disk was opened. Errors: `disk`, naming the file.
+    virtual Status check_openable() { return {}; }
 };
 
 }  // namespace godwit

@@ -2,7 +2,6 @@
 
 #include <poll.h>
 #include <pthread.h>
-#include <signal.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -14,6 +13,7 @@
 #include <utility>
 
 #include "base/assert.h"
+#include "io/blocked_signals.h"
 #include "io/file_descriptor.h"
 #include "io/system_error.h"
 
@@ -35,13 +35,8 @@ Result<WaitOutcome> run_detached(const std::string& name, std::function<void()> 
     if (!completion->event.valid()) {
         return fail_errno(ErrorCode::io, "cannot make an event descriptor", errno);
     }
-    // The new thread inherits a mask that keeps the program's signal handlers off it.
-    sigset_t all_signals;
-    sigset_t mask_before;
-    ::sigfillset(&all_signals);
-    ::pthread_sigmask(SIG_SETMASK, &all_signals, &mask_before);
-    Status started;
     try {
+        const BlockedSignals inherited;
         std::thread([name, completion, work = std::move(work)]() mutable {
             ::pthread_setname_np(::pthread_self(), name.c_str());
             work();
@@ -51,11 +46,7 @@ Result<WaitOutcome> run_detached(const std::string& name, std::function<void()> 
             [[maybe_unused]] const ssize_t written = ::write(completion->event.get(), &one, sizeof(one));
         }).detach();
     } catch (const std::system_error& error) {
-        started = fail(ErrorCode::io, "cannot start a thread: " + error.code().message());
-    }
-    ::pthread_sigmask(SIG_SETMASK, &mask_before, nullptr);
-    if (!started) {
-        return fail(started.error());
+        return fail(ErrorCode::io, "cannot start a thread: " + error.code().message());
     }
     const WaitOutcome outcome = cancel.wait(completion->event.get(), POLLIN, deadline, clock);
     GODWIT_ASSERT(outcome != WaitOutcome::ready || completion->done, "the event of '{}' came before its end", name);

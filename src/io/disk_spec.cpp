@@ -100,7 +100,7 @@ Result<std::unique_ptr<HostBlockDevice>> open_image(const DiskSpec& spec, const 
         return as_host_device(NbdDisk::open(spec.nbd, access, clock));
     }
     if (!spec.base.empty()) {
-        return as_host_device(OverlayDisk::open({spec.file, spec.base}, access, log));
+        return as_host_device(OverlayDisk::open({spec.file, spec.base}, access, log, spec.owner));
     }
     return as_host_device(RawDisk::open(spec.file, access, log));
 }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -10,6 +11,7 @@
 #include "godwit/clock.h"
 #include "godwit/log.h"
 #include "io/block_queue.h"
+#include "io/file_owner.h"
 
 namespace godwit {
 
@@ -23,6 +25,8 @@ struct DiskSpec {
     /// Below `file`; empty when there is nothing.
     std::string base;
     bool read_only = false;
+    /// Whose a new overlay's files become; not in the command line's text.
+    std::optional<FileOwner> owner;
     /// Armed when the disk is opened.
     std::vector<FaultRule> faults;
 };

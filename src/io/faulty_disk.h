@@ -41,6 +41,7 @@ public:
         }
         return std::move(*queue);
     }
+    Status check_openable() override { return below_->check_openable(); }
     Status lock() override { return below_->lock(); }
     void unlock() override { below_->unlock(); }
     std::string identity() const override { return below_->identity(); }

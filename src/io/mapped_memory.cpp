@@ -165,7 +165,7 @@ Status MappedMemory::add_private(const Spec& spec) {
 }
 
 Status MappedMemory::add_file(const Spec& spec, const std::string& path) {
-    MemoryFile file(path);
+    MemoryFile file(path, spec.owner);
     if (Status prepared = file.prepare(spec.size); !prepared) {
         return prepared;
     }

@@ -10,6 +10,7 @@
 #include "godwit/guest_memory.h"
 #include "godwit/units.h"
 #include "io/file_descriptor.h"
+#include "io/file_owner.h"
 
 namespace godwit {
 
@@ -36,6 +37,8 @@ public:
         bool prealloc = false;
         /// Is part of core dumps of this process. Otherwise nobody finds the guest's secrets in them.
         bool in_core_dumps = false;
+        /// Whose `file` becomes if it is created.
+        std::optional<FileOwner> owner = {};
     };
 
     /// Maps all blocks. Errors: `invalid_argument` (ids, sizes, a file of another size or kind, one file for two

@@ -12,7 +12,7 @@
 
 namespace godwit {
 
-MemoryFile::MemoryFile(std::string path) : path_(std::move(path)) {}
+MemoryFile::MemoryFile(std::string path, std::optional<FileOwner> owner) : path_(std::move(path)), owner_(owner) {}
 
 MemoryFile::~MemoryFile() {
     if (created_) {
@@ -66,6 +66,9 @@ Status MemoryFile::open() {
     if (!file_.valid()) {
         return fail_errno(ErrorCode::memory, fmt::format("cannot open memory file {}", path_), errno,
                           "name a file that this process may read and write or make, on disk or on tmpfs (/dev/shm)");
+    }
+    if (const int error = created_ ? give_file(file_.get(), owner_) : 0; error != 0) {
+        return fail_errno(ErrorCode::memory, fmt::format("cannot give memory file {} to another user", path_), error);
     }
     return {};
 }

@@ -2,18 +2,21 @@
 
 #include <sys/stat.h>
 
+#include <optional>
 #include <string>
 
 #include "godwit/error.h"
 #include "godwit/units.h"
 #include "io/file_descriptor.h"
+#include "io/file_owner.h"
 
 namespace godwit {
 
 /// A file that becomes memory; removed at the end if it was made here, unless `keep` is called.
 class MemoryFile {
 public:
-    explicit MemoryFile(std::string path);
+    /// If it is made here it becomes `owner`'s, if there is one.
+    MemoryFile(std::string path, std::optional<FileOwner> owner);
     ~MemoryFile();
     MemoryFile(const MemoryFile&) = delete;
     MemoryFile& operator=(const MemoryFile&) = delete;
@@ -34,6 +37,7 @@ private:
     Status open();
 
     const std::string path_;
+    const std::optional<FileOwner> owner_;
     FileDescriptor file_;
     bool created_ = false;
     bool fresh_ = false;

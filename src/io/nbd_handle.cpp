@@ -23,9 +23,10 @@ std::string words_of_libnbd() {
 }
 
 tl::unexpected<Error> cannot_connect(const std::string& uri, const std::string& words) {
-    return fail(ErrorCode::disk, fmt::format("cannot connect to the NBD disk {}: {}", shown_uri(uri), words),
+    return fail(ErrorCode::disk,
+                fmt::format("cannot connect to the NBD disk {}: {}", shown_uri(uri), shown_words(words, uri)),
                 "is the server running, and is the URI of the form nbd://HOST:PORT/NAME or "
-                "nbd+unix:///NAME?socket=PATH?");
+                "nbd+unix:///NAME?socket=PATH? In a password '/' is written %2F, and '@' %40");
 }
 
 }  // namespace

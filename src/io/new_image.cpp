@@ -26,13 +26,18 @@ int fill(int fd, ByteCount size, std::span<const std::byte> beginning) {
 
 }  // namespace
 
-Result<bool> make_image_if_absent(const std::string& path, ByteCount size, std::span<const std::byte> beginning) {
+Result<bool> make_image_if_absent(const std::string& path, ByteCount size, std::span<const std::byte> beginning,
+                                  const std::optional<FileOwner>& owner) {
     auto file = TemporaryFile::create(path);
     if (!file) {
         return fail(ErrorCode::disk, file.error().message);
     }
     if (const int error = fill(file->fd(), size, beginning); error != 0) {
         return fail_errno(ErrorCode::disk, fmt::format("cannot make {} with {} bytes", path, size.value()), error);
+    }
+    // Before it has a name by which it could be opened.
+    if (const int error = give_file(file->fd(), owner); error != 0) {
+        return fail_errno(ErrorCode::disk, fmt::format("cannot give {} to another user", path), error);
     }
     const auto named = file->commit_if_absent();
     if (!named) {

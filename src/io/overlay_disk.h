@@ -2,12 +2,14 @@
 
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 
 #include "godwit/log.h"
 #include "io/allocation_bitmap.h"
 #include "io/block_queue.h"
 #include "io/disk_file.h"
+#include "io/file_owner.h"
 #include "io/image_lock.h"
 
 namespace godwit {
@@ -27,8 +29,10 @@ struct OverlayPaths {
 class OverlayDisk : public HostBlockDevice {
 public:
     /// Unlocked. A top that does not exist is created with the base's size, and its bitmap with it, unless access is
-    /// read-only. A top without a bitmap is taken as a new overlay only if it holds no data. Errors: `disk`.
-    static Result<std::unique_ptr<OverlayDisk>> open(const OverlayPaths& paths, DiskAccess access, Log& log);
+    /// read-only. A top without a bitmap is taken as a new overlay only if it holds no data. Files that are created
+    /// become `owner`'s, if there is one. Errors: `disk`.
+    static Result<std::unique_ptr<OverlayDisk>> open(const OverlayPaths& paths, DiskAccess access, Log& log,
+                                                     const std::optional<FileOwner>& owner = {});
     /// Flushes if clusters have been allocated since the last flush, so that they survive the end of this boot.
     ~OverlayDisk() override;
 
@@ -44,6 +48,7 @@ public:
     Result<DiskExtent> extent_at(DiskOffset offset) override;
 
     Result<std::unique_ptr<BlockQueue>> open_queue() override;
+    Status check_openable() override { return bitmap_->check_openable(); }
     /// Locks top, bitmap and base, and reads the bitmap anew: until now somebody else may have owned the image.
     /// Without the lock only what was written through this object is made durable.
     Status lock() override;

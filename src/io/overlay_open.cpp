@@ -12,7 +12,8 @@ namespace godwit {
 namespace {
 
 /// Makes a top where there is neither one nor a bitmap. False: there was something, or access is read-only.
-Result<bool> make_top_if_new(const OverlayPaths& paths, ByteCount size, DiskAccess access) {
+Result<bool> make_top_if_new(const OverlayPaths& paths, ByteCount size, DiskAccess access,
+                             const std::optional<FileOwner>& owner) {
     if (access == DiskAccess::read_only) {
         return false;
     }
@@ -22,7 +23,7 @@ Result<bool> make_top_if_new(const OverlayPaths& paths, ByteCount size, DiskAcce
             return exists ? Result<bool>(false) : exists;
         }
     }
-    return make_image_if_absent(paths.top, size, {});
+    return make_image_if_absent(paths.top, size, {}, owner);
 }
 
 /// A top without data can be a new overlay whose bitmap has not been made yet; one with data has lost it.
@@ -49,7 +50,8 @@ Status check_empty(const OverlayPaths& paths, const DiskFile& top) {
                 "bring the bitmap back, or open the image without a base, or name a new file");
 }
 
-Status make_bitmap_if_absent(const OverlayPaths& paths, const DiskFile& top, bool top_is_new) {
+Status make_bitmap_if_absent(const OverlayPaths& paths, const DiskFile& top, bool top_is_new,
+                             const std::optional<FileOwner>& owner) {
     const auto exists = file_exists(paths.bitmap());
     if (!exists || *exists) {
         return exists ? Status{} : fail(exists.error());
@@ -58,7 +60,7 @@ Status make_bitmap_if_absent(const OverlayPaths& paths, const DiskFile& top, boo
     if (Status empty = top_is_new ? Status{} : check_empty(paths, top); !empty) {
         return empty;
     }
-    return AllocationBitmap::create(paths.bitmap(), top.size());
+    return AllocationBitmap::create(paths.bitmap(), top.size(), owner);
 }
 
 struct TopLayer {
@@ -66,7 +68,8 @@ struct TopLayer {
     std::unique_ptr<AllocationBitmap> bitmap;
 };
 
-Result<TopLayer> open_top(const OverlayPaths& paths, DiskAccess access, bool top_is_new, Log& log) {
+Result<TopLayer> open_top(const OverlayPaths& paths, DiskAccess access, bool top_is_new,
+                          const std::optional<FileOwner>& owner, Log& log) {
     auto top = DiskFile::open(paths.top, access);
     if (!top) {
         return fail(top.error());
@@ -76,7 +79,7 @@ Result<TopLayer> open_top(const OverlayPaths& paths, DiskAccess access, bool top
         return fail(ErrorCode::disk, fmt::format("disk image {} is its own base", paths.top), "name two files");
     }
     if (access == DiskAccess::read_write) {
-        if (const Status made = make_bitmap_if_absent(paths, **top, top_is_new); !made) {
+        if (const Status made = make_bitmap_if_absent(paths, **top, top_is_new, owner); !made) {
             return fail(made.error());
         }
     }
@@ -93,16 +96,17 @@ Result<TopLayer> open_top(const OverlayPaths& paths, DiskAccess access, bool top
 
 }  // namespace
 
-Result<std::unique_ptr<OverlayDisk>> OverlayDisk::open(const OverlayPaths& paths, DiskAccess access, Log& log) {
+Result<std::unique_ptr<OverlayDisk>> OverlayDisk::open(const OverlayPaths& paths, DiskAccess access, Log& log,
+                                                       const std::optional<FileOwner>& owner) {
     auto base = DiskFile::open(paths.base, DiskAccess::read_only);
     if (!base) {
         return fail(base.error());
     }
-    const auto top_is_new = make_top_if_new(paths, (*base)->size(), access);
+    const auto top_is_new = make_top_if_new(paths, (*base)->size(), access, owner);
     if (!top_is_new) {
         return fail(top_is_new.error());
     }
-    auto top = open_top(paths, access, *top_is_new, log);
+    auto top = open_top(paths, access, *top_is_new, owner, log);
     if (!top) {
         const auto bitmap_exists = file_exists(paths.bitmap());
         if (*top_is_new && bitmap_exists && !*bitmap_exists) {

@@ -1,6 +1,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <array>
 #include <latch>
@@ -135,6 +137,41 @@ TEST_F(OverlayOpenTest, AFileSystemWithoutHolesCanHoldANewOverlay) {
     const auto refused = open();
     EXPECT_CODE(refused, ErrorCode::disk);
     EXPECT_TRUE(std::filesystem::exists(paths_.top)) << "it is not new";
+}
+
+TEST_F(OverlayOpenTest, NewFilesAreTheirOwners) {
+    if (::geteuid() != 0) {
+        GTEST_SKIP() << "only root can give files away";
+    }
+    sparse_file(paths_.base, cluster);
+    constexpr FileOwner somebody{12345, 12346};
+    ASSERT_OK(OverlayDisk::open(paths_, DiskAccess::read_write, log_, somebody));
+    for (const std::string& path : {paths_.top, paths_.bitmap()}) {
+        struct stat info {};
+        ASSERT_EQ(::lstat(path.c_str(), &info), 0);
+        EXPECT_EQ(info.st_uid, somebody.user) << path;
+        EXPECT_EQ(info.st_gid, somebody.group) << path;
+        EXPECT_EQ(info.st_mode & 0777U, 0600U) << path;
+        ASSERT_EQ(::lchown(path.c_str(), 0, 0), 0);
+    }
+    ASSERT_OK(OverlayDisk::open(paths_, DiskAccess::read_write, log_, somebody));
+    struct stat info {};
+    ASSERT_EQ(::lstat(paths_.bitmap().c_str(), &info), 0);
+    EXPECT_EQ(info.st_uid, 0U) << "what was there stays whose it is";
+}
+
+TEST_F(OverlayOpenTest, TellsBeforehandWhetherItsLockCouldBeTaken) {
+    sparse_file(paths_.base, cluster);
+    auto disk = open();
+    ASSERT_OK(disk);
+    EXPECT_OK((*disk)->check_openable());
+    std::filesystem::rename(paths_.bitmap(), directory_ / "elsewhere");
+    const Status openable = (*disk)->check_openable();
+    EXPECT_CODE(openable, ErrorCode::disk);
+    EXPECT_THAT(openable.error().message, HasSubstr(paths_.bitmap()));
+    std::filesystem::rename(directory_ / "elsewhere", paths_.bitmap());
+    EXPECT_OK((*disk)->lock());
+    EXPECT_OK((*disk)->check_openable());  // the own lock does not matter
 }
 
 TEST_F(OverlayOpenTest, AnImageIsMadeWholeOrNotAtAll) {

@@ -4,6 +4,7 @@
 
 #include <system_error>
 
+#include "io/blocked_signals.h"
 #include "io/system_error.h"
 
 namespace godwit {
@@ -11,6 +12,7 @@ namespace godwit {
 Result<std::unique_ptr<ServingThread>> ServingThread::start(const char* name) {
     std::unique_ptr<ServingThread> server(new ServingThread);
     try {
+        const BlockedSignals inherited;
         server->thread_ = std::thread([raw = server.get(), name] { raw->serve(name); });
     } catch (const std::system_error& error) {
         return fail_errno(ErrorCode::io, "cannot start a thread", error.code().value(),

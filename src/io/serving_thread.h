@@ -12,6 +12,7 @@ namespace godwit {
 
 /// A thread that makes calls for threads that may not make them themselves: one that is confined, as the one that loads
 /// an arriving machine may be, cannot open a file, nor start a thread that could.
+/// It gets no signals.
 class ServingThread {
 public:
     /// `name` has at most 15 characters. Errors: `io` when the process may have no more threads.

@@ -1,6 +1,8 @@
 #include "io/serving_thread.h"
 
 #include <gtest/gtest.h>
+#include <pthread.h>
+#include <signal.h>
 
 #include <thread>
 #include <vector>
@@ -33,6 +35,21 @@ TEST(ServingThread, ServesManyCallersOneAfterAnother) {
         caller.join();
     }
     server->call([&] { EXPECT_EQ(count, 400); });
+}
+
+TEST(ServingThread, KeepsTheProgramsSignalHandlersOff) {
+    sigset_t before;
+    ::pthread_sigmask(SIG_SETMASK, nullptr, &before);
+    const auto server = ServingThread::start("server").value();
+    sigset_t inside;
+    server->call([&] { ::pthread_sigmask(SIG_SETMASK, nullptr, &inside); });
+    for (const int number : {SIGINT, SIGTERM, SIGCHLD, SIGALRM, SIGUSR1, SIGRTMIN + 1}) {
+        EXPECT_EQ(::sigismember(&inside, number), 1) << number;
+    }
+    EXPECT_EQ(::sigismember(&inside, SIGBUS), 0) << "a fault of its own is explained";
+    sigset_t after;
+    ::pthread_sigmask(SIG_SETMASK, nullptr, &after);
+    EXPECT_EQ(::sigismember(&after, SIGUSR1), ::sigismember(&before, SIGUSR1)) << "who starts it keeps its own";
 }
 
 TEST(ServingThread, EndsWithoutWork) {

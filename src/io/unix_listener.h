@@ -12,6 +12,8 @@ namespace godwit {
 
 /// A listening unix socket and its file, to which only its owner may connect. A file that a dead process of the same
 /// user left behind is replaced; the own one is removed at the end, unless somebody else has put another in its place.
+/// The file gets its name when somebody listens behind it; the kernel's lists show the one that it had before that,
+/// "PATH." and six digits.
 class UnixListener {
 public:
     /// Errors: `invalid_argument` for a path that cannot be a socket's, `busy` when another process listens there,
@@ -30,6 +32,8 @@ public:
 private:
     UnixListener(FileDescriptor fd, std::string path) : fd_(std::move(fd)), path_(std::move(path)) {}
     Status bind_and_listen();
+    /// Gives the file its name. An errno value, or 0; EADDRINUSE when the place is taken.
+    int take_place(const std::string& temporary) const;
 
     FileDescriptor fd_;
     std::string path_;

@@ -12,6 +12,9 @@
 #include <array>
 #include <cstring>
 #include <filesystem>
+#include <latch>
+#include <optional>
+#include <thread>
 #include <vector>
 
 #include "io/test_support.h"
@@ -84,6 +87,58 @@ TEST(UnixListener, ReplacesAFileThatWasLeftBehind) {
     EXPECT_EQ(second.error().code, ErrorCode::busy);
     listener->close();
     EXPECT_FALSE(std::filesystem::exists(directory / "s"));
+}
+
+TEST(UnixListener, LeavesNothingBesidesItsFile) {
+    const TemporaryDirectory directory;
+    leave_behind(directory / "s");
+    const auto listener = UnixListener::listen(directory / "s");
+    ASSERT_TRUE(listener);
+    EXPECT_FALSE(UnixListener::listen(directory / "s"));
+    EXPECT_EQ(directory.entries(), 1U);
+}
+
+TEST(UnixListener, OfSeveralAtOnceOneListensAndKeepsItsFile) {
+    const TemporaryDirectory directory;
+    const std::string path = directory / "s";
+    constexpr std::size_t listeners = 2;
+    for (int round = 0; round < 200; ++round) {
+        if (round % 2 == 0) {
+            leave_behind(path);
+        }
+        std::latch start(listeners);
+        std::array<std::optional<Result<UnixListener>>, listeners> found;
+        std::vector<std::thread> threads;
+        threads.reserve(listeners);
+        for (auto& place : found) {
+            threads.emplace_back([&] {
+                start.arrive_and_wait();
+                place = UnixListener::listen(path);
+            });
+        }
+        for (std::thread& thread : threads) {
+            thread.join();
+        }
+        ASSERT_EQ(std::ranges::count_if(found, [](const auto& one) { return one->has_value(); }), 1) << round;
+        const FileDescriptor client(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+        sockaddr_un address{};
+        address.sun_family = AF_UNIX;
+        std::copy(path.begin(), path.end(), address.sun_path);
+        ASSERT_EQ(::connect(client.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)), 0) << round;
+        ASSERT_EQ(directory.entries(), 1U) << round;
+        found = {};
+        ASSERT_EQ(directory.entries(), 0U) << round;
+    }
+}
+
+TEST(UnixListener, TakesThePathsThatASocketCanHave) {
+    const TemporaryDirectory directory;
+    const std::string longest = directory / std::string(107 - (directory / "").size(), 'x');
+    ASSERT_EQ(longest.size(), 107U);
+    EXPECT_TRUE(UnixListener::listen(longest));
+    EXPECT_EQ(UnixListener::listen(longest + "x").error().code, ErrorCode::invalid_argument);
+    EXPECT_EQ(UnixListener::listen("/" + std::string(103, 'x') + "/s").error().code, ErrorCode::invalid_argument);
+    EXPECT_EQ(directory.entries(), 0U);
 }
 
 TEST(UnixListener, LeavesWhatAnotherUserLeftBehind) {

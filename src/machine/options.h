@@ -7,6 +7,7 @@
 
 #include "godwit/error.h"
 #include "godwit/units.h"
+#include "io/file_owner.h"
 #include "machine/cpu_model.h"
 
 namespace godwit {
@@ -86,6 +87,8 @@ struct MachineOptions {
     ByteCount memory{std::uint64_t{128} << 20};
     /// Maps guest memory shared from this file, which is created if absent.
     std::optional<std::string> memory_file = {};
+    /// Whose that file becomes if it is created.
+    std::optional<FileOwner> memory_file_owner = {};
     /// Allocates and maps all guest memory at the start.
     bool memory_prealloc = false;
     /// Core dumps of this process have guest memory in them.

@@ -40,7 +40,8 @@ Result<std::unique_ptr<VirtualMachine>> VirtualMachine::create(const MachineOpti
     std::unique_ptr<VirtualMachine> machine(new VirtualMachine(options, loop, clock, log, std::move(disks)));
     const bool has_cpus = options.kind == MachineKind::microvm;
     std::vector<MappedMemory::Spec> blocks{{has_cpus ? "microvm.ram" : "ram", options.memory, options.memory_file,
-                                            options.memory_prealloc, options.dump_guest_memory}};
+                                            options.memory_prealloc, options.dump_guest_memory,
+                                            options.memory_file_owner}};
     if (has_cpus) {
         blocks.push_back(
             {std::string(firmware_block_id), firmware_size, std::nullopt, false, options.dump_guest_memory});

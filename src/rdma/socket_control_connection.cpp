@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 #include <poll.h>
 #include <pthread.h>
-#include <signal.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -13,6 +12,7 @@
 #include <utility>
 
 #include "base/assert.h"
+#include "io/blocked_signals.h"
 #include "io/poll_timeout.h"
 #include "io/socket_options.h"
 
@@ -87,22 +87,16 @@ Status SocketControlConnection::start_thread() {
         queue_.put(make_message(MessageType::ready));
         update_flags();
     }
-    // The new thread inherits a mask that keeps the program's signal handlers off it.
-    sigset_t all_signals;
-    sigset_t mask_before;
-    ::sigfillset(&all_signals);
-    ::pthread_sigmask(SIG_SETMASK, &all_signals, &mask_before);
-    Status started;
     try {
+        const BlockedSignals inherited;
         thread_ = std::thread([this] {
             ::pthread_setname_np(::pthread_self(), "rdma-control");
             run();
         });
     } catch (const std::system_error& error) {
-        started = fail(ErrorCode::io, "cannot start a thread: " + error.code().message());
+        return fail(ErrorCode::io, "cannot start a thread: " + error.code().message());
     }
-    ::pthread_sigmask(SIG_SETMASK, &mask_before, nullptr);
-    return started;
+    return {};
 }
 
 Status SocketControlConnection::send(const Message& message, Instant deadline) {

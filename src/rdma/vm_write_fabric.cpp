@@ -19,6 +19,7 @@
 #include <utility>
 
 #include "base/assert.h"
+#include "io/channel_errors.h"
 #include "io/file_descriptor.h"
 #include "io/system_error.h"
 #include "rdma/payload.h"
@@ -214,10 +215,8 @@ Status VmWriteFabric::write(ConstBuffer from, RemoteAddress to) {
             if (error == ESRCH) {
                 return fail_gone();
             }
-            return fail_errno(ErrorCode::io, "cannot write to the memory of the destination's process", error,
-                              error == EPERM    ? permission_hint
-                              : error == EFAULT ? "see whether the destination's host, or its file of memory, is full"
-                                                : "");
+            return fail_transfer("write", "the memory of the destination's process", error,
+                                 error == EPERM ? permission_hint : "");
         }
         from = from.subspan(static_cast<std::size_t>(written));
         to = to + static_cast<std::uint64_t>(written);

@@ -134,7 +134,8 @@ TEST_F(VmWriteFabricTest, MemoryThatIsNotMappedThereIsAnError) {
     const std::vector<std::byte> page(4096);
     const Status written = fabric_->start_write(page, RemoteAddress{4096}, **opened, 1);
     ASSERT_FALSE(written);
-    EXPECT_EQ(written.error().code, ErrorCode::io);
+    EXPECT_EQ(written.error().code, ErrorCode::memory);
+    EXPECT_NE(written.error().message.find("a page of guest memory cannot be had"), std::string::npos);
 }
 
 TEST_F(VmWriteFabricTest, AddressesAndKeysThatMakeNoSenseAreRefused) {

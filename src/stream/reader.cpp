@@ -253,13 +253,13 @@ std::size_t StreamReader::read_more(std::span<const MutableBuffer> ahead) {
 void StreamReader::unread(std::span<const ConstBuffer> pieces) {
     const std::size_t bytes = std::accumulate(pieces.begin(), pieces.end(), std::size_t{0},
                                               [](std::size_t sum, ConstBuffer piece) { return sum + piece.size(); });
-    GODWIT_ASSERT(buffered() + bytes <= max_unread_bytes, "{} bytes put back", bytes);
+    GODWIT_ASSERT(bytes <= max_unread_bytes, "{} bytes put back", bytes);
+    GODWIT_ASSERT(bytes == 0 || buffered() == 0, "{} bytes put back before {} that are buffered", bytes, buffered());
     if (bytes == 0) {
         return;
     }
-    std::memmove(buffer_.data() + bytes, buffer_.data() + begin_, buffered());
-    end_ = bytes + buffered();
     begin_ = 0;
+    end_ = bytes;
     std::size_t at = 0;
     for (const ConstBuffer piece : pieces) {
         if (!piece.empty()) {

@@ -48,8 +48,8 @@ public:
     std::size_t get_bytes_ahead(MutableBuffer first, std::span<const MutableBuffer> ahead);
     /// Continues a bet: reads more into `ahead`; 0 after an error or at the end of the stream.
     std::size_t read_more(std::span<const MutableBuffer> ahead);
-    /// Puts bytes back in front of everything unread, in the order of the pieces. At most `max_unread_bytes`, and only
-    /// while nothing is buffered.
+    /// Puts back bytes of a bet, in the order of the pieces: at most `max_unread_bytes`, and only while nothing is
+    /// buffered, as after a bet that gave any.
     void unread(std::span<const ConstBuffer> pieces);
     static constexpr std::size_t max_unread_bytes = 600 * 1024;
 

@@ -216,5 +216,17 @@ TEST(Stream, WhatIsReadAheadCanBePutBack) {
     EXPECT_TRUE(std::equal(rest.begin(), rest.end(), bytes.begin() + 400));
 }
 
+TEST(StreamDeath, NothingIsPutBackInFrontOfWhatIsBuffered) {
+    ManualClock clock;
+    FaultyChannel channel(pattern(100));
+    StreamReader reader(channel, clock);
+    reader.get_u8();
+    ASSERT_GT(reader.buffered(), 0U);
+    const std::byte byte{1};
+    const ConstBuffer piece(&byte, 1);
+    reader.unread({&piece, 0});
+    EXPECT_DEATH(reader.unread({&piece, 1}), "bytes put back before");
+}
+
 }  // namespace
 }  // namespace godwit

@@ -56,6 +56,24 @@ def memory(here: Scene):
     return figures["error-desc"]
 
 
+def memory_over_rdma(here: Scene):
+    """Where the source's process writes into the destination's: it finds out, and the destination hears that it gave up."""
+    room = Room(here.workspace, HALF_MIB)
+    here.start(has_destination=False)
+    here.start_destination("first", scheme="rdma", memory_file=room.folder / "first")
+    here.migrate(uri=f"{here.uri()},transport=shm")
+    here.expect_kept("memory", limit_s=ENDS_WITHIN_S)
+    figures = here.source.qmp.migration()
+    assert MEMORY_WORDS in figures["error-desc"], figures
+    expect_words(here.destination, "the peer gave up", "[peer-closed]")
+    (room.folder / "first").unlink()
+    room.enlarge()
+    here.start_destination("second", scheme="rdma", memory_file=room.folder / "second")
+    here.migrate(uri=f"{here.uri()},transport=shm")
+    here.expect_moved()
+    return figures["error-desc"]
+
+
 def memory_in_a_later_pass(here: Scene):
     """The guest uses more and more. In later passes pages come by way of a buffer, and it is the program, not the kernel, to which a
     page is refused."""
@@ -153,4 +171,4 @@ def preallocated(here: Scene):
     return expect_no_start(here, "preallocating", command, "cannot be preallocated")
 
 
-run_cases(memory, memory_in_a_later_pass, saved_machine, disk, address_space, preallocated, append=APPEND)
+run_cases(memory, memory_over_rdma, memory_in_a_later_pass, saved_machine, disk, address_space, preallocated, append=APPEND)

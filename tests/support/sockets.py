@@ -53,7 +53,8 @@ def _unix(pid, inodes):
     for line in pathlib.Path(f"/proc/{pid}/net/unix").read_text(encoding="utf-8", errors="replace").splitlines()[1:]:
         fields = line.split(maxsplit=7)
         if fields[6] in inodes and int(fields[3], 16) & _UNIX_LISTENING:
-            yield Listener("unix", fields[7] if len(fields) > 7 else "", 0)
+            # It was bound under another name than the one that it got when it listened.
+            yield Listener("unix", re.sub(r"\.[0-9a-f]{6}$", "", fields[7]) if len(fields) > 7 else "", 0)
 
 
 def listeners(process):

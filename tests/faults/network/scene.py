@@ -53,6 +53,7 @@ class Scene:
         self.source = self.destination = None
         self.relay = None
         self.host = address("destination")
+        self.scheme = "tcp"  # of the destination's address
 
     def start(self, source_extra=(), destination_extra=(), has_destination=True, is_ready=True):
         self.network = Network(self.workspace)
@@ -65,14 +66,15 @@ class Scene:
             guest.wait_heartbeats(self.source, 3)
         return self
 
-    def start_destination(self, name="destination", **options):
+    def start_destination(self, name="destination", scheme="tcp", **options):
+        self.scheme = scheme
         listening = f"[{self.host}]" if ":" in self.host else self.host
-        self.destination = self.platform.start(self.workspace, name, memory=self.memory, incoming=f"tcp:{listening}:0",
+        self.destination = self.platform.start(self.workspace, name, memory=self.memory, incoming=f"{scheme}:{listening}:0",
                                                inside=self.network.inside("destination"), **options)
 
     def uri(self):
         port = pairs.listening_port(self.destination)
-        return f"tcp:[{self.host}]:{port}" if ":" in self.host else f"tcp:{self.host}:{port}"
+        return f"{self.scheme}:[{self.host}]:{port}" if ":" in self.host else f"{self.scheme}:{self.host}:{port}"
 
     def set_deadlines(self, idle_ms=IDLE_MS, switchover_ms=SWITCHOVER_MS):
         for machine in (self.source, self.destination):

@@ -25,7 +25,7 @@ struct ChannelTraits {
     bool bidirectional = false;
     /// "tcp:10.0.0.1:4444": for messages.
     std::string description;
-    /// What passes through cannot be read or changed on its way, and the peer has proven who it is.
+    /// What passes cannot be read or changed on its way; with `verify-peer` off the peer has not proven who it is.
     bool encrypted = false;
 };
 
@@ -60,8 +60,8 @@ public:
     virtual void shutdown() = 0;
 
     /// Whether the peer's stream ended (`read_some` said `peer_closed`) as a connection ends in an orderly way, and
-    /// only the farewell was missing with which an encrypted stream ends: whoever can reach the network could have
-    /// ended it. The reader's thread.
+    /// only the farewell was missing with which an encrypted stream ends (and not a part of a record): whoever can
+    /// reach the network could have ended it. The reader's thread.
     virtual bool ended_without_farewell() const { return false; }
 
     /// The way past the stream for pages, at the source and at the destination: null where there is none. It lives as

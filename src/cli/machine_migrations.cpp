@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "migration/state_table.h"
 #include "rdma/openers.h"
 #include "tools/trace_format.h"
 
@@ -108,7 +109,33 @@ Status MachineMigrations::receive(const std::string& uri) {
     return incoming_->start(std::move(endpoint->opener));
 }
 
+/// What a destination listens with is settled: who believes to have closed the door must not be told so.
+Status MachineMigrations::check_tls_stays(std::span<const ParameterChange> changes) const {
+    if (!is_arriving()) {
+        return {};
+    }
+    const MigrationParameters before = parameters();
+    MigrationParameters after = before;
+    if (Status possible = set_parameters(after, changes); !possible) {
+        return possible;
+    }
+    if (after.tls_creds == before.tls_creds && after.tls_authz == before.tls_authz &&
+        after.tls_hostname == before.tls_hostname) {
+        return {};
+    }
+    return fail(ErrorCode::busy,
+                "tls-creds, tls-authz and tls-hostname cannot change while a machine is awaited or arrives",
+                "set them before migrate-incoming");
+}
+
+bool MachineMigrations::is_arriving() const {
+    return incoming_ && is_running(incoming_->state());
+}
+
 Status MachineMigrations::set(std::span<const ParameterChange> changes) {
+    if (Status stays = check_tls_stays(changes); !stays) {
+        return stays;
+    }
     Status done = outgoing_.set(changes);
     if (done && incoming_) {
         incoming_->set_parameters(parameters());

@@ -60,6 +60,7 @@ public:
     MigrationParameters parameters() const override { return outgoing_.parameters(); }
     std::vector<std::string> blocked_reasons() const override;
     Status continue_switchover() override { return outgoing_.continue_switchover(); }
+    /// Errors: also `busy` for a change of what an incoming migration that has begun and not ended is protected with.
     Status set(std::span<const ParameterChange> changes) override;
 
     /// An outgoing migration has begun and not ended.
@@ -69,6 +70,11 @@ public:
     void forget_handover() { outgoing_.forget_handover(); }
 
 private:
+    /// An incoming migration has begun and not ended.
+    bool is_arriving() const;
+    /// Errors: `busy`.
+    Status check_tls_stays(std::span<const ParameterChange> changes) const;
+
     const Environment environment_;
     const Environment incoming_environment_;
     NamedDescriptors& descriptors_;

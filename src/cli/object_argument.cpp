@@ -50,6 +50,10 @@ Result<Json> parse_object_argument(const std::string& text) {
         }
         const std::string key = option.substr(0, equals);
         const std::string value = option.substr(equals + 1);
+        if (key == "rules") {
+            return fail(ErrorCode::invalid_argument, "'rules' in --object is a list, and has no value of its own",
+                        "rules.0.match=NAME,rules.0.policy=allow");
+        }
         Json* place = key.starts_with("rules.") ? place_in_rules(arguments, key) : &arguments[key];
         if (place == nullptr || !place->is_null()) {
             return fail(ErrorCode::invalid_argument,

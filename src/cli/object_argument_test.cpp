@@ -27,6 +27,7 @@ TEST(ObjectArgument, IsWrittenAsForQemu) {
 TEST(ObjectArgument, RefusesWhatIsMalformed) {
     for (const char* text : {"authz-list,id", "authz-list,=x", "authz-list,id=a,id=b", "authz-list,qom-type=x",
                              "authz-list,rules.x.match=a", "authz-list,rules.1.match=a", "authz-list,rules.0=a",
+                             "authz-list,rules=x,rules.0.match=y", "authz-list,rules.0.match=y,rules=x",
                              "authz-list,rules.99999999999999999999.match=a"}) {
         EXPECT_CODE(parse_object_argument(text), ErrorCode::invalid_argument);
     }

@@ -37,7 +37,7 @@ std::string_view scheme_of(ListenProtocol protocol) {
 }
 
 constexpr std::size_t max_candidates = 16;
-/// Half of them: so whoever has to make room for a new one has been looked at before.
+/// Half of them: so there is always one that has been looked at to make room for a new one.
 constexpr std::size_t max_accepts_per_round = max_candidates / 2;
 /// Strays beyond are not logged, so that nobody can fill a disk from outside.
 constexpr std::size_t max_logged_strays = 64;
@@ -190,9 +190,7 @@ void ListenOpener::accept_candidates() {
                                      ? address()
                                      : fmt::format("{}{}", scheme_of(options_.protocol), peer.text());
         if (candidates_.size() == max_candidates) {
-            // The oldest had the longest time to say what it is.
-            log_stray(candidates_.front().name, "it said nothing and others came");
-            candidates_.pop_front();
+            make_room();
         }
         candidates_.push_back({std::move(socket), name, now + options_.handshake_timeout, now});
         if (options_.introduce) {
@@ -208,6 +206,7 @@ void ListenOpener::accept_candidates() {
 }
 
 ListenOpener::Verdict ListenOpener::examine(Candidate& candidate) {
+    candidate.was_looked_at = true;
     if (candidate.introduction != nullptr) {
         return hear(candidate);
     }
@@ -224,6 +223,7 @@ ListenOpener::Verdict ListenOpener::examine(Candidate& candidate) {
         log_stray(candidate.name, "it ended without a word");
         return Verdict::stray;
     }
+    candidate.progress = IntroductionProgress::begun;
     const std::string_view start(bytes.data(), static_cast<std::size_t>(got));
     return judge(candidate, start);
 }
@@ -254,26 +254,6 @@ ListenOpener::Verdict ListenOpener::judge(Candidate& candidate, std::string_view
     log_stray(candidate.name, fmt::format("it is no migration stream, it begins with '{}'",
                                           printable(start.substr(0, max_shown_bytes))));
     return Verdict::stray;
-}
-
-ListenOpener::Verdict ListenOpener::hear(Candidate& candidate) {
-    const auto found = candidate.introduction->go_on(candidate.socket.get());
-    if (!found) {
-        log_stray(candidate.name, found.error().text(), LogLevel::warning);
-        return Verdict::stray;
-    }
-    return *found ? Verdict::migration : Verdict::undecided;
-}
-
-void ListenOpener::close_silent_candidates() {
-    const Instant now = clock_.now();
-    candidates_.remove_if([&](const Candidate& candidate) {
-        const bool silent = candidate.handshake_deadline <= now;
-        if (silent) {
-            log_stray(candidate.name, "it said nothing in time");
-        }
-        return silent;
-    });
 }
 
 void ListenOpener::log_stray(const std::string& name, const std::string& reason, LogLevel level) {

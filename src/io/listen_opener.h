@@ -81,6 +81,9 @@ private:
         /// Not looked at before: its first bytes have arrived only in part, which would be reported again and again.
         Instant next_look;
         std::unique_ptr<Introduction> introduction = nullptr;
+        IntroductionProgress progress = IntroductionProgress::silent;
+        /// A new one may have said something already.
+        bool was_looked_at = false;
     };
     enum class Verdict { migration, stray, undecided };
 
@@ -91,6 +94,7 @@ private:
 
     WaitOutcome wait_for_activity(Instant deadline);
     void accept_candidates();
+    void make_room();
     Verdict examine(Candidate& candidate);
     Verdict judge(Candidate& candidate, std::string_view start);
     Verdict hear(Candidate& candidate);

@@ -47,6 +47,9 @@ Status check_tls(TlsTerms& tls, Direction direction, const std::string& host) {
     if (tls.hostname.empty()) {
         tls.hostname = host;
     }
+    if (tls.hostname.find('\0') != std::string::npos) {
+        return fail(ErrorCode::invalid_argument, "The hostname for TLS has a NUL in it");
+    }
     if (spec.kind == TlsKind::x509 && tls.hostname.empty()) {
         return fail(ErrorCode::invalid_argument, "No hostname available for TLS",
                     "set tls-hostname to the name in the destination's certificate");
@@ -54,13 +57,15 @@ Status check_tls(TlsTerms& tls, Direction direction, const std::string& host) {
     return {};
 }
 
-MadeOpener protect(MadeOpener opener, TlsTerms tls, Direction direction, const std::string& host, Clock& clock,
-                   Log& log) {
-    if (!opener || tls.credentials == nullptr) {
-        return opener;
-    }
+/// What `make` uses up, a descriptor, it does not where TLS is refused.
+template <typename Make>
+MadeOpener protect(Make make, TlsTerms tls, Direction direction, const std::string& host, Clock& clock, Log& log) {
     if (Status usable = check_tls(tls, direction, host); !usable) {
         return fail(usable.error());
+    }
+    MadeOpener opener = make();
+    if (!opener || tls.credentials == nullptr) {
+        return opener;
     }
     return std::make_unique<TlsOpener>(std::move(*opener), std::move(tls), clock, log);
 }
@@ -115,13 +120,13 @@ struct OutgoingMaker {
     const TlsTerms& tls;
 
     MadeOpener operator()(const TcpAddress& address) const {
-        return protected_by_tls(as_opener(ConnectOpener::create(address, clock)), address.host);
+        return protected_by_tls([&] { return as_opener(ConnectOpener::create(address, clock)); }, address.host);
     }
     MadeOpener operator()(const UnixAddress& address) const {
-        return protected_by_tls(as_opener(ConnectOpener::create(address, clock)));
+        return protected_by_tls([&] { return as_opener(ConnectOpener::create(address, clock)); });
     }
     MadeOpener operator()(const FdAddress& address) const {
-        return protected_by_tls(take_descriptor(address, Direction::outgoing, descriptors, clock));
+        return protected_by_tls([&] { return take_descriptor(address, Direction::outgoing, descriptors, clock); });
     }
     MadeOpener operator()(const ExecAddress& address) const {
         return unless_tls(address, [&] { return ExecOpener::create(address, Direction::outgoing, clock); });
@@ -132,8 +137,9 @@ struct OutgoingMaker {
     MadeOpener operator()(const RdmaAddress&) const { return fail_rdma(); }
 
 private:
-    MadeOpener protected_by_tls(MadeOpener opener, const std::string& host = {}) const {
-        return protect(std::move(opener), tls, Direction::outgoing, host, clock, log);
+    template <typename Make>
+    MadeOpener protected_by_tls(Make make, const std::string& host = {}) const {
+        return protect(make, tls, Direction::outgoing, host, clock, log);
     }
     template <typename Make>
     MadeOpener unless_tls(const Address& address, Make make) const {
@@ -152,8 +158,9 @@ struct IncomingMaker {
     Made operator()(const TcpAddress& address) const { return listen_at(address, clock, log, tls); }
     Made operator()(const UnixAddress& address) const { return listen_at(address, clock, log, tls); }
     Made operator()(const FdAddress& address) const {
-        return without_address(protect(take_descriptor(address, Direction::incoming, descriptors, clock), tls,
-                                       Direction::incoming, {}, clock, log));
+        return without_address(
+            protect([&] { return take_descriptor(address, Direction::incoming, descriptors, clock); }, tls,
+                    Direction::incoming, {}, clock, log));
     }
     Made operator()(const ExecAddress& address) const {
         Status allowed = refuse_tls(tls, address);

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <utility>
 
@@ -99,31 +100,65 @@ Result<std::size_t> TlsChannel::write_some(std::span<const ConstBuffer> buffers,
     if (write_error_) {
         return fail(*write_error_);
     }
+    if (encrypted_ahead_ == 0) {
+        if (Status encrypted = encrypt(buffers); !encrypted) {
+            return fail(encrypted.error());
+        }
+    }
+    std::size_t given = 0;
+    for (const ConstBuffer buffer : buffers) {
+        given += buffer.size();
+    }
+    while (!unsent_.empty()) {
+        const auto sent = send_some(deadline);
+        if (!sent) {
+            return sent;
+        }
+        // The last byte counts as taken only when nothing is left: nobody might call again.
+        if (const std::size_t taken = std::min({*sent, given, encrypted_ahead_ - 1}); !unsent_.empty() && taken != 0) {
+            encrypted_ahead_ -= taken;
+            return taken;
+        }
+    }
+    const std::size_t taken = std::min(given, encrypted_ahead_);
+    encrypted_ahead_ -= taken;
+    return taken;
+}
+
+Status TlsChannel::encrypt(std::span<const ConstBuffer> buffers) {
     Result<std::size_t> taken;
     {
         const std::lock_guard lock(session_mutex_);
         taken = session_->send(buffers, batch_bytes);
-        std::swap(output_, session_->output());
+        take_output();
     }
     if (!taken) {
-        write_error_ = taken.error();
-        return taken;
+        return give_up(taken.error());
     }
-    if (Status sent = send_output(deadline); !sent) {
-        return fail(sent.error());
+    encrypted_ahead_ = *taken;
+    return {};
+}
+
+/// All that went before has been sent.
+void TlsChannel::take_output() {
+    output_.clear();
+    std::swap(output_, session_->output());
+    unsent_ = output_;
+}
+
+Result<std::size_t> TlsChannel::send_some(Instant deadline) {
+    const auto sent = below_->write_some({&unsent_, 1}, deadline);
+    if (!sent) {
+        return give_up(sent.error());
     }
-    return taken;
+    unsent_ = unsent_.subspan(*sent);
+    return sent;
 }
 
 /// A part that has been sent cannot be taken back, and the rest has to follow it: an error is the last one.
-Status TlsChannel::send_output(Instant deadline) {
-    Status sent = write_all(*below_, output_, deadline);
-    output_.clear();
-    if (!sent) {
-        write_error_ = find_reason(sent.error());
-        return fail(*write_error_);
-    }
-    return {};
+tl::unexpected<Error> TlsChannel::give_up(const Error& error) {
+    write_error_ = find_reason(error);
+    return fail(*write_error_);
 }
 
 /// A peer that refuses this side's certificate says so after this side has ended its handshake, and closes.
@@ -172,6 +207,8 @@ Result<std::size_t> TlsChannel::read_some(std::span<const MutableBuffer> buffers
         }
         case TlsSession::Arrival::farewell:
             return 0;
+        case TlsSession::Arrival::torn:
+            return fail_peer_closed(traits_.description);
         default:
             ended_without_farewell_ = true;
             return fail_peer_closed(traits_.description);
@@ -209,17 +246,25 @@ Status TlsChannel::finish_writing(Instant deadline) {
     if (write_error_) {
         return fail(*write_error_);
     }
+    // What was left of a write that its caller did not go on with.
+    while (!unsent_.empty()) {
+        if (const auto sent = send_some(deadline); !sent) {
+            return fail(sent.error());
+        }
+    }
     Status said;
     {
         const std::lock_guard lock(session_mutex_);
         said = session_->say_farewell();
-        std::swap(output_, session_->output());
-    }
-    if (said) {
-        said = send_output(deadline);
+        take_output();
     }
     if (!said) {
-        return said;
+        return give_up(said.error());
+    }
+    while (!unsent_.empty()) {
+        if (const auto sent = send_some(deadline); !sent) {
+            return fail(sent.error());
+        }
     }
     finished_ = true;
     return below_->finish_writing(deadline);

@@ -29,7 +29,10 @@ public:
     bool ended_without_farewell() const override { return ended_without_farewell_; }
 
 private:
-    Status send_output(Instant deadline);
+    Status encrypt(std::span<const ConstBuffer> buffers);
+    void take_output();
+    Result<std::size_t> send_some(Instant deadline);
+    tl::unexpected<Error> give_up(const Error& error);
     Error find_reason(Error error);
     Result<TlsSession::Arrival> wait_for_data(Instant deadline);
 
@@ -46,6 +49,11 @@ private:
 
     // The writer's thread only.
     std::vector<std::byte> output_;
+    /// The rest of `output_`.
+    ConstBuffer unsent_;
+    /// Of what the writer was given: how many bytes are in `output_` that it has not been told were taken. It gives
+    /// them again, and they are passed over: so what was encrypted in one go need not be sent in one time limit.
+    std::size_t encrypted_ahead_ = 0;
     std::optional<Error> write_error_;
     bool finished_ = false;
 

@@ -108,6 +108,37 @@ TEST_F(TlsChannelTest, AnEndWithoutFarewellIsNone) {
     EXPECT_TRUE(pair_.server->ended_without_farewell());
 }
 
+TEST_F(TlsChannelTest, AnEndInTheMiddleOfARecordIsNoEnd) {
+    ASSERT_OK(write_all(*pair_.client, "a part"));
+    EXPECT_EQ(*read_once(*pair_.server), "a part");
+    ASSERT_OK(write_all(*pair_.client, "another part"));
+    std::string record(4096, '\0');
+    const ssize_t got = ::recv(pair_.sockets.raw[1], record.data(), record.size(), 0);
+    ASSERT_GT(got, 8);
+    ASSERT_EQ(::send(pair_.sockets.raw[0], record.data(), 8, 0), 8);
+    cut(SHUT_WR);
+    for (int i = 0; i < 2; ++i) {
+        EXPECT_CODE(read_once(*pair_.server), ErrorCode::peer_closed);
+        EXPECT_FALSE(pair_.server->ended_without_farewell());
+    }
+}
+
+/// The reader's error is what the writer is told, and not that GnuTLS does not go on.
+TEST_F(TlsChannelTest, AWriterHearsWhatTheReaderFound) {
+    const std::string no_record("\x17\x03\x03\x00\x20xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx", 37);
+    ASSERT_EQ(::send(pair_.sockets.raw[0], no_record.data(), no_record.size(), 0), 37);
+    EXPECT_CODE(read_once(*pair_.server), ErrorCode::stream_corrupt);
+    EXPECT_CODE(write_all(*pair_.server, "more"), ErrorCode::stream_corrupt);
+}
+
+TEST_F(TlsChannelTest, AnEndWithoutFarewellStaysOne) {
+    cut(SHUT_WR);
+    for (int i = 0; i < 2; ++i) {
+        EXPECT_CODE(read_once(*pair_.server), ErrorCode::peer_closed);
+        EXPECT_TRUE(pair_.server->ended_without_farewell());
+    }
+}
+
 TEST_F(TlsChannelTest, AChangedByteIsNoticed) {
     // One bit of a record on its way.
     ASSERT_OK(write_all(*pair_.client, "the guest's memory"));
@@ -142,6 +173,63 @@ TEST_F(TlsChannelTest, ShutdownWakesBothDirections) {
 TEST_F(TlsChannelTest, APeerThatIsGoneIsNoticedByTheWriter) {
     pair_.server.reset();
     EXPECT_EQ(write_until_error(*pair_.client, patience).code, ErrorCode::peer_closed);
+}
+
+/// Takes little at a time.
+class SluggishChannel : public Channel {
+public:
+    explicit SluggishChannel(std::unique_ptr<Channel> below, int& writes) : below_(std::move(below)), writes_(writes) {}
+    const ChannelTraits& traits() const override { return below_->traits(); }
+    Result<std::size_t> write_some(std::span<const ConstBuffer> buffers, Instant deadline) override {
+        ++writes_;
+        const ConstBuffer little = buffers.front().first(std::min<std::size_t>(buffers.front().size(), 1000));
+        return below_->write_some({&little, 1}, deadline);
+    }
+    Result<std::size_t> read_some(std::span<const MutableBuffer> buffers, Instant deadline) override {
+        return below_->read_some(buffers, deadline);
+    }
+    Status drain(Instant deadline) override { return below_->drain(deadline); }
+    Status finish_writing(Instant deadline) override { return below_->finish_writing(deadline); }
+    bool peer_has_ended() const override { return below_->peer_has_ended(); }
+    void shutdown() override { below_->shutdown(); }
+
+private:
+    const std::unique_ptr<Channel> below_;
+    int& writes_;
+};
+
+/// A slow peer has the time limit for each bit, and not for all that was encrypted in one go.
+TEST(TlsChannelSluggish, TellsOfEachBitThatMoves) {
+    SocketPair sockets;
+    auto serving = std::async(std::launch::async,
+                              [&] { return shake_hands(*sockets.ends[1], server_terms(), tls_clock, in(patience)); });
+    auto client_session = shake_hands(*sockets.ends[0], client_terms(), tls_clock, in(patience));
+    auto server_session = serving.get();
+    ASSERT_OK(client_session);
+    ASSERT_OK(server_session);
+    int writes = 0;
+    TlsChannel client(std::make_unique<SluggishChannel>(std::move(sockets.ends[0]), writes), std::move(*client_session),
+                      tls_clock);
+    TlsChannel server(std::move(sockets.ends[1]), std::move(*server_session), tls_clock);
+    auto reading = std::async(std::launch::async, [&] { return read_to_end(server); });
+    const std::string text = pattern(300'000);
+    int calls = 0;
+    // The caller may also give less than before.
+    for (std::size_t begin = 0; begin < text.size(); ++calls) {
+        const int before = writes;
+        const ConstBuffer rest = bytes_of(std::string_view(text).substr(begin, calls % 3 == 1 ? 700 : text.size()));
+        const auto taken = client.write_some({&rest, 1}, in(patience));
+        ASSERT_OK(taken);
+        ASSERT_GT(*taken, 0U);
+        begin += *taken;
+        // A few more at the end of a batch, which is longer than what is in it.
+        EXPECT_LE(writes - before, 3);
+    }
+    EXPECT_GT(calls, 250);
+    ASSERT_OK(client.finish_writing(in(patience)));
+    const auto got = reading.get();
+    ASSERT_OK(got);
+    EXPECT_TRUE(*got == text);
 }
 
 /// The client has ended its handshake by then, and may never read.

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "io/tls_files.h"
+#include "io/tls_revocations.h"
 
 namespace godwit {
 
@@ -44,6 +45,13 @@ int find_key(gnutls_session_t session, const char* user, gnutls_datum_t* key) {
 }  // namespace
 
 Result<std::shared_ptr<const TlsCredentials>> TlsCredentials::load(const TlsCredentialsSpec& spec) {
+    for (const auto& [name, text] :
+         {std::pair("dir", &spec.dir), std::pair("username", &spec.username), std::pair("priority", &spec.priority)}) {
+        // GnuTLS would take it for the end, and drop what follows: in a priority the refusal of old versions.
+        if (text->find('\0') != std::string::npos) {
+            return fail(ErrorCode::invalid_argument, fmt::format("Parameter '{}' has a NUL in it", name));
+        }
+    }
     if (spec.dir.empty()) {
         return fail(ErrorCode::invalid_argument, "TLS credentials need 'dir', the directory of their files");
     }
@@ -123,6 +131,11 @@ Status TlsCredentials::load_certificates() {
             count <= 0) {
             return fail_file(revoked, count == 0 ? GNUTLS_E_NO_CERTIFICATE_FOUND : count);
         }
+        auto warnings = check_revocations(revoked, authority);
+        if (!warnings) {
+            return fail(warnings.error());
+        }
+        warnings_ = std::move(*warnings);
     }
     if (spec_.endpoint == TlsEndpoint::client) {
         return load_own_certificate("client-cert.pem", "client-key.pem", false);

@@ -50,7 +50,8 @@ public:
     TlsCredentials& operator=(const TlsCredentials&) = delete;
 
     const TlsCredentialsSpec& spec() const { return spec_; }
-    /// What is not as it should be, and works all the same: files with keys that others may read.
+    /// What is not as it should be, and works all the same: files with keys that others may read, a list of
+    /// revoked certificates that is out of date.
     const std::vector<std::string>& warnings() const { return warnings_; }
     /// Makes a new session use them. They must outlive it. Errors: `invalid_argument` for the priority.
     Status apply_to(gnutls_session_int* session) const;

@@ -59,6 +59,30 @@ TEST_F(TlsCredentialsTest, AListOfRevokedCertificatesIsNeverPassedOver) {
     }
 }
 
+TEST_F(TlsCredentialsTest, AListOfRevokedCertificatesIsOfTheAuthorityAndInTime) {
+    const Identity authority(authority_wish(), nullptr);
+    const Identity foreign(authority_wish("CN=another authority"), nullptr);
+    // It has the name, and not the key.
+    const Identity impostor(authority_wish(), nullptr);
+    const Identity server(server_wish(), &authority);
+    const std::string dir = directory_ / "own";
+    write_directory(dir, authority, &server, nullptr);
+    for (const Identity* signer : {&foreign, &impostor}) {
+        signer->write_revoked(dir + "/ca-crl.pem", {&server});
+        EXPECT_CODE(load(dir, TlsEndpoint::server), ErrorCode::invalid_argument);
+    }
+    authority.write_revoked(dir + "/ca-crl.pem", {});
+    ASSERT_EQ(::chmod((dir + "/server-key.pem").c_str(), 0600), 0);
+    auto made = load(dir, TlsEndpoint::server);
+    ASSERT_OK(made);
+    EXPECT_TRUE((*made)->warnings().empty()) << (*made)->warnings().front();
+    authority.write_revoked(dir + "/ca-crl.pem", {}, -10);
+    made = load(dir, TlsEndpoint::server);
+    ASSERT_OK(made);
+    ASSERT_EQ((*made)->warnings().size(), 1U);
+    EXPECT_NE((*made)->warnings().front().find("out of date"), std::string::npos) << (*made)->warnings().front();
+}
+
 TEST_F(TlsCredentialsTest, KeysAreReadOnce) {
     const std::string dir = copy_of("keys");
     TlsCredentialsSpec spec = tls_spec("keys", TlsEndpoint::server);

@@ -180,5 +180,16 @@ TEST(TlsHandshake, RefusesOldVersions) {
     }
 }
 
+TEST(TlsHandshake, RefusesACipherThatHidesNothing) {
+    TlsCredentialsSpec client = tls_spec("good", TlsEndpoint::client);
+    TlsCredentialsSpec server = tls_spec("good", TlsEndpoint::server);
+    client.priority = server.priority = "NORMAL:-VERS-ALL:+VERS-TLS1.2:-CIPHER-ALL:+NULL:+SHA1";
+    TlsPair pair(tls_terms(client), tls_terms(server));
+    EXPECT_EQ(pair.server, nullptr);
+    EXPECT_EQ(pair.client, nullptr);
+    EXPECT_TRUE(says(pair.server_error, "NULL") || says(pair.client_error, "NULL"))
+        << pair.server_error.text() << pair.client_error.text();
+}
+
 }  // namespace
 }  // namespace godwit

@@ -52,6 +52,12 @@ Status TlsObjects::remove(const std::string& id) {
 Result<TlsTerms> TlsObjects::terms(const MigrationParameters& parameters, Direction direction) const {
     TlsTerms terms;
     if (parameters.tls_creds.empty()) {
+        // Who names a list of the welcome does not want to let everybody in.
+        if (direction == Direction::incoming && !parameters.tls_authz.empty()) {
+            return fail(ErrorCode::invalid_argument,
+                        fmt::format("tls-authz is '{}', and there is no TLS without tls-creds", parameters.tls_authz),
+                        "set tls-creds too, or tls-authz to an empty text");
+        }
         return terms;
     }
     const auto credentials = objects_.find(parameters.tls_creds);

@@ -23,7 +23,8 @@ public:
     Status remove(const std::string& id);
 
     /// What `tls-creds`, `tls-hostname` and `tls-authz` stand for; without credentials when `tls-creds` is empty.
-    /// Errors: `not_found`, `invalid_argument` for objects of another kind.
+    /// Errors: `not_found`, `invalid_argument` for objects of another kind, and for a destination's `tls-authz` without
+    /// `tls-creds`.
     Result<TlsTerms> terms(const MigrationParameters& parameters, Direction direction) const;
 
 private:

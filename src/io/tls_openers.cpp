@@ -48,6 +48,8 @@ public:
         return fail(ErrorCode::tls_handshake, "it does not come to the end of the TLS handshake");
     }
 
+    IntroductionProgress progress() const override { return progress_; }
+
     Result<std::unique_ptr<Channel>> make_channel(FileDescriptor socket, const std::string& name,
                                                   const Clock& clock) override {
         auto below = SocketChannel::create(std::move(socket), name, clock);
@@ -99,6 +101,7 @@ private:
             return fail(ErrorCode::peer_closed, "it does not take the answers of the TLS handshake");
         }
         output.clear();
+        progress_ = IntroductionProgress::answered;
         return {};
     }
 
@@ -113,10 +116,15 @@ private:
         }
         if (got == 0) {
             session_->input_ended();
-            return has_spoken_ ? Result<bool>(true) : fail(ErrorCode::peer_closed, "it ended without a word");
+            return progress_ != IntroductionProgress::silent ? Result<bool>(true)
+                                                             : fail(ErrorCode::peer_closed, "it ended without a word");
         }
         const auto count = static_cast<std::size_t>(got);
-        if (!std::exchange(has_spoken_, true) && space.front() != handshake_record) {
+        const bool is_first = progress_ == IntroductionProgress::silent;
+        if (is_first) {
+            progress_ = IntroductionProgress::begun;
+        }
+        if (is_first && space.front() != handshake_record) {
             const std::string_view text(reinterpret_cast<const char*>(space.data()), std::min(count, max_shown_bytes));
             return fail(ErrorCode::tls_handshake,
                         text.starts_with(magic) ? "it is a migration without TLS; set tls-creds at the source"
@@ -128,7 +136,7 @@ private:
 
     std::unique_ptr<TlsSession> session_;
     Log& log_;
-    bool has_spoken_ = false;
+    IntroductionProgress progress_ = IntroductionProgress::silent;
     bool is_shaken_ = false;
     int reads_ = 0;
 };

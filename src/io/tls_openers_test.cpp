@@ -1,15 +1,17 @@
 #include "io/tls_openers.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 
 #include <future>
+#include <vector>
 
 #include "io/connect_opener.h"
 #include "io/listen_opener.h"
 #include "io/openers.h"
 #include "io/socket_address.h"
-#include "io/tls_pair_testing.h"
+#include "io/tls_raw_peer_testing.h"
 
 namespace godwit {
 namespace {
@@ -105,8 +107,73 @@ TEST_F(TlsOpenersTest, ASilentPeerIsClosedInTime) {
     listen(terms);
     const FileDescriptor slow = connect_plainly();
     ASSERT_EQ(::send(slow.get(), "\x16\x03\x01\x02\x00\x01", 6, MSG_NOSIGNAL), 6);
-    ASSERT_TRUE(eventually([&] { return log_.contains("said nothing in time"); })) << log_.text();
+    ASSERT_TRUE(eventually([&] { return log_.contains("end of its first words in time"); })) << log_.text();
     EXPECT_TRUE(waits());
+}
+
+TEST_F(TlsOpenersTest, SilentOnesDoNotPushASourceOut) {
+    listen();
+    // It has the answer to its hello, and waits for the rest of its own words.
+    const FileDescriptor source = connect_plainly();
+    RawTlsPeer hello(GNUTLS_CLIENT | GNUTLS_NONBLOCK, source.get());
+    ASSERT_EQ(::fcntl(source.get(), F_SETFL, O_NONBLOCK), 0);
+    ASSERT_EQ(hello.shake_hands(), GNUTLS_E_AGAIN);
+    const FileDescriptor slow = connect_plainly();
+    ASSERT_EQ(::send(slow.get(), "\x16\x03\x01\x02\x00\x01", 6, MSG_NOSIGNAL), 6);
+    std::vector<FileDescriptor> silent;
+    for (int i = 0; i < 40; ++i) {
+        silent.push_back(connect_plainly());
+    }
+    ASSERT_TRUE(eventually([&] { return log_.contains("it said nothing, and others came"); })) << log_.text();
+    int code = GNUTLS_E_AGAIN;
+    ASSERT_TRUE(eventually([&] {
+        code = hello.shake_hands();
+        return code != GNUTLS_E_AGAIN;
+    }));
+    EXPECT_EQ(code, GNUTLS_E_SUCCESS) << gnutls_strerror(code);
+    EXPECT_FALSE(log_.contains("first words")) << log_.text();
+    ASSERT_TRUE(hello.send("QEVM and what follows"));
+    EXPECT_OK(opened_.get());
+}
+
+TEST_F(TlsOpenersTest, WhoHasBegunGoesBeforeWhoHasBeenAnswered) {
+    listen();
+    const FileDescriptor source = connect_plainly();
+    RawTlsPeer hello(GNUTLS_CLIENT | GNUTLS_NONBLOCK, source.get());
+    ASSERT_EQ(::fcntl(source.get(), F_SETFL, O_NONBLOCK), 0);
+    ASSERT_EQ(hello.shake_hands(), GNUTLS_E_AGAIN);
+    std::vector<FileDescriptor> begun;
+    for (int i = 0; i < 20; ++i) {
+        begun.push_back(connect_plainly());
+        ASSERT_EQ(::send(begun.back().get(), "\x16\x03\x01\x02\x00\x01", 6, MSG_NOSIGNAL), 6);
+    }
+    ASSERT_TRUE(eventually([&] { return log_.contains("first words, and others came"); })) << log_.text();
+    int code = GNUTLS_E_AGAIN;
+    ASSERT_TRUE(eventually([&] {
+        code = hello.shake_hands();
+        return code != GNUTLS_E_AGAIN;
+    }));
+    EXPECT_EQ(code, GNUTLS_E_SUCCESS) << gnutls_strerror(code);
+    EXPECT_TRUE(waits());
+}
+
+TEST_F(TlsOpenersTest, ARefusalOfTlsLeavesTheDescriptor) {
+    for (const bool outgoing : {true, false}) {
+        int ends[2];
+        ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+        const FileDescriptor other(ends[1]);
+        ASSERT_OK(descriptors_.put("a", FileDescriptor(ends[0])));
+        const auto address = *parse_address("fd:a");
+        if (outgoing) {
+            EXPECT_CODE(make_outgoing_opener(address, descriptors_, tls_clock, log_, client_terms("good", "")),
+                        ErrorCode::invalid_argument);
+        } else {
+            EXPECT_CODE(make_incoming_endpoint(address, descriptors_, tls_clock, log_, client_terms()),
+                        ErrorCode::invalid_argument);
+        }
+        EXPECT_EQ(descriptors_.size(), 1U);
+        EXPECT_OK(descriptors_.close("a"));
+    }
 }
 
 TEST_F(TlsOpenersTest, ACancelEndsAHandshake) {
@@ -135,6 +202,7 @@ TEST_F(TlsOpenersTest, WhatCannotBeProtectedIsRefused) {
                     ErrorCode::unsupported);
     }
     EXPECT_CODE(connect(client_terms("good", "")), ErrorCode::invalid_argument);
+    EXPECT_CODE(connect(client_terms("good", std::string("localhost\0.example", 18))), ErrorCode::invalid_argument);
     EXPECT_CODE(connect(server_terms()), ErrorCode::invalid_argument);
     EXPECT_CODE(
         make_incoming_endpoint(*parse_address("tcp:127.0.0.1:0"), descriptors_, tls_clock, log_, client_terms()),

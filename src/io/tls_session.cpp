@@ -25,6 +25,12 @@ constexpr std::size_t max_handshake_bytes = 512 * 1024;
 /// Messages between the data that say nothing to anybody.
 constexpr int max_quiet_messages = 64;
 
+/// A fatal error of the reader's is the writer's end too.
+tl::unexpected<Error> fail_send(const char* what, int code) {
+    return fail(code == GNUTLS_E_INVALID_SESSION ? ErrorCode::peer_closed : ErrorCode::io,
+                fmt::format("{}: {}", what, gnutls_strerror(code)));
+}
+
 }  // namespace
 
 Result<std::unique_ptr<TlsSession>> TlsSession::create(TlsTerms terms) {
@@ -91,6 +97,7 @@ void TlsSession::input_arrived(std::size_t count) {
     input_begin_ = 0;
     input_end_ = count;
     arrived_bytes_ += count;
+    records_.pass(ConstBuffer(input_).first(count));
 }
 
 ssize_t TlsSession::push(void* session, const void* bytes, std::size_t count) {
@@ -144,9 +151,8 @@ Result<bool> TlsSession::handshake() {
 
 Status TlsSession::send_record(ConstBuffer content) {
     const ssize_t sent = content.empty() ? 0 : gnutls_record_send(session_, content.data(), content.size());
-    return sent == static_cast<ssize_t>(content.size())
-               ? Status()
-               : fail(ErrorCode::io, fmt::format("cannot encrypt: {}", gnutls_strerror(static_cast<int>(sent))));
+    return sent == static_cast<ssize_t>(content.size()) ? Status()
+                                                        : fail_send("cannot encrypt", static_cast<int>(sent));
 }
 
 Result<std::size_t> TlsSession::send(std::span<const ConstBuffer> buffers, std::size_t max_bytes) {
@@ -176,9 +182,7 @@ Result<std::size_t> TlsSession::send(std::span<const ConstBuffer> buffers, std::
 
 Status TlsSession::say_farewell() {
     const int code = gnutls_bye(session_, GNUTLS_SHUT_WR);
-    return code == GNUTLS_E_SUCCESS
-               ? Status()
-               : fail(ErrorCode::io, fmt::format("cannot end the TLS session: {}", gnutls_strerror(code)));
+    return code == GNUTLS_E_SUCCESS ? Status() : fail_send("cannot end the TLS session", code);
 }
 
 Result<TlsSession::Arrival> TlsSession::look() {
@@ -187,6 +191,9 @@ Result<TlsSession::Arrival> TlsSession::look() {
     }
     if (error_) {
         return fail(*error_);
+    }
+    if (end_) {
+        return *end_;
     }
     for (int i = 0; i < max_quiet_messages; ++i) {
         drop_packet();
@@ -198,13 +205,13 @@ Result<TlsSession::Arrival> TlsSession::look() {
             return Arrival::data;
         }
         if (got == 0) {
-            return Arrival::farewell;
+            return end_.emplace(Arrival::farewell);
         }
         if (got == GNUTLS_E_AGAIN && input_begin_ == input_end_ && !input_ended_) {
             return Arrival::nothing;
         }
         if (got == GNUTLS_E_PREMATURE_TERMINATION) {
-            return Arrival::cut_short;
+            return end_.emplace(records_.is_between() ? Arrival::cut_short : Arrival::torn);
         }
         if (gnutls_error_is_fatal(static_cast<int>(got)) != 0) {
             error_ = record_error(static_cast<int>(got));

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "godwit/channel.h"
+#include "io/tls_records.h"
 #include "io/tls_terms.h"
 
 namespace godwit {
@@ -39,16 +40,18 @@ public:
     /// `tls_certificate`, `tls_denied`.
     Result<bool> handshake();
 
-    /// Encrypts at most `max_bytes` of `buffers` and says how many. Errors: `io`.
+    /// Encrypts at most `max_bytes` of `buffers` and says how many. Errors: `io`; `peer_closed` when what has arrived
+    /// ended the session, which `look` knows more of.
     Result<std::size_t> send(std::span<const ConstBuffer> buffers, std::size_t max_bytes);
-    /// Nothing is sent after it. Errors: `io`.
+    /// Nothing is sent after it. Errors: as for `send`.
     Status say_farewell();
 
     enum class Arrival {
         data,       ///< some is there
         nothing,    ///< more has to come
         farewell,   ///< the peer has ended its stream
-        cut_short,  ///< the connection has ended before that
+        cut_short,  ///< the connection has ended before that, between two records
+        torn,       ///< it has ended in the middle of one
     };
     /// Sees to it that data is there, if there can be any. Errors, and again from then on: `tls_certificate`,
     /// `tls_denied` or `tls_handshake` when the peer says that it refuses this side, `stream_corrupt`.
@@ -91,13 +94,16 @@ private:
     std::size_t input_end_ = 0;
     bool input_ended_ = false;
     std::uint64_t arrived_bytes_ = 0;
+    TlsRecordTracker records_;
     std::vector<std::byte> output_;
     /// Where what is sent is put together to full records.
     std::vector<std::byte> record_;
     /// What has arrived and was not taken yet: a packet of GnuTLS's, and the rest of its data.
     gnutls_packet_t packet_ = nullptr;
     ConstBuffer arrived_;
+    // What there is no way on after.
     std::optional<Error> error_;
+    std::optional<Arrival> end_;
 };
 
 }  // namespace godwit

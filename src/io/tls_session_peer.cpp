@@ -45,9 +45,6 @@ std::string_view reason_of(unsigned status) {
         {GNUTLS_CERT_UNEXPECTED_OWNER, "it belongs to somebody else"},
         {GNUTLS_CERT_PURPOSE_MISMATCH, "it is for another purpose"},
         {GNUTLS_CERT_INSECURE_ALGORITHM, "it was signed in a way that is not secure any more"},
-        {GNUTLS_CERT_REVOCATION_DATA_SUPERSEDED, "the list of revoked certificates in ca-crl.pem is too old"},
-        {GNUTLS_CERT_REVOCATION_DATA_ISSUED_IN_FUTURE,
-         "the list of revoked certificates in ca-crl.pem is not valid yet"},
     };
     for (const Reason& reason : reasons) {
         if ((status & reason.flag) != 0) {
@@ -75,6 +72,15 @@ bool concerns_certificate(gnutls_alert_description_t alert) {
 }  // namespace
 
 Status TlsSession::check_peer() {
+    // The priority may say anything; this holds all the same.
+    const gnutls_protocol_t version = gnutls_protocol_get_version(session_);
+    if ((version != GNUTLS_TLS1_2 && version != GNUTLS_TLS1_3) || gnutls_cipher_get(session_) == GNUTLS_CIPHER_NULL) {
+        gnutls_alert_send(session_, GNUTLS_AL_FATAL, GNUTLS_A_INSUFFICIENT_SECURITY);
+        return fail(ErrorCode::tls_handshake,
+                    fmt::format("{} with the cipher {} protects nothing", gnutls_protocol_get_name(version),
+                                gnutls_cipher_get_name(gnutls_cipher_get(session_))),
+                    "leave `priority` of the TLS credentials out");
+    }
     const gnutls_credentials_type_t wanted = has_certificates() ? GNUTLS_CRD_CERTIFICATE : GNUTLS_CRD_PSK;
     if (gnutls_auth_get_type(session_) != wanted) {
         return fail(ErrorCode::tls_handshake, "the peer has not shown who it is in the way that was asked for");

@@ -88,12 +88,13 @@ public:
         return text_of(pem);
     }
     /// A list, signed by this authority, that says that `others` are revoked.
-    void write_revoked(const std::string& path, const std::vector<const Identity*>& others) const {
+    void write_revoked(const std::string& path, const std::vector<const Identity*>& others,
+                       std::time_t next_after_s = 24 * 3600) const {
         gnutls_x509_crl_t list = nullptr;
         must(gnutls_x509_crl_init(&list), "list");
         must(gnutls_x509_crl_set_version(list, 2), "version");
         must(gnutls_x509_crl_set_this_update(list, std::time(nullptr) - 60), "time");
-        must(gnutls_x509_crl_set_next_update(list, std::time(nullptr) + 24 * 3600), "time");
+        must(gnutls_x509_crl_set_next_update(list, std::time(nullptr) + next_after_s), "time");
         for (const Identity* other : others) {
             must(gnutls_x509_crl_set_crt(list, other->certificate_, std::time(nullptr) - 60), "entry");
         }

@@ -86,6 +86,10 @@ Status set_member(P& parameters, const ParameterInfo& info, std::string P::*memb
         return fail(ErrorCode::invalid_argument,
                     fmt::format("Parameter '{}' is longer than {} bytes", info.name, max_text_bytes));
     }
+    // Libraries of C would take it for the end.
+    if (given->find('\0') != std::string_view::npos) {
+        return fail(ErrorCode::invalid_argument, fmt::format("Parameter '{}' has a NUL in it", info.name));
+    }
     parameters.*member = *given;
     return {};
 }

@@ -55,6 +55,15 @@ TEST(Parameters, TlsNeedsAnEncryptedChannel) {
     EXPECT_TRUE(check_protection(parameters, {.description = "protected", .encrypted = true}));
 }
 
+TEST(Parameters, TextsDoNotEndInTheMiddle) {
+    MigrationParameters parameters;
+    for (const char* name : {"tls-creds", "tls-authz", "tls-hostname"}) {
+        EXPECT_EQ(set_parameter(parameters, *find_parameter(name), std::string_view("good\0.example", 13)).error().code,
+                  ErrorCode::invalid_argument);
+    }
+    EXPECT_EQ(parameters.tls_hostname, "");
+}
+
 TEST(Parameters, ChoicesHaveNames) {
     MigrationParameters parameters;
     const ParameterInfo& policy = *find_parameter("switchover-policy");

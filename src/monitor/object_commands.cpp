@@ -50,7 +50,7 @@ const std::vector<Property>& properties() {
               "of tls-creds-*: client for sources (default), server for destinations"),
          {x509, psk}},
         {{"verify-peer", ArgumentType::boolean, true,
-          "of a tls-creds-x509 server: sources need a certificate (default)"},
+          "of a tls-creds-x509 server: sources need a certificate (default); tls-creds-psk ignores it"},
          {x509, psk}},
         {{"priority", ArgumentType::string, true, "of tls-creds-*: GnuTLS's priority string, default NORMAL"},
          {x509, psk}},

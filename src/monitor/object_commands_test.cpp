@@ -84,10 +84,31 @@ TEST_F(ObjectCommandsTest, MakesListsOfWhoIsWelcome) {
     EXPECT_CODE(terms(Direction::incoming), ErrorCode::not_found);
     parameters_.tls_creds = "one";
     EXPECT_CODE(terms(Direction::incoming), ErrorCode::invalid_argument);
-    parameters_.tls_creds = "";
+}
+
+TEST_F(ObjectCommandsTest, AListOfWhoIsWelcomeIsNothingWithoutCredentials) {
+    ASSERT_EQ(add({{"identity", "CN=x"}}, "authz-simple", "one"), "");
+    for (const char* id : {"one", "mistyped"}) {
+        parameters_.tls_authz = id;
+        const auto open_door = terms(Direction::incoming);
+        EXPECT_CODE(open_door, ErrorCode::invalid_argument);
+        EXPECT_NE(open_door.error().message.find(id), std::string::npos);
+        EXPECT_NE(open_door.error().message.find("tls-creds"), std::string::npos);
+        // It says nothing of where the machine goes.
+        EXPECT_OK(terms(Direction::outgoing));
+    }
+    parameters_.tls_authz = "";
     const auto nothing = terms(Direction::incoming);
     ASSERT_OK(nothing);
     EXPECT_EQ(nothing->credentials, nullptr);
+}
+
+TEST_F(ObjectCommandsTest, RefusesTextsThatEndInTheMiddle) {
+    const std::string nul("\0", 1);
+    EXPECT_EQ(add({{"dir", in("good") + nul + "x"}}), "Parameter 'dir' has a NUL in it");
+    EXPECT_EQ(add({{"dir", in("good")}, {"priority", "NORMAL" + nul}}), "Parameter 'priority' has a NUL in it");
+    EXPECT_EQ(add({{"dir", in("keys")}, {"username", "qemu" + nul + "x"}}, "tls-creds-psk"),
+              "Parameter 'username' has a NUL in it");
 }
 
 /// QEMU's words, where it has any.

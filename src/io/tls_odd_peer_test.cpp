@@ -152,14 +152,15 @@ TEST(TlsOddPeer, SendsMoreThanAHandshakeHas) {
     for (const char* endless : {"\x14\x03\x03\x00\x01\x01", "\x15\x03\x03\x00\x02\x01\x00"}) {
         const std::string_view record(endless, endless[0] == 0x14 ? 6 : 7);
         SocketPair pair;
+        ASSERT_EQ(::fcntl(pair.raw[0], F_SETFL, O_NONBLOCK), 0);
+        RawTlsPeer client(GNUTLS_CLIENT | GNUTLS_NONBLOCK, pair.raw[0]);
+        EXPECT_EQ(client.shake_hands(), GNUTLS_E_AGAIN);
+        // Only now: an answer in the meantime could end the handshake.
         auto serving = std::async(std::launch::async, [&] {
             auto session = shake_hands(*pair.ends[1], server_terms(), tls_clock, in(patience));
             pair.ends[1].reset();
             return session ? Error{ErrorCode::internal, "hands were shaken"} : session.error();
         });
-        ASSERT_EQ(::fcntl(pair.raw[0], F_SETFL, O_NONBLOCK), 0);
-        RawTlsPeer client(GNUTLS_CLIENT | GNUTLS_NONBLOCK, pair.raw[0]);
-        EXPECT_EQ(client.shake_hands(), GNUTLS_E_AGAIN);
         std::string many;
         for (int i = 0; i < 10'000; ++i) {
             many += record;

@@ -210,8 +210,10 @@ Result<TlsSession::Arrival> TlsSession::look() {
         if (got == GNUTLS_E_AGAIN && input_begin_ == input_end_ && !input_ended_) {
             return Arrival::nothing;
         }
-        if (got == GNUTLS_E_PREMATURE_TERMINATION) {
-            return end_.emplace(records_.is_between() ? Arrival::cut_short : Arrival::torn);
+        // GnuTLS calls the end of a connection within a record's content a wrong length.
+        const bool is_torn = input_ended_ && input_begin_ == input_end_ && !records_.is_between();
+        if (got == GNUTLS_E_PREMATURE_TERMINATION || (got == GNUTLS_E_UNEXPECTED_PACKET_LENGTH && is_torn)) {
+            return end_.emplace(is_torn ? Arrival::torn : Arrival::cut_short);
         }
         if (gnutls_error_is_fatal(static_cast<int>(got)) != 0) {
             error_ = record_error(static_cast<int>(got));

@@ -197,7 +197,7 @@ TEST_F(RdmaOpenersTest, StraysDoNotEndTheWait) {
     EXPECT_TRUE(eventually([&] { return log_.contains("it is no migration stream"); }));
     const FileDescriptor half = raw_connection(*endpoint.socket_address);
     ASSERT_EQ(::send(half.get(), "GWRD", 4, 0), 4);
-    EXPECT_TRUE(eventually([&] { return log_.contains("it said nothing in time"); })) << log_.text();
+    EXPECT_TRUE(eventually([&] { return log_.contains("end of its first words in time"); })) << log_.text();
     const FileDescriptor garbage = raw_connection(*endpoint.socket_address);
     const std::string of_another_version = "GWRD" + std::string(hello_bytes - 4, 'x');
     ASSERT_EQ(::send(garbage.get(), of_another_version.data(), hello_bytes, 0), static_cast<ssize_t>(hello_bytes));

@@ -3,6 +3,7 @@
 #include <gnutls/x509.h>
 
 #include <array>
+#include <cstdint>
 #include <cstdlib>
 #include <ctime>
 #include <filesystem>
@@ -48,8 +49,8 @@ public:
              "key");
         must(gnutls_x509_crt_init(&certificate_), "certificate");
         must(gnutls_x509_crt_set_version(certificate_, 3), "version");
-        const unsigned char serial = next_serial();
-        must(gnutls_x509_crt_set_serial(certificate_, &serial, 1), "serial");
+        const auto serial = next_serial();
+        must(gnutls_x509_crt_set_serial(certificate_, serial.data(), serial.size()), "serial");
         must(gnutls_x509_crt_set_dn(certificate_, wish.subject.c_str(), nullptr), "subject");
         must(gnutls_x509_crt_set_key(certificate_, key_), "key");
         must(gnutls_x509_crt_set_activation_time(certificate_, std::time(nullptr) + wish.begins_after_s), "begin");
@@ -110,9 +111,10 @@ public:
     static void write_file(const std::string& path, const std::string& text) { std::ofstream(path) << text; }
 
 private:
-    static unsigned char next_serial() {
-        static unsigned char serial = 0;
-        return ++serial;
+    static std::array<unsigned char, 3> next_serial() {
+        static std::uint16_t serial = 0;
+        ++serial;
+        return {1, static_cast<unsigned char>(serial >> 8U), static_cast<unsigned char>(serial)};
     }
     static std::string text_of(gnutls_datum_t& pem) {
         std::string text(reinterpret_cast<char*>(pem.data), pem.size);

@@ -9,9 +9,6 @@ using format::SectionType;
 
 namespace {
 
-/// For the words of a destination that has closed the connection to come from the system to here.
-constexpr Duration last_words_time = std::chrono::milliseconds(200);
-
 /// In the switchover a channel's time-out is that of the switchover.
 Status late_switchover(const Status& status, const char* what) {
     if (!status && status.error().code == ErrorCode::idle_timeout) {
@@ -234,6 +231,15 @@ Status OutgoingSession::hand_over_one_way() {
         return fail(ErrorCode::cancelled, "the migration was cancelled");
     }
     return complete(false);
+}
+
+/// Both sides hear that the other has ended: a connection that is closed with something unread in it looks broken.
+Status OutgoingSession::say_goodbye() {
+    if (Status finished = channel_->finish_writing(now() + last_words_time); !finished || !return_path_) {
+        return finished;
+    }
+    return wait_heard([](const ReturnPath::Heard& heard) { return heard.shut.has_value(); }, now() + last_words_time,
+                      ErrorCode::peer_closed, "the destination did not say goodbye");
 }
 
 Status OutgoingSession::complete(bool owned_elsewhere) {

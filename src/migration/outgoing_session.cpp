@@ -14,13 +14,6 @@ namespace godwit {
 
 using format::SectionType;
 
-namespace {
-
-/// How long the peer's own words are waited for when a write has failed.
-constexpr Duration last_words_time = std::chrono::milliseconds(200);
-
-}  // namespace
-
 OutgoingSession::OutgoingSession(const Environment& environment, StateMachine& states,
                                  const ParameterSource& parameters, std::unique_ptr<ChannelOpener> opener)
     : environment_(environment),
@@ -251,7 +244,7 @@ void OutgoingSession::conclude(const Status& outcome) {
         return give_up(explain(outcome.error()));
     }
     // The peer has all it needs; a failure to say goodbye changes nothing any more.
-    if (Status ended = channel_->finish_writing(now() + last_words_time); !ended) {
+    if (Status ended = say_goodbye(); !ended) {
         log(LogLevel::debug, "closing the channel: " + ended.error().message);
     }
     clean_up();

@@ -139,7 +139,11 @@ private:
     Status wait_pong(std::uint32_t value, Instant deadline, ErrorCode late, const char* what);
     Status drain(Instant deadline);
     Status complete(bool owned_elsewhere);
+    Status say_goodbye();
     Status ownership_unknown(const std::string& why);
+
+    /// How long the peer's last words are waited for.
+    static constexpr Duration last_words_time = std::chrono::milliseconds(200);
 
     // Helpers.
     Status check();

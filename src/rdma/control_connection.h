@@ -44,6 +44,10 @@ public:
     /// An error that has come up by now, from whatever direction. Any thread, never waits.
     virtual Status status() const = 0;
 
+    /// Whether the peer has closed the connection or is gone, known or not yet told by the others. Any thread, never
+    /// waits.
+    virtual bool peer_has_ended() const { return !status(); }
+
     /// Waits until everything that has come from the peer by now is known here, its end too: it never waits for the
     /// peer. The thread that receives.
     virtual Status settle() = 0;

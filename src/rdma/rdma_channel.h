@@ -38,7 +38,7 @@ public:
     Status drain(Instant deadline) override;
     /// Does not wait for the peer, which may have ended by then: what counts it has said before.
     Status finish_writing(Instant deadline) override;
-    bool peer_has_ended() const override { return ended_ || !control_->status(); }
+    bool peer_has_ended() const override { return ended_ || control_->peer_has_ended(); }
     void shutdown() override;
 
     DirectPageSender* direct_page_sender() override { return sender_ ? &*sender_ : nullptr; }

@@ -232,6 +232,12 @@ Status SocketControlConnection::wait_readable(int descriptor, Instant deadline) 
     return fail_late("nothing moved");
 }
 
+bool SocketControlConnection::peer_has_ended() const {
+    // The thread that receives may not have come to it.
+    pollfd look{.fd = socket_.get(), .events = POLLRDHUP, .revents = 0};
+    return ::poll(&look, 1, 0) > 0 || !status();
+}
+
 Status SocketControlConnection::status() const {
     const std::lock_guard lock(mutex_);
     return error_ ? Status(fail(*error_)) : Status();

@@ -51,6 +51,7 @@ public:
     Result<std::unique_ptr<Message>> receive_response(Instant deadline) override;
     Status wait_readable(int descriptor, Instant deadline) override;
     Status status() const override;
+    bool peer_has_ended() const override;
     Status settle() override;
     void shut_down(std::string_view reason) override;
     void wait_farewell() override;

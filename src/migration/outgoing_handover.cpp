@@ -9,6 +9,9 @@ using format::SectionType;
 
 namespace {
 
+/// The destination's last word comes right after the one that its guest runs.
+constexpr Duration goodbye_time = std::chrono::milliseconds(50);
+
 /// In the switchover a channel's time-out is that of the switchover.
 Status late_switchover(const Status& status, const char* what) {
     if (!status && status.error().code == ErrorCode::idle_timeout) {
@@ -238,7 +241,7 @@ Status OutgoingSession::say_goodbye() {
     if (Status finished = channel_->finish_writing(now() + last_words_time); !finished || !return_path_) {
         return finished;
     }
-    return wait_heard([](const ReturnPath::Heard& heard) { return heard.shut.has_value(); }, now() + last_words_time,
+    return wait_heard([](const ReturnPath::Heard& heard) { return heard.shut.has_value(); }, now() + goodbye_time,
                       ErrorCode::peer_closed, "the destination did not say goodbye");
 }
 

@@ -137,13 +137,24 @@ def edges(arguments, lengths):
         yield ["--cut-return-after", f"{backward - SHUT_BYTES - SHORT_BYTES + 1}"], ("paused", "running")  # within RUNNING
 
 
+def wait_stalled(source, stalls_after):
+    """It has sent as much as passes, and from one look to the next nothing more."""
+    seen = []
+
+    def stands():
+        seen.append(source.qmp.migration().get("ram", {}).get("transferred", 0))
+        return seen[-1] >= stalls_after and seen[-2:-1] == seen[-1:]
+
+    wait_for(stands, 30, "the source to stand still")
+
+
 def stall(arguments, workspace, source, lengths):
     """A godwit at the source gives up. A QEMU has no deadline, and a godwit has none for it: it is cancelled."""
     trial = Trial(workspace, arguments, source)
     mischief = ["--stall-after", f"{lengths['forward-bytes'] // 2}"]
     if arguments.source == "qemu":
         trial.begin(*mischief)
-        wait_for(lambda: source.qmp.migration().get("ram", {}).get("transferred", 0) > 0, 30, "memory to move")
+        wait_stalled(source, lengths["forward-bytes"] // 2)
         source.qmp.command("migrate_cancel")
         source.qmp.wait_migration("cancelled")
         status, _ = trial.end()

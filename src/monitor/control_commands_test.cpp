@@ -30,11 +30,7 @@ protected:
     ControlCommandsTest() { add_control_commands(commands_, service_); }
 
     Result<Json> run(const std::string& name, const Json& arguments = Json::object()) {
-        const Command* command = commands_.find(name);
-        if (auto status = check_arguments(command->arguments, arguments); !status) {
-            return fail(status.error());
-        }
-        return command->handler(arguments, client_);
+        return testing::run_command(commands_, client_, name, arguments);
     }
     std::string yank(const char* instances) {
         const auto result = run("yank", {{"instances", Json::parse(instances)}});

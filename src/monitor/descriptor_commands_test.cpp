@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include "monitor/command_testing.h"
+
 namespace godwit {
 namespace {
 
@@ -13,16 +15,12 @@ public:
     FileDescriptor fd;
 };
 
-class DescriptorCommandsTest : public testing::Test {
+class DescriptorCommandsTest : public ::testing::Test {
 protected:
     DescriptorCommandsTest() { add_descriptor_commands(commands_, descriptors_); }
 
     std::string mistake(const std::string& name, const Json& arguments) {
-        const Command* command = commands_.find(name);
-        if (auto status = check_arguments(command->arguments, arguments); !status) {
-            return status.error().message;
-        }
-        const auto result = command->handler(arguments, client_);
+        const auto result = ::godwit::testing::run_command(commands_, client_, name, arguments);
         return result ? "" : result.error().message;
     }
     void give() { client_.fd.reset(::open("/dev/null", O_RDONLY | O_CLOEXEC)); }

@@ -19,11 +19,7 @@ protected:
     DirtyRateCommandsTest() { add_dirty_rate_commands(commands_, *meter_); }
 
     Result<Json> run(const std::string& name, const Json& arguments = Json::object()) {
-        const Command* command = commands_.find(name);
-        if (auto status = check_arguments(command->arguments, arguments); !status) {
-            return fail(status.error());
-        }
-        return command->handler(arguments, client_);
+        return testing::run_command(commands_, client_, name, arguments);
     }
     std::string mistake(const Json& arguments) {
         const auto result = run("calc-dirty-rate", arguments);

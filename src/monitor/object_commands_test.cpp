@@ -16,11 +16,7 @@ protected:
         test::write_directories(directory_ / "tls");
     }
     std::string mistake(const std::string& name, const Json& arguments) {
-        const Command* command = commands_.find(name);
-        if (auto status = check_arguments(command->arguments, arguments); !status) {
-            return status.error().message;
-        }
-        const auto result = command->handler(arguments, client_);
+        const auto result = ::godwit::testing::run_command(commands_, client_, name, arguments);
         return result ? "" : result.error().message;
     }
     std::string add(Json more, const std::string& kind = "tls-creds-x509", const std::string& id = "a") {

@@ -62,7 +62,7 @@ run_fuzzer() {
     local target=$1 new=$build/corpus/$1 corpora=() words
     read -r -a corpora < <(awk -v target="$target" '$1 == target { $1 = ""; print }' "$build/tests/fuzz/targets.txt")
     words=tests/fuzz/${corpora[0]}.dict
-    local options=("${@:2}" -max_len=65536 -timeout=10 -rss_limit_mb=1024 -malloc_limit_mb=192 -print_final_stats=1
+    local options=("${@:2}" -max_len=65536 -timeout=20 -rss_limit_mb=1024 -malloc_limit_mb=192 -print_final_stats=1
         "-artifact_prefix=$build/findings/$target-")
     [ ! -f "$words" ] || options+=("-dict=$words")
     mkdir -p "$new"

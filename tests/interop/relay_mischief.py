@@ -21,6 +21,8 @@ CONFIGURATION_AT, COMMAND_AT = 8, 17
 SHUT_BYTES, SHORT_BYTES, COMMIT_BYTES = 8, 4, 5
 # Of godwit's; a QEMU waits for as long as it takes.
 IDLE_MS = 1500
+# Where a busy machine divides a stream differently, it is some bytes longer or shorter than measured, and a cut by its length misses its place.
+AIMS = 5
 
 
 class Trial:
@@ -97,17 +99,17 @@ def check_relay(trial, status, part, what):
     assert status == 1 and len(errors) == 1 and part in errors[0], (what, status, errors)
 
 
-def check_place(trial, expected, what):
-    """Where the guest runs and where it does not. A side on which it is complete and paused says that it does not know."""
+def find_place(trial, what):
+    """In which state both sides are: never do both run, and one on which the guest is complete and paused says that it does not know."""
     here = trial.source.qmp.run_state()
     there = wait_for(lambda: trial.destination_state() not in ("inmigrate", "finish-migrate") and (trial.destination_state(),), 30,
                      f"the end at the destination ({what})")[0]
-    assert (here, there) == expected, (what, here, there)
     assert (here, there).count("running") <= 1, (what, here, there)
     for machine, state in ((trial.source, here), (trial.destination, there)):
         if state == "paused":
             migration = machine.qmp.migration()
             assert migration["x-godwit-error-code"] == "handover-unknown" and migration["error-desc"], (what, migration)
+    return here, there
 
 
 def refusals(lengths):
@@ -203,11 +205,20 @@ def run(arguments, workspace):
     assert status == 0 and summary["time-ms"] >= 300, (status, summary)
     trial.destination.qmp.wait_run_state("running")
     pairs.assert_same_memory(source, trial.destination)
-    for number, (mischief, expected) in enumerate(edges(arguments, lengths)):
-        trial, status, _ = one_more(f"edge{number}", *mischief)
-        check_relay(trial, status, "cut on purpose", mischief)
-        check_place(trial, expected, mischief)
-        trial.close()
+    for number in range(len(list(edges(arguments, lengths)))):
+        places = []
+        for aim in range(AIMS):
+            mischief, expected = list(edges(arguments, lengths))[number]
+            trial, status, _ = one_more(f"edge{number}.{aim}", *mischief)
+            places.append(find_place(trial, mischief))
+            trial.close()
+            if places[-1] == expected:
+                check_relay(trial, status, "cut on purpose", mischief)
+                break
+            trial, status, lengths = one_more(f"measured{number}.{aim}")
+            assert status == 0, trial.relay.process.stderr()
+            trial.close()
+        assert places[-1] == expected, (mischief, expected, places)
         print(f"{' '.join(mischief)}: source {expected[0]}, destination {expected[1]}")
 
 

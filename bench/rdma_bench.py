@@ -21,7 +21,7 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 sys.path.insert(0, str(ROOT / "bench"))
-from migrate_bench import IDLE_GUEST, completed  # noqa: E402
+from comparing.peers import IDLE_GUEST, completed  # noqa: E402
 from support import guest, machines, pairs, processes  # noqa: E402
 from support.deadlines import wait_for  # noqa: E402
 

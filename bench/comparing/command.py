@@ -94,7 +94,7 @@ def interrupt(_number, _frame):
 
 def main(arguments=None):
     options = parse(arguments)
-    all_works = rows.works(options.sizes)
+    all_works = rows.works(options.sizes, options.quick)
     order = [name for work in all_works for name in work.names]
     if options.list:
         print("\n".join(order))

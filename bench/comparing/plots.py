@@ -29,7 +29,7 @@ def lines_of(record, title, x_title, log=False):
         found = [(x, *summary) for x, values in points if (summary := triple(values)) is not None]
         if found:
             curves[name] = found
-    return svg.lines(title, record.unit, x_title, curves, log) if curves else None
+    return svg.lines(title, record.series_unit, x_title, curves, log) if curves else None
 
 
 def along(records, x_of):

@@ -57,6 +57,7 @@ class Record:
     notes: list = dataclasses.field(default_factory=list)
     variants: dict = dataclasses.field(default_factory=dict)
     series: dict = dataclasses.field(default_factory=dict)
+    series_unit: str = ""
     # Which of the document's runs it was measured in.
     run: str = ""
 

@@ -2,12 +2,13 @@
 
 from fnmatch import fnmatchcase
 
-from . import downtime, memory_moves
+from . import convergence, dirtying, downtime, extra_memory, growth, memory_moves
 
 
-def works(sizes):
-    """All measurements for these sizes of memory."""
-    return [*memory_moves.works(sizes), *downtime.works(sizes), *memory_moves.fresh_works(sizes)]
+def works(sizes, quick):
+    """All measurements, for these sizes of memory where a row names one."""
+    return [*memory_moves.works(sizes), *downtime.works(sizes), *dirtying.works(quick), *convergence.works(quick), *extra_memory.works(sizes),
+            *growth.works(quick), *memory_moves.fresh_works(sizes)]
 
 
 def matches(name, pattern):

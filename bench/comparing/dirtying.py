@@ -78,7 +78,7 @@ class BusyGuest(Work):
 
         rates = of("mib_per_s")
         said = ", ".join(f"{party} {statistics.median(values):.1f}" for party, values in rates.items())
-        what = f"guest dirtying {self.percent} % of 100 MiB/s, {self.working_set // MIB} MiB in use"
+        what = f"guest dirtying {self.percent} % of 100 MiB/s, {self.memory // MIB} MiB in use"
         notes = [f"measured MiB/s: {said}"]
         return [Record(self.names[0], f"{what}: downtime", "ms", of("downtime_ms"), [at_most_times(1, QEMU)], notes=notes,
                        variants={f"MiB/s {party}": values for party, values in rates.items()}),

@@ -6,7 +6,7 @@ import threading
 
 from .downtime import idle_move
 from .engine import Work
-from .records import PEERS, QEMU, Record, at_most, at_most_times
+from .records import PEERS, Aim, Record
 from .setting import MIB, size_name, size_text
 
 PAGE_BYTES = 4096
@@ -82,7 +82,7 @@ class ExtraMemory(Work):
         for number, (name, side) in enumerate(zip(self.names, ("source", "destination"))):
             values = {party: [one[number] / MIB for one in taken] for party, taken in samples.items()}
             result.append(Record(name, f"extra memory of the {side}, idle guest with {size_text(self.size)}", "MiB", values,
-                                 [at_most(limit_mib, "MiB"), at_most_times(1, QEMU)]))
+                                 [Aim("≤ 16 MiB + 2 bits per page", "at_most", limit_mib)]))
         return result
 
 

@@ -52,8 +52,8 @@ class Growth(Work):
 
     def _downtimes(self, points, what, notes):
         constant, slope = fit(points)
-        growth = slope * (points[-1][0] - points[0][0])
-        notes = [f"growth of the linear fit from the smallest to the greatest; fit: {constant:.2f} ms + {slope:.3f} ms/GiB", *notes]
+        growth = abs(slope) * (points[-1][0] - points[0][0])
+        notes = [f"change of the linear fit from the smallest to the greatest; fit: {constant:.2f} ms {slope:+.3f} ms/GiB", *notes]
         return Record(self.names[1], what, "ms", {GODWIT: [growth]}, [at_most(0.5, "ms")], notes=notes, series_unit="ms",
                       series={GODWIT: points, "linear fit": line(points, constant, slope)})
 

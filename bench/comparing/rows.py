@@ -2,13 +2,13 @@
 
 from fnmatch import fnmatchcase
 
-from . import convergence, dirtying, downtime, extra_memory, growth, memory_moves
+from . import convergence, dirtying, disks, downtime, extra_memory, growth, memory_moves, micro, remote_writes
 
 
 def works(sizes, quick):
     """All measurements, for these sizes of memory where a row names one."""
     return [*memory_moves.works(sizes), *downtime.works(sizes), *dirtying.works(quick), *convergence.works(quick), *extra_memory.works(sizes),
-            *growth.works(quick), *memory_moves.fresh_works(sizes)]
+            *micro.works(quick), *growth.works(quick), *disks.works(quick), *remote_writes.works(quick), *memory_moves.fresh_works(sizes)]
 
 
 def matches(name, pattern):

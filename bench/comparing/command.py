@@ -16,6 +16,8 @@ TABLE = "compare.md"
 SIZES = [2 * setting.GIB, 8 * setting.GIB]
 QUICK_SIZES = [64 * setting.MIB]
 ROUNDS = 5
+# As a shell tells of a program that SIGINT ended.
+INTERRUPTED = 130
 
 
 def size(text):
@@ -80,11 +82,7 @@ def measure(works, here, document, output_folder):
         if is_failure:
             failed.append(work)
 
-    try:
-        engine.run(works, here, keep, leave_out)
-    except KeyboardInterrupt:
-        print("interrupted: what was measured until now follows", file=sys.stderr)
-        return 130
+    engine.run(works, here, keep, leave_out)
     return 1 if failed else 0
 
 
@@ -118,7 +116,13 @@ def main(arguments=None):
                   file=sys.stderr)
             return 2
         status = measure(works, here, document, options.output_folder)
+    except KeyboardInterrupt:
+        print("interrupted: what was measured until now follows", file=sys.stderr)
+        status = INTERRUPTED
     finally:
+        # Whoever is impatient must not end this.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
         shutil.rmtree(folder)
     publish(document, options.output_folder, order)
     return status

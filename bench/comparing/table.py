@@ -61,7 +61,10 @@ def render(document):
         if records:
             lines += [f"{title}:", "", *HEAD, *map(row, records), ""]
     if document.left_out:
-        lines += ["Left out:", "", *(f"- {name}: {reason}" for name, reason in document.left_out.items()), ""]
+        reasons = {}
+        for name, reason in document.left_out.items():
+            reasons.setdefault(reason, []).append(name)
+        lines += ["Left out:", "", *(f"- {', '.join(names)}: {reason}" for reason, names in reasons.items()), ""]
     lines += ["Measured:", ""]
     for date, run in document.runs.items():
         names = [record.name for record in document.records.values() if record.run == date]

@@ -67,7 +67,7 @@ def publish(document, folder, order):
 
 def measure(works, here, document, output_folder):
     """Measures into the document; the exit status."""
-    date = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M:%S UTC")
+    date = datetime.datetime.now(datetime.timezone.utc).isoformat(sep=" ", timespec="milliseconds")
     document.runs[date] = {"machine": setting.machine_facts(), "versions": setting.versions(here), "rounds": here.rounds, "quick": here.quick}
     failed = []
     output_folder.mkdir(parents=True, exist_ok=True)

@@ -28,7 +28,7 @@
 #include <string>
 #include <string_view>
 
-#include "memory_read.h"
+#include "tools/memory_read.h"
 #include "yardstick.h"
 
 namespace {
@@ -84,7 +84,7 @@ void zero(const std::string& path, std::size_t bytes) {
 void read_memory(const std::string& path) {
     const auto memory = map_file(path);
     const auto begin = std::chrono::steady_clock::now();
-    const volatile std::uint64_t sum = memory_read::sum(memory.data(), memory.size());
+    const volatile std::uint64_t sum = godwit::memory_read::sum(memory.data(), memory.size());
     const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
     static_cast<void>(sum);
     std::printf("%.6f\n", seconds.count());

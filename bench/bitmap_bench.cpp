@@ -15,8 +15,8 @@
 #include <vector>
 
 #include "base/bitmap.h"
-#include "memory_read.h"
 #include "ram/saver.h"
+#include "tools/memory_read.h"
 
 namespace {
 

@@ -9,8 +9,8 @@
 #include <cstdint>
 #include <cstring>
 
-#include "memory_read.h"
 #include "ram/zero_page.h"
+#include "tools/memory_read.h"
 
 namespace {
 
@@ -47,7 +47,7 @@ void zero_scan_against_plain_read(benchmark::State& state, bool (*check)(const s
     double read_s = 0;
     while (state.KeepRunning()) {
         auto start = SteadyClock::now();
-        benchmark::DoNotOptimize(memory_read::sum(memory.bytes(), memory_bytes));
+        benchmark::DoNotOptimize(godwit::memory_read::sum(memory.bytes(), memory_bytes));
         read_s += seconds_since(start);
 
         start = SteadyClock::now();

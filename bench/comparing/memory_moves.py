@@ -86,7 +86,8 @@ class ZeroMove(Work):
         kind = "allocated" if allocated else "unallocated"
         self.names = (f"{'fresh-' if fresh else ''}zero-{kind}-{size_name(size)}",)
         self.parties = (*PEERS, READ) if allocated else PEERS
-        self.file_bytes = (0 if not allocated else size) + (0 if self.fresh else size)
+        # Also where nothing is allocated at first: QEMU reads every page, which allocates it.
+        self.file_bytes = 2 * size
 
     def prepare(self, setting):
         if self.allocated:

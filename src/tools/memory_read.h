@@ -1,11 +1,10 @@
 #pragma once
 
-// A plain loop over memory, to compare with: enough independent sums that memory, not arithmetic, sets its speed.
-
 #include <cstddef>
 #include <cstdint>
 
-namespace memory_read {
+/// A plain loop over memory, to compare with: enough independent sums that memory, not arithmetic, sets its speed.
+namespace godwit::memory_read {
 
 using Narrow = std::uint64_t __attribute__((vector_size(16), may_alias));
 
@@ -44,4 +43,4 @@ inline std::uint64_t sum(const std::byte* bytes, std::size_t size) {
 }
 #endif
 
-}  // namespace memory_read
+}  // namespace godwit::memory_read

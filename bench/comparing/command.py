@@ -42,13 +42,14 @@ def parse(arguments):
     parser.add_argument("--quick", action="store_true", help="small sizes and one round: to see that everything works, not to compare")
     parser.add_argument("--list", action="store_true", help="print the rows' names and end")
     parser.add_argument("--build", type=pathlib.Path, default=setting.ROOT / "build" / "release", help="the build directory")
-    parser.add_argument("--output-folder", type=pathlib.Path, default=setting.ROOT / "docs" / "bench",
-                        help=f"for {DOCUMENT}, {TABLE} and the plots (docs/bench)")
+    parser.add_argument("--output-folder", type=pathlib.Path,
+                        help=f"for {DOCUMENT}, {TABLE} and the plots (docs/bench; with --quick compare in the build directory)")
     parser.add_argument("--merge", type=pathlib.Path, metavar="FILE.json", help="keep this document's rows, except those that are measured now")
     parser.add_argument("--render", type=pathlib.Path, metavar="FILE.json", help="measure nothing: table and plots of this document")
     options = parser.parse_args(arguments)
     options.sizes = sorted(set(options.sizes or (QUICK_SIZES if options.quick else SIZES)))
     options.rounds = options.rounds or (1 if options.quick else ROUNDS)
+    options.output_folder = options.output_folder or (options.build / "compare" if options.quick else setting.ROOT / "docs" / "bench")
     return options
 
 
@@ -97,16 +98,20 @@ def main(arguments=None):
     if options.list:
         print("\n".join(order))
         return 0
+    document = Document()
+    try:
+        if options.render or options.merge:
+            document.merge(Document.read(options.render or options.merge))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        print(f"compare: cannot read {options.render or options.merge}: {error}", file=sys.stderr)
+        return 2
     if options.render:
-        publish(Document.read(options.render), options.output_folder, order)
+        publish(document, options.output_folder, order)
         return 0
     works, unknown = rows.select(all_works, options.rows)
     if unknown:
         print(f"compare: no row is called {', '.join(unknown)}; --list names them", file=sys.stderr)
         return 2
-    document = Document()
-    if options.merge:
-        document.merge(Document.read(options.merge))
     signal.signal(signal.SIGTERM, interrupt)
     folder = pathlib.Path(tempfile.mkdtemp(prefix="godwit-bench-", dir=setting.MEMORY_FOLDER))
     try:
@@ -124,5 +129,6 @@ def main(arguments=None):
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         shutil.rmtree(folder)
-    publish(document, options.output_folder, order)
+    if document.records:
+        publish(document, options.output_folder, order)
     return status

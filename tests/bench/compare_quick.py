@@ -84,6 +84,7 @@ def main():
         keeps_rows_of_another_run(options.build, folder / "first", folder / "merged")
         draws_again(folder / "first", folder / "again")
         ends_when_interrupted(options.build, folder / "interrupted")
+        assert "cannot read" in run("--render", folder / "nothing.json", status=2).stderr
         assert "no row is called nonsense" in run("--rows", "nonsense", status=2).stderr
 
 

@@ -165,21 +165,21 @@ void find_dirty_pages(benchmark::State& state, Spread spread) {
     state.counters["scan_ms"] = scan_ms / iterations;
 }
 
-void measure(const char* name, Spread spread, std::initializer_list<std::int64_t> dirty_per_million) {
-    for (const std::int64_t dirty : dirty_per_million) {
-        benchmark::RegisterBenchmark(name, find_dirty_pages, spread)
-            ->Arg(dirty)
-            ->Iterations(dirty > 10000 ? 1 : 5)
-            ->Unit(benchmark::kMillisecond);
-    }
-}
-
 }  // namespace
 
-int main(int argc, char** argv) {
-    benchmark::Initialize(&argc, argv);
-    measure("random", Spread::random, {0, 1000, 10000, 100000, 1000000});
-    measure("clustered", Spread::clustered, {1000, 10000, 100000});
-    benchmark::RunSpecifiedBenchmarks();
-    return 0;
-}
+BENCHMARK_CAPTURE(find_dirty_pages, random, Spread::random)
+    ->Arg(0)
+    ->Arg(1000)
+    ->Arg(10000)
+    ->Arg(100000)
+    ->Arg(1000000)
+    ->Iterations(3)
+    ->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(find_dirty_pages, clustered, Spread::clustered)
+    ->Arg(1000)
+    ->Arg(10000)
+    ->Arg(100000)
+    ->Iterations(3)
+    ->Unit(benchmark::kMillisecond);
+
+BENCHMARK_MAIN();

@@ -24,7 +24,8 @@ class Micro(Work):
         """From the benchmarks' names to their counters."""
         done = subprocess.run([str(setting.bench_folder / self.program), f"--benchmark_filter={self.pattern}", "--benchmark_format=json"],
                               capture_output=True, text=True, check=True, timeout=TIMEOUT_S)
-        found = {one["name"].split("/iterations")[0]: one for one in json.loads(done.stdout)["benchmarks"]}
+        # BENCHMARK_CAPTURE puts the function's name in front.
+        found = {one["name"].split("/iterations")[0].removeprefix("find_dirty_pages/"): one for one in json.loads(done.stdout)["benchmarks"]}
         errors = [f"{name}: {one['error_message']}" for name, one in found.items() if one.get("error_occurred")]
         if errors or not found:
             raise RuntimeError(f"{self.program}: {'; '.join(errors) or 'measures nothing'}")

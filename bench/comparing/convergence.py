@@ -30,6 +30,7 @@ SCENARIOS = {
 class Convergence(Work):
     needs_kvm = True
     parties = PEERS
+    most_rounds = 3
 
     def __init__(self, name, quick):
         self.bandwidth_mib_per_s, self.downtime_ms, self.capabilities, self.parameters = SCENARIOS[name]

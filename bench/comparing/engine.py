@@ -18,8 +18,8 @@ class Work:
     # Bytes of files that lie on the memory file system meanwhile.
     file_bytes = 0
     needs_kvm = False
-    # None: as often as the command line says.
-    rounds = None
+    # Where each takes long: no more than these, whatever the command line says.
+    most_rounds = None
 
     def prepare(self, setting):
         """Once, before the rounds."""
@@ -51,7 +51,7 @@ def rotated(parties, number):
 def rows_of(work, setting):
     """The records of one work."""
     samples = {party: [] for party in work.parties}
-    rounds = work.rounds or setting.rounds
+    rounds = min(setting.rounds, work.most_rounds or setting.rounds)
     work.prepare(setting)
     for number in range(rounds):
         print(f"{', '.join(work.names)}: round {number + 1} of {rounds}", file=sys.stderr, flush=True)

@@ -179,6 +179,12 @@ class Engine(unittest.TestCase):
         self.assertEqual("".join(work.calls), "abcbcacab")
         self.assertEqual(kept[0].values, {"a": [1, 6, 8], "b": [2, 4, 9], "c": [3, 5, 7]})
 
+    def test_long_work_has_fewer_rounds(self):
+        work = FakeWork()
+        work.most_rounds = 2
+        self.run_quietly([work])
+        self.assertEqual("".join(work.calls), "abcbca")
+
     def test_one_that_fails_leaves_the_others(self):
         setting, kept, left = self.run_quietly([FakeWork("bad", ValueError("why")), FakeWork("ended", SystemExit(1)), FakeWork("good")])
         self.assertEqual([one.name for one in kept], ["good"])

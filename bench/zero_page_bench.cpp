@@ -10,6 +10,7 @@
 #include <cstring>
 
 #include "ram/zero_page.h"
+#include "tools/memory_read.h"
 
 namespace {
 
@@ -36,43 +37,6 @@ private:
     std::byte* bytes_;
 };
 
-using Narrow = std::uint64_t __attribute__((vector_size(16), may_alias));
-
-/// The plain loop to compare with, with enough independent sums that memory, not arithmetic, sets its speed.
-template <typename Vector>
-__attribute__((always_inline)) inline std::uint64_t sum_of(const std::byte* bytes, std::size_t size) {
-    Vector totals[4] = {};
-    const Vector* const words = reinterpret_cast<const Vector*>(bytes);
-    for (std::size_t i = 0; i < size / sizeof(Vector); i += 4) {
-        totals[0] += words[i];
-        totals[1] += words[i + 1];
-        totals[2] += words[i + 2];
-        totals[3] += words[i + 3];
-    }
-    const Vector total = (totals[0] + totals[1]) + (totals[2] + totals[3]);
-    return total[0] + total[1];
-}
-
-__attribute__((noinline)) std::uint64_t sum_narrow(const std::byte* bytes, std::size_t size) {
-    return sum_of<Narrow>(bytes, size);
-}
-
-#if defined(__x86_64__)
-using Wide = std::uint64_t __attribute__((vector_size(32), may_alias));
-
-__attribute__((target("avx2"), noinline)) std::uint64_t sum_wide(const std::byte* bytes, std::size_t size) {
-    return sum_of<Wide>(bytes, size);
-}
-#else
-std::uint64_t sum_wide(const std::byte* bytes, std::size_t size) {
-    return sum_narrow(bytes, size);
-}
-#endif
-
-std::uint64_t sum(const std::byte* bytes, std::size_t size) {
-    return godwit::zero_page_detail::has_wide() ? sum_wide(bytes, size) : sum_narrow(bytes, size);
-}
-
 double seconds_since(SteadyClock::time_point start) {
     return Seconds(SteadyClock::now() - start).count();
 }
@@ -83,7 +47,7 @@ void zero_scan_against_plain_read(benchmark::State& state, bool (*check)(const s
     double read_s = 0;
     while (state.KeepRunning()) {
         auto start = SteadyClock::now();
-        benchmark::DoNotOptimize(sum(memory.bytes(), memory_bytes));
+        benchmark::DoNotOptimize(godwit::memory_read::sum(memory.bytes(), memory_bytes));
         read_s += seconds_since(start);
 
         start = SteadyClock::now();

@@ -53,6 +53,7 @@ int run_program(int argc, const char* const* argv) {
     add_verify_command(app, status);
     add_relay_command(app, status);
     add_trace_command(app, status);
+    add_bench_command(app, status);
     add_errors_command(app, status);
     if (argc > 1 && argv[1][0] != '-' && !has_subcommand(app, argv[1])) {
         fmt::print(stderr, "godwit: unknown command '{}'\n  'godwit --help' lists the commands\n", argv[1]);

@@ -25,6 +25,7 @@ void add_diff_command(CLI::App& app, int& status);
 void add_verify_command(CLI::App& app, int& status);
 void add_relay_command(CLI::App& app, int& status);
 void add_trace_command(CLI::App& app, int& status);
+void add_bench_command(CLI::App& app, int& status);
 void add_top_command(CLI::App& app, int& status);
 void add_errors_command(CLI::App& app, int& status);
 

@@ -54,7 +54,7 @@ class Machine:
 
 
 def qemu_command(*, kernel=None, append="", memory="64M", cpus=1, accel="kvm", cpu=None, incoming=None, paused=False,
-                 memory_file=None, qmp_path=None, machine_options="", extra=()):
+                 memory_file=None, memory_prealloc=False, qmp_path=None, machine_options="", extra=()):
     command = [QEMU, "-M", QEMU_MACHINE + machine_options, "-accel", accel, "-smp", str(cpus), "-m", memory, "-nodefaults",
                "-no-user-config", "-display", "none", "-serial", "stdio",
                "-device", "isa-debug-exit,iobase=0x501,iosize=4"]
@@ -64,7 +64,8 @@ def qemu_command(*, kernel=None, append="", memory="64M", cpus=1, accel="kvm", c
         command += ["-kernel", str(kernel), "-append", append]
     if memory_file:
         command[2] += ",memory-backend=microvm.ram"
-        command += ["-object", f"memory-backend-file,id=microvm.ram,size={memory},mem-path={memory_file},share=on"]
+        backend = f"memory-backend-file,id=microvm.ram,size={memory},mem-path={memory_file},share=on"
+        command += ["-object", backend + (",prealloc=on" if memory_prealloc else "")]
     if incoming:
         command += ["-incoming", incoming]
     if paused:

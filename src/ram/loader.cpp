@@ -11,6 +11,12 @@
 #include "stream/format.h"
 
 namespace godwit {
+namespace {
+
+/// A run of zero pages is handed over before it is longer: the memory looks at them while the source looks for more.
+constexpr PageCount max_zero_run(2048);
+
+}  // namespace
 
 RamLoader::RamLoader(GuestMemory& memory) : memory_(memory) {
     for (const RamBlock& ram_block : memory_.blocks()) {
@@ -98,7 +104,7 @@ Status RamLoader::zero_page(BlockOffset offset, std::uint8_t fill) {
     }
     if (zero_run_count_.value() > 0 && zero_run_first_.value() + zero_run_count_.value() == page.value()) {
         zero_run_count_ += PageCount(1);
-        return {};
+        return zero_run_count_ < max_zero_run ? Status() : flush_zero_run();
     }
     if (Status flushed = flush_zero_run(); !flushed) {
         return flushed;

@@ -168,6 +168,22 @@ TEST(Ram, ZeroRecordsThatFollowEachOtherAreHandledTogether) {
     EXPECT_TRUE(to.same_as(from));
 }
 
+TEST(Ram, ALongRunOfZeroRecordsIsHandledInPieces) {
+    VectorMemory from({{"a", 5000}});
+    VectorMemory to({{"a", 5000}});
+    to.fill(0, 2048, 1);
+    to.fill(0, 4999, 2);
+    FaultyChannel channel;
+    Sender sender(from, 5000, channel);
+    sender.saver.mark_all();
+    sender.section();
+    StreamReader reader(channel, sender.clock);
+    RamLoader loader(to);
+    ASSERT_TRUE(loader.load_section(reader));
+    EXPECT_EQ(to.make_zero_calls, 3) << "the first ones long before the last record";
+    EXPECT_TRUE(to.same_as(from));
+}
+
 /// A stream by hand.
 struct Hand {
     ManualClock clock;

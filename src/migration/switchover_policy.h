@@ -48,9 +48,9 @@ Duration transfer_time(std::uint64_t bytes, double bytes_per_s);
 
 /// Decides at the end of a pass whether the guest is stopped now or another pass is worth its while. The rest must fit
 /// the limit, and half of the switchover's time-out. The policy `first_fit` stops the guest then. `minimum` waits until
-/// one more pass would save less than half of the time for the data or less than 1 ms, or until max(100 ms, a tenth of
-/// the elapsed time) has been spent on trying. The fixed cost takes half of the limit at most, so that a limit below
-/// what the way to the destination costs anyway still lets a migration end. Pure: no clock, no I/O.
+/// one more pass would save less than an eighth of the time for the data or less than 1 ms, or until max(100 ms, a
+/// tenth of the elapsed time) has been spent on trying. The fixed cost takes half of the limit at most, so that a limit
+/// below what the way to the destination costs anyway still lets a migration end. Pure: no clock, no I/O.
 SwitchoverDecision decide_switchover(const SwitchoverInputs& inputs);
 
 /// Both together, for listeners.

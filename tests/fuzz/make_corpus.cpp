@@ -326,6 +326,12 @@ void make_requests(Corpus& corpus) {
     corpus.add("qmp", "requests", 10, std::as_bytes(std::span(text)));
 }
 
+void make_probe(Corpus& corpus) {
+    using namespace std::string_literals;
+    const std::string text = "godwit bench\0\0\0\1P\0\0\0\0\0\0\0\0D\0\0\0\0\0\0\0\x5words"s;
+    corpus.add("probe", "measured", 1, std::as_bytes(std::span(text)));
+}
+
 }  // namespace
 }  // namespace godwit::fuzz
 
@@ -345,6 +351,7 @@ int main(int argc, char** argv) {
     make_state(corpus, 3, ioapic_state_layout(), IoapicState{});
     make_state(corpus, 4, kvmclock_state_layout(), KvmClockState{.clock_ns = 1, .reliable = true});
     make_requests(corpus);
+    make_probe(corpus);
     make_rdma(corpus);
     for (const auto& [name, bytes] : make_saved_streams()) {
         corpus.add("inspect", name, 0, bytes);

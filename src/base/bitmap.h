@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/assert.h"
+#include "base/count_ones.h"
 #include "godwit/units.h"
 
 namespace godwit {
@@ -35,13 +36,7 @@ public:
             words_.back() &= (std::uint64_t{1} << (pages_ % 64)) - 1;
         }
     }
-    PageCount count() const {
-        std::uint64_t set = 0;
-        for (std::uint64_t word : words_) {
-            set += static_cast<std::uint64_t>(std::popcount(word));
-        }
-        return PageCount(set);
-    }
+    PageCount count() const { return PageCount(count_ones(words_)); }
     /// The first set page at or after `from`; `size()` when there is none.
     PageNumber next_set(PageNumber from) const {
         if (from.value() >= pages_) {

@@ -13,8 +13,8 @@ namespace godwit {
 
 namespace {
 
-/// What is encrypted before it is sent. Much at a time: each write to a socket may wake the reader, which costs more than
-/// that the bytes leave the nearest cache (docs/tls.md has the figures).
+/// What is encrypted before it is sent. Much at a time: each write to a socket may wake the reader, which costs more
+/// than that the bytes leave the nearest cache (docs/tls.md has the figures).
 constexpr std::size_t batch_bytes = 1024 * 1024;
 /// For the reader to find the peer's last words in a connection that is over.
 constexpr std::chrono::milliseconds last_words_time{200};

@@ -6,7 +6,8 @@ namespace godwit {
 namespace {
 
 constexpr Duration worthwhile_saving = std::chrono::milliseconds(1);
-/// Below this part of the time for the data a pass is not worth its while: the guest writes nearly as fast as the link is.
+/// Below this part of the time for the data a pass is not worth its while: the guest writes nearly as fast as the link
+/// is.
 constexpr int worthwhile_part = 8;
 constexpr Duration least_patience = std::chrono::milliseconds(100);
 constexpr double max_seconds = 1e9;
@@ -50,8 +51,8 @@ SwitchoverDecision decide_switchover(const SwitchoverInputs& in) {
     const double next_s = now_s * (in.dirty_bytes_per_s * now_s / static_cast<double>(in.remaining_bytes));
     const Duration saving = now - std::min(now, from_seconds(next_s));
     const Duration patience = std::max(least_patience, in.elapsed / 10);
-    decision.switch_over =
-        saving < now / worthwhile_part || saving < worthwhile_saving || in.since_first_fit.value_or(Duration::zero()) >= patience;
+    decision.switch_over = saving < now / worthwhile_part || saving < worthwhile_saving ||
+                           in.since_first_fit.value_or(Duration::zero()) >= patience;
     return decision;
 }
 

@@ -21,6 +21,7 @@
 #include "godwit/channel.h"
 #include "godwit/log.h"
 #include "io/monotonic_clock.h"
+#include "io/write_all.h"
 
 /// What the tests of this folder have in common.
 namespace godwit::test {
@@ -92,16 +93,7 @@ inline ConstBuffer bytes_of(std::string_view text) {
 
 /// Writes everything, in as many calls as it takes.
 inline Status write_all(Channel& channel, std::string_view text, Duration time = patience) {
-    const Instant deadline = in(time);
-    while (!text.empty()) {
-        const ConstBuffer buffer = bytes_of(text);
-        const auto written = channel.write_some({&buffer, 1}, deadline);
-        if (!written) {
-            return fail(written.error());
-        }
-        text.remove_prefix(*written);
-    }
-    return {};
+    return godwit::write_all(channel, bytes_of(text), in(time));
 }
 
 /// One call; an empty text is the end of the stream.

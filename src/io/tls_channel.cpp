@@ -8,6 +8,7 @@
 
 #include "base/assert.h"
 #include "io/channel_errors.h"
+#include "io/write_all.h"
 
 namespace godwit {
 
@@ -25,17 +26,6 @@ ChannelTraits traits_over(const Channel& below) {
     ChannelTraits traits = below.traits();
     traits.encrypted = true;
     return traits;
-}
-
-Status write_all(Channel& channel, ConstBuffer bytes, Instant deadline) {
-    while (!bytes.empty()) {
-        const auto written = channel.write_some({&bytes, 1}, deadline);
-        if (!written) {
-            return fail(written.error());
-        }
-        bytes = bytes.subspan(*written);
-    }
-    return {};
 }
 
 tl::unexpected<Error> fail_late(const std::string& reason) {

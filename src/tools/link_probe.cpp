@@ -7,6 +7,8 @@
 #include <cstring>
 #include <vector>
 
+#include "io/write_all.h"
+
 namespace godwit {
 
 namespace {
@@ -44,17 +46,6 @@ std::uint64_t count_of(const Message& message) {
         count = count << 8 | std::to_integer<std::uint64_t>(message[1 + i]);
     }
     return count;
-}
-
-Status write_all(Channel& channel, ConstBuffer data, Instant deadline) {
-    while (!data.empty()) {
-        const auto written = channel.write_some({&data, 1}, deadline);
-        if (!written) {
-            return fail(written.error());
-        }
-        data = data.subspan(*written);
-    }
-    return {};
 }
 
 /// False when the peer ended its direction before the first byte.

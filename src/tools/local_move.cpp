@@ -14,6 +14,7 @@
 #include "godwit/io.h"
 #include "io/connect_opener.h"
 #include "io/listening_socket.h"
+#include "io/local_openers.h"
 #include "io/socket_channel.h"
 #include "io/socket_options.h"
 #include "io/system_error.h"
@@ -83,17 +84,6 @@ Result<Ends> connect_ends(LocalTransport transport, const Clock& clock) {
     }
     return Ends{std::move(*sender), std::move(*receiver)};
 }
-
-/// A connection that is there already.
-class ReadyOpener final : public ChannelOpener {
-public:
-    explicit ReadyOpener(std::unique_ptr<Channel> channel) : channel_(std::move(channel)) {}
-    Result<std::unique_ptr<Channel>> open(Instant) override { return std::move(channel_); }
-    void cancel() override {}
-
-private:
-    std::unique_ptr<Channel> channel_;
-};
 
 /// A machine that does nothing.
 class StillMachine final : public MachineControl {
@@ -184,6 +174,11 @@ Result<Duration> LocalMove::migrate(LocalTransport transport) {
     if (!ends) {
         return fail(ends.error());
     }
+    auto to_sender = ReadyOpener::create(std::move(ends->sender));
+    auto to_receiver = ReadyOpener::create(std::move(ends->receiver));
+    if (!to_sender || !to_receiver) {
+        return fail(to_sender ? to_receiver.error() : to_sender.error());
+    }
     const auto waiter = make_waiter();
     const auto loop = make_main_loop();
     StillMachine source_machine;
@@ -192,11 +187,11 @@ Result<Duration> LocalMove::migrate(LocalTransport transport) {
     IncomingMigration incoming({clock_, *waiter, *loop, *destination_, destination_machine, log_, {}, "bench"},
                                MigrationParameters{});
     Migration outgoing({clock_, *waiter, *loop, *source_, source_machine, log_, {}, "bench", &writes});
-    if (Status started = incoming.start(std::make_unique<ReadyOpener>(std::move(ends->receiver))); !started) {
+    if (Status started = incoming.start(std::move(*to_receiver)); !started) {
         return fail(started.error());
     }
     const Instant begin = clock_.now();
-    if (Status started = outgoing.start(std::make_unique<ReadyOpener>(std::move(ends->sender))); !started) {
+    if (Status started = outgoing.start(std::move(*to_sender)); !started) {
         return fail(started.error());
     }
     run_until_end(*loop, outgoing);

@@ -59,17 +59,18 @@ def memory(here: Scene):
 def memory_over_rdma(here: Scene):
     """Where the source's process writes into the destination's: it finds out, and the destination hears that it gave up."""
     room = Room(here.workspace, HALF_MIB)
+    here.rdma = "shm"
     here.start(has_destination=False)
-    here.start_destination("first", scheme="rdma", memory_file=room.folder / "first")
-    here.migrate(uri=f"{here.uri()},transport=shm")
+    here.start_destination("first", memory_file=room.folder / "first")
+    here.migrate()
     here.expect_kept("memory", limit_s=ENDS_WITHIN_S)
     figures = here.source.qmp.migration()
     assert MEMORY_WORDS in figures["error-desc"], figures
     expect_words(here.destination, "the peer gave up", "[peer-closed]")
     (room.folder / "first").unlink()
     room.enlarge()
-    here.start_destination("second", scheme="rdma", memory_file=room.folder / "second")
-    here.migrate(uri=f"{here.uri()},transport=shm")
+    here.start_destination("second", memory_file=room.folder / "second")
+    here.migrate()
     here.expect_moved()
     return figures["error-desc"]
 

@@ -70,13 +70,22 @@ class Network:
         self.run_at(side, "ip", "route", "replace", "default", "via", router_address(side))
         self.run_at(side, "ip", "-6", "address", "replace", f"{address6(side)}/64", "dev", "uplink", "nodad")
         self.run_at(side, "ip", "-6", "route", "replace", "default", "via", f"fd77:{number}::1")
+        self._look_again_for(side)
+
+    def _look_again_for(self, side):
+        """What is sent while the router, or the host, still waits in vain for the one that was away would come back as unreachable."""
+        _run("ip", "neigh", "flush", "nud", "all", "dev", link_of(side))
+        self.run_at(side, "ip", "neigh", "flush", "nud", "all", "dev", "uplink")
 
     def inside(self, side):
-        """The beginning of a command that runs on that host."""
-        return ["nsenter", f"--net=/proc/{self._host_pids[side]}/ns/net"]
+        """The beginning of a command that runs on that host, with a /sys that has its devices: there UCX looks for them."""
+        return [*self._beside(side), "unshare", "--mount", "sh", "-c", 'mount -t sysfs sysfs /sys && exec "$0" "$@"']
 
     def run_at(self, side, *command):
-        return _run(*self.inside(side), *command)
+        return _run(*self._beside(side), *command)
+
+    def _beside(self, side):
+        return ["nsenter", f"--net=/proc/{self._host_pids[side]}/ns/net"]
 
     # Faults. Each has its remedy below it.
 
@@ -93,6 +102,7 @@ class Network:
 
     def plug_in(self, side):
         _run("ip", "link", "set", link_of(side), "up")
+        self._look_again_for(side)
 
     def swallow(self, side):
         """What goes towards that host disappears in the router without a word; what it sends arrives."""

@@ -108,7 +108,7 @@ def stopped(here, side):
     victim, witness = here.side(side), here.side(other(side))
     since = time.monotonic()
     victim.process.signal(signal.SIGSTOP)
-    scene.wait_for(lambda: scene.end_of(witness), scene.IDLE_MS / 1000 + scene.SLACK_S, f"the end at the {other(side)}")
+    scene.wait_for(lambda: scene.end_of(witness), here.limit_s(), f"the end at the {other(side)}")
     took_s = time.monotonic() - since
     victim.process.signal(signal.SIGCONT)
     code, _ = here.expect_kept("idle-timeout", "peer-closed")

@@ -24,6 +24,8 @@ LASTING = {"max-bandwidth": 16 * MIB, "downtime-limit": 0}
 USUAL = {"max-bandwidth": 0, "downtime-limit": 300}
 IDLE_MS = 1500
 SWITCHOVER_MS = 1500
+# After so long without a word from the other side RDMA's connection gives up, whatever the deadlines.
+RDMA_SILENCE_S = 4.0
 # What a busy host may add to a deadline.
 SLACK_S = 2.0
 
@@ -53,7 +55,7 @@ class Scene:
         self.source = self.destination = None
         self.relay = None
         self.host = address("destination")
-        self.scheme = "tcp"  # of the destination's address
+        self.rdma = getattr(arguments, "rdma", None)  # the transport of its pages; None: the stream goes over tcp
 
     def start(self, source_extra=(), destination_extra=(), has_destination=True, is_ready=True):
         self.network = Network(self.workspace)
@@ -66,15 +68,17 @@ class Scene:
             guest.wait_heartbeats(self.source, 3)
         return self
 
-    def start_destination(self, name="destination", scheme="tcp", **options):
-        self.scheme = scheme
+    def start_destination(self, name="destination", within=(), **options):
+        """`within`: the beginning of a command that makes what follows run in surroundings of its own."""
+        scheme = "rdma" if self.rdma else "tcp"
         listening = f"[{self.host}]" if ":" in self.host else self.host
         self.destination = self.platform.start(self.workspace, name, memory=self.memory, incoming=f"{scheme}:{listening}:0",
-                                               inside=self.network.inside("destination"), **options)
+                                               inside=[*within, *self.network.inside("destination")], **options)
 
     def uri(self):
         port = pairs.listening_port(self.destination)
-        return f"{self.scheme}:[{self.host}]:{port}" if ":" in self.host else f"{self.scheme}:{self.host}:{port}"
+        place = f"[{self.host}]:{port}" if ":" in self.host else f"{self.host}:{port}"
+        return f"rdma:{place},transport={self.rdma}" if self.rdma else f"tcp:{place}"
 
     def set_deadlines(self, idle_ms=IDLE_MS, switchover_ms=SWITCHOVER_MS):
         for machine in (self.source, self.destination):
@@ -112,15 +116,19 @@ class Scene:
         wait_for(both, limit_s, lambda: f"both sides' ends, so far {[(m.name, end) for m, end in found.items()]}")
         return (found[self.source], found[self.destination]), (took_s[self.source], took_s[self.destination])
 
-    def expect_end(self, *codes, limit_s=IDLE_MS / 1000 + SLACK_S):
+    def limit_s(self):
+        """Within what time both sides have noticed that nothing moves."""
+        return (RDMA_SILENCE_S if self.rdma else IDLE_MS / 1000) + SLACK_S
+
+    def expect_end(self, *codes, limit_s=None):
         """The guest goes on at the source, which says why it is still there, and the destination has ended. Returns the code and the
         longer of the two times."""
-        (here, there), took_s = self.ends(limit_s)
+        (here, there), took_s = self.ends(limit_s or self.limit_s())
         assert here in [End("running", "failed", code) for code in codes], f"the source is {here}, the destination {there}"
         assert there == ENDED, f"the destination is {there}, the source {here}"
         return here.code, max(took_s)
 
-    def expect_kept(self, *codes, limit_s=IDLE_MS / 1000 + SLACK_S):
+    def expect_kept(self, *codes, limit_s=None):
         """That, and the guest is whole."""
         end = self.expect_end(*codes, limit_s=limit_s)
         self.check_guest_at_source()
@@ -184,6 +192,7 @@ def run_cases(*cases, append=APPEND):
     parser = argparse.ArgumentParser()
     parser.add_argument("--program", required=True)
     accelerators.add_arguments(parser)
+    parser.add_argument("--rdma", metavar="TRANSPORT", help="pages travel by RDMA over this transport")
     parser.add_argument("--case", nargs="+", choices=list(by_name), help="only these")
     arguments = parser.parse_args()
     for name in arguments.case or by_name:

@@ -1,5 +1,6 @@
 // Peers that do what TLS allows and a godwit never does, and peers that do what nobody should.
 #include <fcntl.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -13,6 +14,7 @@ namespace godwit {
 namespace {
 
 using namespace test;  // NOLINT(google-build-using-namespace)
+using ::testing::HasSubstr;
 
 constexpr std::size_t part_bytes = 300'000;
 
@@ -142,9 +144,18 @@ TEST(TlsOddPeer, MayNotShakeHandsAgain) {
     OddPair pair(false, "NORMAL:-VERS-TLS1.3");
     ASSERT_NE(pair.channel, nullptr);
     std::thread again([&] { EXPECT_LT(pair.odd.shake_hands(), 0); });
-    EXPECT_CODE(read_once(*pair.channel), ErrorCode::stream_corrupt);
+    const auto got = read_once(*pair.channel);
+    EXPECT_CODE(got, ErrorCode::stream_corrupt);
+    EXPECT_THAT(got ? "" : got.error().message, HasSubstr("Rehandshake was requested"));
     pair.channel.reset();
     again.join();
+}
+
+TEST(TlsOddPeer, MayNotAskForAnotherHandshake) {
+    OddPair pair(true, "NORMAL:-VERS-TLS1.3");
+    ASSERT_NE(pair.channel, nullptr);
+    ASSERT_EQ(gnutls_rehandshake(pair.odd.session()), 0);
+    EXPECT_CODE(read_once(*pair.channel), ErrorCode::stream_corrupt);
 }
 
 TEST(TlsOddPeer, SendsMoreThanAHandshakeHas) {

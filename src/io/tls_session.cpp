@@ -215,7 +215,9 @@ Result<TlsSession::Arrival> TlsSession::look() {
         if (got == GNUTLS_E_PREMATURE_TERMINATION || (got == GNUTLS_E_UNEXPECTED_PACKET_LENGTH && is_torn)) {
             return end_.emplace(is_torn ? Arrival::torn : Arrival::cut_short);
         }
-        if (gnutls_error_is_fatal(static_cast<int>(got)) != 0) {
+        // That the peer wants to shake hands again is not fatal to GnuTLS. But who reads on gets the peer's hello as an
+        // unexpected packet, and GnuTLS loses its memory.
+        if (gnutls_error_is_fatal(static_cast<int>(got)) != 0 || got == GNUTLS_E_REHANDSHAKE) {
             error_ = record_error(static_cast<int>(got));
             return fail(*error_);
         }

@@ -15,6 +15,8 @@ import traceback
 from .deadlines import Deadline, DeadlineExpired, wait_for
 
 _PR_SET_PDEATHSIG = 1
+# How the reports of sanitizers begin.
+_REPORTS = ("ERROR: AddressSanitizer", "ERROR: LeakSanitizer", "WARNING: ThreadSanitizer", "FATAL: ThreadSanitizer", "runtime error: ")
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -89,7 +91,7 @@ class LineReader:
                 if self._ended:
                     raise EOFError(f"{self.name} ended without {what or matches}; last lines: {self._lines[-5:]}")
                 if deadline.expired():
-                    raise DeadlineExpired(f"{self.name}: no {what or matches} within {timeout_s} s; last: {self._lines[-5:]}")
+                    raise DeadlineExpired(f"{self.name}: no {what or matches} within {deadline.timeout_s} s; last: {self._lines[-5:]}")
                 self._condition.wait(deadline.left_s())
 
     def join(self, timeout_s=10):
@@ -137,10 +139,11 @@ class Process:
         return self._popen.wait(120)
 
     def wait_exit(self, timeout_s=30):
+        deadline = Deadline(timeout_s)
         try:
-            return self._popen.wait(timeout_s)
+            return self._popen.wait(deadline.left_s())
         except subprocess.TimeoutExpired:
-            raise DeadlineExpired(f"{self.name} (pid {self.pid}) has not ended within {timeout_s} s") from None
+            raise DeadlineExpired(f"{self.name} (pid {self.pid}) has not ended within {deadline.timeout_s} s") from None
 
     def wait_stderr(self, text, timeout_s=30):
         wait_for(lambda: text in self.stderr() or not self.is_alive(), timeout_s, f"{self.name} writes {text!r}")
@@ -179,13 +182,24 @@ class Workspace:
             self.describe(sys.stderr)
         for process in self.processes:
             process.finish()
+        reported = kind is None and self._print_reports(sys.stderr)
         for cleanup in reversed(self._cleanups):
             cleanup()
         if not self._keep:
             shutil.rmtree(self.directory, ignore_errors=True)
-        if kind is not None and issubclass(kind, Exception):
+        if reported or (kind is not None and issubclass(kind, Exception)):
             sys.exit(1)
         return False
+
+    def _print_reports(self, out):
+        """What a sanitizer found in a process, which the test may have taken for an end that it expects. Whether there is any."""
+        found = False
+        for process in self.processes:
+            said = process.stderr()
+            if any(report in said for report in _REPORTS):
+                found = True
+                print(f"--- {process.name}: {' '.join(process.command)}\n{said}", file=out, flush=True)
+        return found
 
     def path(self, name):
         return self.directory / name

@@ -245,6 +245,19 @@ class ProcessTest(unittest.TestCase):
             self.assertEqual(process.wait_exit(5), 3)
             self.assertEqual(process.stderr(), "reason\n")
 
+    def test_a_report_of_a_sanitizer_fails_the_test(self):
+        said = io.StringIO()
+        with contextlib.redirect_stderr(said), self.assertRaises(SystemExit) as end, Workspace() as workspace:
+            workspace.start("raced", ["sh", "-c", "echo WARNING: ThreadSanitizer: data race >&2"]).wait_exit(5)
+        self.assertEqual(end.exception.code, 1)
+        self.assertIn("data race", said.getvalue())
+
+    def test_patience_lengthens_deadlines(self):
+        with mock.patch("support.deadlines.PATIENCE", 3), Workspace() as workspace:
+            process = workspace.start("cat", ["cat"])
+            with self.assertRaisesRegex(DeadlineExpired, "within 0.15"):
+                process.wait_exit(0.05)
+
 
 class DiskRecordTest(unittest.TestCase):
     SPAN = 10

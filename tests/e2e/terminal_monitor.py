@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import moving
+from support import machines
 from support.deadlines import wait_for
 from support.processes import Workspace
 
@@ -77,7 +78,7 @@ def migrate(terminal, workspace, program):
     """The monitor at the terminal waits for the migration; the destination's is a pipe."""
     address = f"unix:{workspace.path('migration')}"
     destination = workspace.start("destination", [program, "run", "--machine", "none", "--memory", "64M", "--monitor", "stdio",
-                                                  "--incoming", "defer"])
+                                                  "--incoming", "defer", *machines.SANDBOX])
     destination.write(f"migrate_incoming {address}\ninfo migrate\n".encode())
     destination.output.wait_line("socket address: [")
     terminal.run(f"migrate {address}")

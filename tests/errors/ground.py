@@ -5,7 +5,7 @@ import pathlib
 import subprocess
 import typing
 
-from support import pairs
+from support import machines, pairs
 from support.processes import Workspace
 from support.qmp import QmpError
 
@@ -44,8 +44,8 @@ class Ground(typing.NamedTuple):
         """What a destination says of a stream (bytes) that it does not take."""
         path = self.workspace.path("stream")
         pathlib.Path(path).write_bytes(stream)
-        return self.run("run", "--machine", "none", "--memory", f"{size_mib}M", "--log-level", "error", "--incoming", f"file:{path}", *options,
-                        status=1, names=names)
+        return self.run("run", "--machine", "none", "--memory", f"{size_mib}M", "--log-level", "error", "--incoming", f"file:{path}", *machines.SANDBOX,
+                        *options, status=1, names=names)
 
 
 def set_parameters(machine, **values):

@@ -9,7 +9,7 @@ import sys
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 # pylint: disable=wrong-import-position
-from support import pairs  # noqa: E402
+from support import machines, pairs  # noqa: E402
 from support.processes import Workspace  # noqa: E402
 
 SIZE_MIB = 4
@@ -26,7 +26,7 @@ def saved_stream(workspace, program):
 
 
 def load(program, path):
-    command = [program, "run", "--machine", "none", "--memory", f"{SIZE_MIB}M", "--incoming", f"file:{path}"]
+    command = [program, "run", "--machine", "none", "--memory", f"{SIZE_MIB}M", "--incoming", f"file:{path}", *machines.SANDBOX]
     return subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=20, check=False,
                           stdin=subprocess.DEVNULL)
 

@@ -13,6 +13,10 @@ QEMU = os.environ.get("GODWIT_QEMU", "qemu-system-x86_64")
 QEMU_MACHINE = ("microvm,x-option-roms=off,rtc=off,acpi=off,pit=off,pic=off,isa-serial=on,auto-kernel-cmdline=off")
 
 
+# For godwits whose test does not say otherwise. With GODWIT_TEST_SANDBOX=off the thread that loads is not confined: a sanitizer in it needs
+# calls that it may not make.
+SANDBOX = ["--sandbox", os.environ["GODWIT_TEST_SANDBOX"]] if "GODWIT_TEST_SANDBOX" in os.environ else []
+
 # CTest takes a test that ends with this status for skipped.
 SKIPPED = 77
 
@@ -113,7 +117,7 @@ def godwit_command(program, *, kernel=None, append="", memory="64M", cpus=1, acc
         command += ["--paused"]
     if qmp_path:
         command += ["--qmp", f"unix:{qmp_path}"]
-    return command + list(extra)
+    return command + ([] if "--sandbox" in extra else SANDBOX) + list(extra)
 
 
 def start_godwit(workspace, name, program, **options):

@@ -38,7 +38,10 @@ rules=$PWD/tests/sanitizers
 export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_stack_use_after_return=1:strict_string_checks=1:allocator_may_return_null=1:exitcode=99}
 export UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1:exitcode=99}
 export LSAN_OPTIONS=${LSAN_OPTIONS:-suppressions=$rules/leaks.txt:print_suppressions=0:exitcode=99}
-export TSAN_OPTIONS=${TSAN_OPTIONS:-halt_on_error=1:second_deadlock_stack=1:allocator_may_return_null=1:exitcode=99:suppressions=$rules/races.txt}
+export TSAN_OPTIONS=${TSAN_OPTIONS:-halt_on_error=1:second_deadlock_stack=1:allocator_may_return_null=1:exitcode=99:print_suppressions=0:suppressions=$rules/races.txt}
+export GODWIT_TEST_SANITIZER=$preset
+# UCX would hook madvise() and the like, also where a thread ends and the thread sanitizer has already forgotten it.
+export UCX_MEM_EVENTS=${UCX_MEM_EVENTS:-no}
 # Programs are several times as slow as without.
 export GODWIT_TEST_PATIENCE=${GODWIT_TEST_PATIENCE:-4}
 # In the filtered thread the sanitizers cannot do what they have to: the check of virtual calls asks for memory by means of a pipe, reports read files.

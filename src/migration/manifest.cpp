@@ -32,6 +32,7 @@ Manifest manifest_from(const Json& json) {
     Manifest manifest;
     manifest.version = json.value("version", "");
     manifest.machine_type = json.value("machine", "");
+    manifest.page_runs = json.value("page-runs", false);
     if (json.contains("pin-limit")) {
         manifest.pin_limit_bytes = number_from<std::uint64_t>(json.at("pin-limit"));
     }
@@ -77,6 +78,7 @@ Manifest make_manifest(const Environment& environment) {
     Manifest manifest;
     manifest.version = version_string;
     manifest.machine_type = environment.machine_type;
+    manifest.page_runs = true;
     for (const RamBlock& block : environment.memory.blocks()) {
         manifest.ram.push_back({block.id, block.size.value(), block.fresh});
     }
@@ -92,7 +94,7 @@ Manifest make_manifest(const Environment& environment) {
 }
 
 std::string to_json(const Manifest& manifest) {
-    Json json{{"version", manifest.version}, {"machine", manifest.machine_type}};
+    Json json{{"version", manifest.version}, {"machine", manifest.machine_type}, {"page-runs", manifest.page_runs}};
     Json& ram = json["ram"] = Json::array();
     for (const Manifest::Block& block : manifest.ram) {
         ram.push_back({{"id", block.id}, {"bytes", block.bytes}, {"fresh", block.fresh}});

@@ -33,6 +33,8 @@ struct Manifest {
     std::vector<Block> ram;
     /// Device sections that can be loaded: name and number of instances.
     std::map<std::string, std::uint32_t> devices;
+    /// RAM records of several pages (`format::ram_flag::page_run`) can be loaded.
+    bool page_runs = false;
     /// Bytes that may be pinned for remote writes; absent: as many as there are, or the channel has none.
     std::optional<std::uint64_t> pin_limit_bytes = {};
     /// Absent from one who does not know disks, or has too many.

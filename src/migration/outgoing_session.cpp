@@ -150,6 +150,9 @@ Status OutgoingSession::greet_peer() {
     peer_ = Peer::godwit;
     round_trips_ = 2;
     leave_out_zeros(*manifest);
+    if (manifest->page_runs) {
+        sink_->allow_runs();
+    }
     const Manifest here = make_manifest(environment_);
     if (Status fits = check_preflight(here, *manifest); !fits) {
         return fits;

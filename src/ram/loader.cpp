@@ -144,6 +144,21 @@ Result<PageTarget> RamLoader::page_target(BlockOffset offset) {
     return PageTarget{block().host + offset.value(), pages_ahead(page_at(offset))};
 }
 
+Result<PageTarget> RamLoader::run_target(BlockOffset offset, PageCount announced) {
+    if (Status inside = check_offset(offset); !inside) {
+        return fail(inside.error());
+    }
+    if (announced.value() > blocks_[selected_].received.size().value() - page_at(offset).value()) {
+        return fail(ErrorCode::stream_corrupt,
+                    fmt::format("a run of {} pages from offset 0x{:x} goes beyond RAM block \"{}\" of 0x{:x} bytes",
+                                announced.value(), offset.value(), block().id, block().size.value()));
+    }
+    if (Status flushed = flush_zero_run(); !flushed) {
+        return fail(flushed.error());
+    }
+    return PageTarget{block().host + offset.value(), announced.value() - 1};
+}
+
 Status RamLoader::pages_arrived(BlockOffset offset, PageCount count) {
     const PageNumber first = page_at(offset);
     for (std::uint64_t i = 0; i < count.value(); ++i) {

@@ -50,6 +50,7 @@ private:
     Status select_block(const std::string& id) override;
     Status zero_page(BlockOffset offset, std::uint8_t fill) override;
     Result<PageTarget> page_target(BlockOffset offset) override;
+    Result<PageTarget> run_target(BlockOffset offset, PageCount announced) override;
     Status pages_arrived(BlockOffset offset, PageCount count) override;
     Status overwritten_ahead(BlockOffset offset, PageCount count) override;
     Status xbzrle_page(BlockOffset offset, ConstBuffer encoded) override;

@@ -30,7 +30,7 @@ void write_pages(VectorMemory& memory, ScriptedDirty& dirty, std::size_t pages) 
     }
 }
 
-RC_GTEST_PROP(RamProperty, MemoryThatIsWrittenOnTheWayArrives, (bool fresh)) {
+RC_GTEST_PROP(RamProperty, MemoryThatIsWrittenOnTheWayArrives, (bool fresh, bool in_runs)) {
     const auto pages = *rc::gen::inRange<std::size_t>(1, 200);
     VectorMemory from({{"a", pages}, {"b", 3}});
     ScriptedDirty dirty(pages);
@@ -41,6 +41,9 @@ RC_GTEST_PROP(RamProperty, MemoryThatIsWrittenOnTheWayArrives, (bool fresh)) {
     FaultyChannel channel;
     StreamWriter writer(channel, clock);
     StreamPageSink sink(writer, from);
+    if (in_runs) {
+        sink.allow_runs();
+    }
     RamSaver saver(from, dirty);
     saver.put_block_list(writer);
     writer.put_u64(format::ram_flag::eos);

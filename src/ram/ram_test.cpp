@@ -24,6 +24,7 @@ struct Sender {
         : dirty(pages), saver(memory, dirty), writer(channel, clock), sink(writer, memory) {}
     void section() {
         ASSERT_TRUE(saver.send(sink, ByteCount(1 << 30)));
+        sink.end_pages();
         writer.put_u64(format::ram_flag::eos);
         writer.flush();
     }

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "ram/page_run_reader.h"
 #include "stream/format.h"
 
@@ -12,6 +14,10 @@ using namespace format::ram_flag;
 Status RamRecordVisitor::direct_pages() {
     return fail(ErrorCode::stream_corrupt, "the stream speaks of pages that come another way, but there is none",
                 "only a migration over rdma: has such streams; they cannot be kept");
+}
+
+Result<PageTarget> RamRecordVisitor::run_target(BlockOffset offset, PageCount) {
+    return page_target(offset);
 }
 
 Status RamRecordDecoder::decode_section(StreamReader& reader, RamRecordVisitor& visitor) {
@@ -78,7 +84,7 @@ Status RamRecordDecoder::select_block(std::uint64_t head, StreamReader& reader, 
 
 Status RamRecordDecoder::decode_page_record(std::uint64_t head, StreamReader& reader, RamRecordVisitor& visitor) {
     const std::uint64_t kind = head & all & ~same_block;
-    if (kind != zero && kind != page && kind != xbzrle) {
+    if (kind != zero && kind != page && kind != xbzrle && kind != page_run) {
         return fail(ErrorCode::stream_corrupt, fmt::format("RAM record with unknown flags 0x{:x}", head & all),
                     "the source uses a capability that is not supported here");
     }
@@ -88,6 +94,9 @@ Status RamRecordDecoder::decode_page_record(std::uint64_t head, StreamReader& re
     const BlockOffset offset(head & ~all);
     if (kind == page) {
         return decode_pages(offset, reader, visitor);
+    }
+    if (kind == page_run) {
+        return decode_page_run(offset, reader, visitor);
     }
     if (kind == xbzrle) {
         return decode_xbzrle(offset, reader, visitor);
@@ -118,6 +127,33 @@ Status RamRecordDecoder::decode_pages(BlockOffset offset, StreamReader& reader, 
         }
     }
     return reader.status();
+}
+
+Status RamRecordDecoder::decode_page_run(BlockOffset offset, StreamReader& reader, RamRecordVisitor& visitor) {
+    std::uint64_t left = reader.get_u32();
+    if (!reader.ok()) {
+        return reader.status();
+    }
+    if (left == 0 || left > format::max_run_pages) {
+        return fail(ErrorCode::stream_corrupt, fmt::format("a run of {} pages", left));
+    }
+    while (left > 0) {
+        const Result<PageTarget> target = visitor.run_target(offset, PageCount(left));
+        if (!target) {
+            return fail(target.error());
+        }
+        const std::uint64_t pages = std::min<std::uint64_t>(left, 1 + target->pages_ahead);
+        reader.get_bytes({target->host, pages * page_bytes});
+        if (!reader.ok()) {
+            return reader.status();
+        }
+        if (Status arrived = visitor.pages_arrived(offset, PageCount(pages)); !arrived) {
+            return arrived;
+        }
+        offset = BlockOffset(offset.value() + pages * page_bytes);
+        left -= pages;
+    }
+    return {};
 }
 
 Status RamRecordDecoder::decode_xbzrle(BlockOffset offset, StreamReader& reader, RamRecordVisitor& visitor) {

@@ -27,6 +27,9 @@ public:
     virtual Status select_block(const std::string& id) = 0;
     virtual Status zero_page(BlockOffset offset, std::uint8_t fill) = 0;
     virtual Result<PageTarget> page_target(BlockOffset offset) = 0;
+    /// The stream says that `announced` pages come from `offset` on. Of those after the first as many are read at once
+    /// as `pages_ahead` says, which is then no bet; for the rest it is asked again.
+    virtual Result<PageTarget> run_target(BlockOffset offset, PageCount announced);
     /// `count` pages from `offset` have arrived where `page_target` said.
     virtual Status pages_arrived(BlockOffset offset, PageCount count) = 0;
     /// The bet was lost: these pages were overwritten, and no record named them.
@@ -50,6 +53,7 @@ private:
     Status decode_direct_pages(StreamReader& reader, RamRecordVisitor& visitor);
     Status decode_page_record(std::uint64_t head, StreamReader& reader, RamRecordVisitor& visitor);
     Status decode_pages(BlockOffset offset, StreamReader& reader, RamRecordVisitor& visitor);
+    Status decode_page_run(BlockOffset offset, StreamReader& reader, RamRecordVisitor& visitor);
     Status decode_xbzrle(BlockOffset offset, StreamReader& reader, RamRecordVisitor& visitor);
     Status select_block(std::uint64_t head, StreamReader& reader, RamRecordVisitor& visitor);
 

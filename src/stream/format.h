@@ -78,8 +78,13 @@ inline constexpr std::uint64_t same_block = 0x20;
 inline constexpr std::uint64_t xbzrle = 0x40;
 /// Alone: pages are written past the stream, which is silent until they have arrived (QEMU's HOOK).
 inline constexpr std::uint64_t direct = 0x80;
+/// godwit only, to a destination whose manifest says that it knows them: several pages under one head.
+inline constexpr std::uint64_t page_run = 0x800;
 inline constexpr std::uint64_t all = 0xfff;
 }  // namespace ram_flag
+
+/// Of one `page_run`.
+inline constexpr std::uint32_t max_run_pages = 256;
 
 /// Low bits of the u64 that begins each record of the block section; the rest is the offset on the disk.
 namespace disk_flag {

@@ -116,9 +116,15 @@ private:
         begin_memory();
         end_ram_section();
         sections_.begin(SectionType::part, format::ram_section_id);
-        put_record(0, format::ram_flag::page, "ram");
-        writer_.put_bytes(std::vector<std::byte>(page_bytes, std::byte{0x5a}));
-        for (std::uint64_t page = 1; page < ram_pages; ++page) {
+        const std::uint32_t first_pages = peer_ == Peer::godwit ? 2 : 1;
+        if (first_pages > 1) {
+            put_record(0, format::ram_flag::page_run, "ram");
+            writer_.put_u32(first_pages);
+        } else {
+            put_record(0, format::ram_flag::page, "ram");
+        }
+        writer_.put_bytes(std::vector<std::byte>(first_pages * page_bytes, std::byte{0x5a}));
+        for (std::uint64_t page = first_pages; page < ram_pages; ++page) {
             put_record(page, format::ram_flag::zero | format::ram_flag::same_block, "");
             writer_.put_u8(0);
         }

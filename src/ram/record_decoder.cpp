@@ -29,7 +29,14 @@ Status RamRecordDecoder::decode_section(StreamReader& reader, RamRecordVisitor& 
         }
         const std::uint64_t flags = head & all;
         if (flags == eos) {
+            reader.set_read_ahead_to_most();
             return {};
+        }
+        // After a run usually comes the next one.
+        if ((flags & page_run) != 0) {
+            reader.set_read_ahead(format::run_head_bytes);
+        } else {
+            reader.set_read_ahead_to_most();
         }
         Status done = flags == mem_size ? decode_block_list(reader, visitor, ByteCount(head & ~all))
                       : head == direct  ? decode_direct_pages(reader, visitor)
@@ -137,6 +144,7 @@ Status RamRecordDecoder::decode_page_run(BlockOffset offset, StreamReader& reade
     if (left == 0 || left > format::max_run_pages) {
         return fail(ErrorCode::stream_corrupt, fmt::format("a run of {} pages", left));
     }
+    visitor.run_begins(PageCount(left));
     while (left > 0) {
         const Result<PageTarget> target = visitor.run_target(offset, PageCount(left));
         if (!target) {

@@ -27,6 +27,8 @@ public:
     virtual Status select_block(const std::string& id) = 0;
     virtual Status zero_page(BlockOffset offset, std::uint8_t fill) = 0;
     virtual Result<PageTarget> page_target(BlockOffset offset) = 0;
+    /// Begins a run of pages under one head.
+    virtual void run_begins(PageCount) {}
     /// The stream says that `announced` pages come from `offset` on. Of those after the first as many are read at once
     /// as `pages_ahead` says, which is then no bet; for the rest it is asked again.
     virtual Result<PageTarget> run_target(BlockOffset offset, PageCount announced);

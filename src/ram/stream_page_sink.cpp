@@ -3,13 +3,6 @@
 #include "stream/format.h"
 
 namespace godwit {
-namespace {
-
-/// Offset with flags, and how many pages; without the block's name, which few of them have.
-constexpr std::uint64_t run_head_bytes = 8 + 4;
-
-}  // namespace
-
 ByteCount StreamPageSink::put_head(std::size_t block, PageNumber page, std::uint64_t flags) {
     if (block_ == block) {
         writer_.put_u64(offset_of(page).value() | flags | format::ram_flag::same_block);
@@ -40,7 +33,7 @@ PutPage StreamPageSink::put_page(std::size_t block, PageNumber page, const std::
     }
     end_run();
     run_ = {.block = block, .first = page, .host = host, .count = 1};
-    return {.queued = ByteCount(run_head_bytes + page_bytes), .whole = true};
+    return {.queued = ByteCount(format::run_head_bytes + page_bytes), .whole = true};
 }
 
 void StreamPageSink::end_run() {

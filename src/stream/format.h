@@ -83,7 +83,10 @@ inline constexpr std::uint64_t page_run = 0x800;
 inline constexpr std::uint64_t all = 0xfff;
 }  // namespace ram_flag
 
-/// Of one `page_run`.
+/// Of the record of a page; the offset with flags, without the block's name, which few records have.
+inline constexpr std::uint64_t page_head_bytes = 8;
+/// Of the record of a run: that, and how many pages.
+inline constexpr std::uint64_t run_head_bytes = page_head_bytes + 4;
 inline constexpr std::uint32_t max_run_pages = 256;
 
 /// Low bits of the u64 that begins each record of the block section; the rest is the offset on the disk.

@@ -85,7 +85,7 @@ bool StreamReader::fill(std::size_t bytes) {
             end_ -= begin_;
             begin_ = 0;
         }
-        const std::size_t room = std::min(buffer_.size() - end_, buffer_bytes);
+        const std::size_t room = std::min(buffer_.size() - end_, std::max(read_ahead_, bytes - buffered()));
         const MutableBuffer place(buffer_.data() + end_, room);
         const std::size_t got = read_channel(std::span(&place, 1));
         if (got == 0) {
@@ -141,7 +141,7 @@ void StreamReader::get_bytes(MutableBuffer bytes) {
     take_buffered(bytes);
     while (!bytes.empty()) {
         begin_ = end_ = 0;
-        const MutableBuffer places[] = {bytes, MutableBuffer(buffer_.data(), buffer_bytes)};
+        const MutableBuffer places[] = {bytes, MutableBuffer(buffer_.data(), read_ahead_)};
         const std::size_t got = read_channel(places);
         if (got == 0) {
             return truncated();

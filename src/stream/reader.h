@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -26,6 +27,10 @@ public:
     std::uint32_t get_u32();
     std::uint64_t get_u64();
     void get_bytes(MutableBuffer bytes);
+    /// The most that is read from now on beyond what is asked for: little where a large piece is about to follow, which
+    /// can then go from the channel to its place.
+    void set_read_ahead(std::size_t bytes) { read_ahead_ = std::min(bytes, buffer_bytes); }
+    void set_read_ahead_to_most() { read_ahead_ = buffer_bytes; }
     void skip(std::uint64_t bytes);
     /// One length byte and the text.
     std::string get_string8();
@@ -89,6 +94,7 @@ private:
     std::vector<MutableBuffer> places_;  // scratch of get_bytes_ahead
     std::size_t begin_ = 0;
     std::size_t end_ = 0;
+    std::size_t read_ahead_ = buffer_bytes;
     bool at_end_ = false;
     Duration idle_timeout_ = Duration::max();
     Instant deadline_ = never;

@@ -196,6 +196,25 @@ TEST(Stream, WhatHasArrivedIsDroppedWithoutWaiting) {
     EXPECT_EQ(quiet.drop_arrived(100).value_or(true), false);
 }
 
+TEST(Stream, NoMoreIsReadAheadThanIsSaid) {
+    ManualClock clock;
+    const std::vector<std::byte> bytes = pattern(100);
+    FaultyChannel channel(bytes);
+    StreamReader reader(channel, clock);
+    reader.set_read_ahead(12);
+    EXPECT_EQ(reader.get_u8(), static_cast<std::uint8_t>(bytes[0]));
+    EXPECT_EQ(reader.bytes_read(), 12U);
+    std::vector<std::byte> piece(50);
+    reader.get_bytes(piece);
+    EXPECT_TRUE(std::equal(piece.begin(), piece.end(), bytes.begin() + 1));
+    EXPECT_EQ(reader.bytes_read(), 51U + 12U);
+    piece.resize(13);
+    reader.set_read_ahead_to_most();
+    reader.get_bytes(piece);
+    EXPECT_TRUE(std::equal(piece.begin(), piece.end(), bytes.begin() + 51));
+    EXPECT_EQ(reader.bytes_read(), 100U);
+}
+
 TEST(Stream, WhatIsReadAheadCanBePutBack) {
     ManualClock clock;
     const std::vector<std::byte> bytes = pattern(5000);

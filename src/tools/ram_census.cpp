@@ -11,6 +11,7 @@ namespace godwit {
 
 RamCensus::Counts& RamCensus::Counts::operator+=(const Counts& other) {
     normal += other.normal;
+    normal_bytes += other.normal_bytes;
     zero += other.zero;
     xbzrle += other.xbzrle;
     xbzrle_bytes += other.xbzrle_bytes;
@@ -71,8 +72,26 @@ Result<PageTarget> RamCensus::page_target(BlockOffset offset) {
     return next_ != nullptr ? next_->page_target(offset) : PageTarget{scratch_.data(), 0};
 }
 
+void RamCensus::run_begins(PageCount pages) {
+    run_left_ = pages.value();
+    count({.normal_bytes = format::run_head_bytes});
+    if (next_ != nullptr) {
+        next_->run_begins(pages);
+    }
+}
+
+Result<PageTarget> RamCensus::run_target(BlockOffset offset, PageCount announced) {
+    if (Status inside = check(offset); !inside) {
+        return fail(inside.error());
+    }
+    return next_ != nullptr ? next_->run_target(offset, announced) : PageTarget{scratch_.data(), 0};
+}
+
 Status RamCensus::pages_arrived(BlockOffset offset, PageCount pages) {
-    count({.normal = pages.value()});
+    const bool in_run = run_left_ > 0;
+    run_left_ -= in_run ? pages.value() : 0;
+    const std::uint64_t heads = in_run ? 0 : pages.value() * format::page_head_bytes;
+    count({.normal = pages.value(), .normal_bytes = heads + pages.value() * page_bytes});
     return next_ != nullptr ? next_->pages_arrived(offset, pages) : Status();
 }
 

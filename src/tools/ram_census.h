@@ -14,6 +14,8 @@ class RamCensus : public RamRecordVisitor {
 public:
     struct Counts {
         std::uint64_t normal = 0;
+        /// Of the records of whole pages, without the blocks' names.
+        std::uint64_t normal_bytes = 0;
         std::uint64_t zero = 0;
         std::uint64_t xbzrle = 0;
         /// Of the records of deltas, without the blocks' names.
@@ -41,6 +43,8 @@ private:
     Status select_block(const std::string& id) override;
     Status zero_page(BlockOffset offset, std::uint8_t fill) override;
     Result<PageTarget> page_target(BlockOffset offset) override;
+    void run_begins(PageCount pages) override;
+    Result<PageTarget> run_target(BlockOffset offset, PageCount announced) override;
     Status pages_arrived(BlockOffset offset, PageCount count) override;
     Status overwritten_ahead(BlockOffset offset, PageCount count) override;
     Status xbzrle_page(BlockOffset offset, ConstBuffer encoded) override;
@@ -53,6 +57,8 @@ private:
     std::vector<Block> blocks_;
     bool listed_ = false;
     std::size_t selected_ = 0;
+    /// Pages that are still to come under the last head of a run.
+    std::uint64_t run_left_ = 0;
     Counts recent_;
     std::array<std::byte, page_bytes> scratch_{};
 };

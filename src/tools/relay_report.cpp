@@ -18,7 +18,6 @@ using Json = nlohmann::ordered_json;
 
 /// Offset with flags and the one byte that fills the page.
 constexpr std::uint64_t zero_record_bytes = 8 + 1;
-constexpr std::uint64_t page_record_bytes = 8 + page_bytes;
 
 double ms(Duration time) {
     return std::chrono::duration<double, std::milli>(time).count();
@@ -33,7 +32,7 @@ std::string block_text(const StreamReport::Block& block, bool again_known) {
     const RamCensus::Counts& counts = block.counts;
     std::string text = fmt::format("RAM block \"{}\" of {}: {} whole pages ({}), {} zero pages ({})", block.id,
                                    format_bytes(static_cast<double>(block.size.value())), counts.normal,
-                                   format_bytes(static_cast<double>(counts.normal * page_record_bytes)), counts.zero,
+                                   format_bytes(static_cast<double>(counts.normal_bytes)), counts.zero,
                                    format_bytes(static_cast<double>(counts.zero * zero_record_bytes)));
     if (counts.xbzrle > 0) {
         text += fmt::format(", {} deltas ({})", counts.xbzrle, format_bytes(static_cast<double>(counts.xbzrle_bytes)));
@@ -85,7 +84,7 @@ Json block_json(const StreamReport::Block& block) {
     return {{"id", block.id},
             {"size", block.size.value()},
             {"whole-pages", block.counts.normal},
-            {"whole-bytes", block.counts.normal * page_record_bytes},
+            {"whole-bytes", block.counts.normal_bytes},
             {"zero-pages", block.counts.zero},
             {"zero-bytes", block.counts.zero * zero_record_bytes},
             {"delta-pages", block.counts.xbzrle},

@@ -110,7 +110,8 @@ TEST(StreamAccount, CountsWhatAStreamHolds) {
     EXPECT_EQ(report.passes, 2U);
     ASSERT_EQ(report.blocks.size(), 1U);
     EXPECT_EQ(report.blocks[0].id, "ram");
-    EXPECT_EQ(report.blocks[0].counts, (RamCensus::Counts{.normal = 2, .zero = 2}));
+    EXPECT_EQ(report.blocks[0].counts,
+              (RamCensus::Counts{.normal = 2, .normal_bytes = 2 * (8 + page_bytes), .zero = 2}));
     EXPECT_EQ(report.blocks[0].pages_again, 2U);
     ASSERT_EQ(report.devices.size(), 1U);
     EXPECT_EQ(report.devices[0].name, "dev");

@@ -1,6 +1,7 @@
 """On an unlimited channel whole batches of pages leave in one system call, none of them copied: strace sees it.
 
-The rule: a call on the migration's socket that carries pages and begins a batch offers at least 64 of them, each as a buffer of its own.
+The rule: a call on the migration's socket that carries pages and begins a batch offers at least 64 of them, as buffers of their own: one for
+each page, or to a destination that knows runs of pages one for many.
 A socket that takes less than it is offered leaves a tail; the next call offers that, and may be of any size."""
 
 import argparse
@@ -31,7 +32,7 @@ class Write:
     def __init__(self, fd, written, buffers):
         self.fd = fd
         self.written = written
-        self.pages = buffers.count(PAGE_BYTES)
+        self.pages = sum(size // PAGE_BYTES for size in buffers if size % PAGE_BYTES == 0)
         self.offered = sum(buffers)
 
     def carries_pages(self):
@@ -65,7 +66,7 @@ def attach(workspace, process):
     return strace, log
 
 
-def trace_migration(workspace, program):
+def trace_migration(workspace, program, has_return_path):
     """What the source has written, thread by thread, in the order of each."""
     memory_file = workspace.memory_path("memory")
     with open(memory_file, "wb") as file:
@@ -73,6 +74,7 @@ def trace_migration(workspace, program):
     source = pairs.start_godwit(workspace, "source", program, SIZE_MIB, memory_file=memory_file)
     destination = pairs.start_godwit(workspace, "destination", program, SIZE_MIB, incoming="tcp:127.0.0.1:0")
     source.qmp.command("migrate-set-parameters", {"max-bandwidth": 0})
+    pairs.set_capability(source, "return-path", has_return_path)
     uri = pairs.listening_uri(destination)
     strace, log = attach(workspace, source.process)
     source.qmp.command("migrate", {"uri": uri})
@@ -82,13 +84,10 @@ def trace_migration(workspace, program):
     return [list(filter(None, map(parse, file.read_text().splitlines()))) for file in log.parent.glob(log.name + ".*")]
 
 
-def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--program", required=True)
-    arguments = parser.parse_args()
+def check(program, has_return_path):
     with Workspace() as workspace:
         # The migration's thread is the one that has written the memory.
-        writes = max(trace_migration(workspace, arguments.program), key=lambda thread: sum(write.written for write in thread))
+        writes = max(trace_migration(workspace, program, has_return_path), key=lambda thread: sum(write.written for write in thread))
         socket_fd = max(writes, key=lambda write: write.written).fd
         writes = [write for write in writes if write.fd == socket_fd]
         written = sum(write.written for write in writes)
@@ -101,7 +100,16 @@ def main():
         small = [write for write in whole if write.pages < PAGES_PER_WRITE]
         assert not small, f"{len(small)} of {len(whole)} batches are smaller than {PAGES_PER_WRITE} pages: {small[:10]}"
         print(f"{len(whole)} batches of {min(write.pages for write in whole)} to {max(write.pages for write in whole)} pages, "
-              f"{len(tails)} tails after short writes")
+              f"{len(tails)} tails after short writes, return path {has_return_path}")
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--program", required=True)
+    arguments = parser.parse_args()
+    # Without a return path nobody can say that he knows runs.
+    for has_return_path in (True, False):
+        check(arguments.program, has_return_path)
 
 
 main()

@@ -10,7 +10,7 @@
 namespace godwit {
 namespace {
 
-constexpr std::size_t head_bytes = 8;
+constexpr std::size_t head_bytes = format::page_head_bytes;
 constexpr std::size_t slot_bytes = head_bytes + page_bytes;
 static_assert(max_pages_ahead * slot_bytes + head_bytes <= StreamReader::max_unread_bytes);
 static_assert(2 * max_pages_ahead + 2 < max_gather_buffers);

@@ -17,7 +17,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 /// Offset with flags and the one byte that fills the page.
-constexpr std::uint64_t zero_record_bytes = 8 + 1;
+constexpr std::uint64_t zero_record_bytes = format::page_head_bytes + 1;
 
 double ms(Duration time) {
     return std::chrono::duration<double, std::milli>(time).count();
